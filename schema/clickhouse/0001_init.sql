@@ -1,0 +1,243 @@
+-- Rows of the marketplace, folded from the logs.
+--
+-- Conventions: chain is the EVM chain id; addresses and hashes are lower-case hex with
+-- 0x; amounts are nRLC in UInt256; times are UTC. Every row is the newest state of one
+-- thing. version is the sequence of the chain log record that made it (for rows from the
+-- decisions log: offset), so writing a row twice changes nothing and a reorg is undone by
+-- a newer row: the earlier state again, or a tombstone (deleted = 1). Read with FINAL.
+
+-- +goose Up
+CREATE TABLE blocks (
+    chain       UInt64,
+    number      UInt64,
+    hash        String,
+    parent_hash String,
+    time        DateTime('UTC'),
+    version     UInt64,
+    deleted     UInt8
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, number);
+
+CREATE TABLE events (
+    chain        UInt64,
+    block_number UInt64,
+    log_index    UInt32,
+    block_hash   String,
+    time         DateTime('UTC'),
+    tx_hash      String,
+    tx_index     UInt32,
+    emitter      String,
+    name         LowCardinality(String),
+    args         String, -- JSON object, keys in field order
+    version      UInt64,
+    deleted      UInt8
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, block_number, log_index);
+
+CREATE TABLE deals (
+    chain                  UInt64,
+    id                     String,
+    app                    String,
+    app_owner              String,
+    app_price              UInt256,
+    dataset                String, -- zero address: none
+    dataset_owner          String,
+    dataset_price          UInt256,
+    workerpool             String,
+    workerpool_owner       String,
+    workerpool_price       UInt256,
+    trust                  UInt256,
+    category               UInt256,
+    tag                    String,
+    requester              String,
+    beneficiary            String,
+    callback               String,
+    params                 String,
+    start_time             DateTime('UTC'),
+    bot_first              UInt64,
+    bot_size               UInt64,
+    worker_stake           UInt256,
+    scheduler_reward_ratio UInt256,
+    sponsor                String,
+    block_number           UInt64,
+    tx_hash                String,
+    version                UInt64,
+    deleted                UInt8
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id);
+
+CREATE TABLE tasks (
+    chain                 UInt64,
+    id                    String,
+    deal                  String,
+    idx                   UInt64,
+    workerpool            String,
+    requester             String,
+    status                LowCardinality(String), -- ACTIVE REVEALING COMPLETED FAILED
+    contribution_deadline DateTime('UTC'),
+    reveal_deadline       DateTime('UTC'), -- 1970: none
+    final_deadline        DateTime('UTC'),
+    consensus_value       String,
+    reveal_counter        UInt64,
+    winner_counter        UInt64,
+    contributors          UInt64,
+    reopened              UInt64, -- how many times
+    result_digest         String,
+    results               String, -- raw bytes
+    results_callback      String, -- raw bytes
+    initialized_at        DateTime('UTC'),
+    ended_at              DateTime('UTC'), -- 1970: not yet
+    block_number          UInt64, -- of the last change
+    version               UInt64,
+    deleted               UInt8
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id);
+
+CREATE TABLE contributions (
+    chain             UInt64,
+    task              String,
+    worker            String,
+    deal              String,
+    workerpool        String,
+    status            LowCardinality(String), -- CONTRIBUTED PROVED REJECTED
+    result_hash       String,
+    result_seal       String,
+    enclave_challenge String,
+    weight            UInt256, -- log2
+    accurate          Nullable(Bool), -- null: the task has not been finalized
+    contributed_at    DateTime('UTC'),
+    revealed_at       DateTime('UTC'), -- 1970: not revealed
+    block_number      UInt64, -- of the last change
+    tx_hash           String, -- of the contribution
+    version           UInt64,
+    deleted           UInt8
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, task, worker);
+
+-- One row for each Reward and each Seize.
+CREATE TABLE payouts (
+    chain        UInt64,
+    block_number UInt64,
+    log_index    UInt32,
+    tx_hash      String,
+    time         DateTime('UTC'),
+    kind         LowCardinality(String), -- REWARD SEIZE
+    role         LowCardinality(String), -- REWARD: WORKER WORKERPOOL APP DATASET KITTY; SEIZE: PAYER WORKER WORKERPOOL KITTY
+    account      String,
+    amount       UInt256,
+    task         String,
+    deal         String,
+    workerpool   String,
+    version      UInt64,
+    deleted      UInt8
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, block_number, log_index);
+
+CREATE TABLE accounts (
+    chain        UInt64,
+    address      String,
+    stake        UInt256, -- viewAccount.stake
+    locked       UInt256, -- viewAccount.locked
+    score        UInt256, -- viewScore
+    deposited    UInt256,
+    withdrawn    UInt256,
+    earned       UInt256, -- Σ Reward
+    spent        UInt256, -- Σ Seize as payer of tasks
+    seized       UInt256, -- Σ other Seize
+    block_number UInt64,  -- of the last change
+    version      UInt64,
+    deleted      UInt8
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, address);
+
+CREATE TABLE resources (
+    chain                  UInt64,
+    kind                   LowCardinality(String), -- APP DATASET WORKERPOOL
+    address                String,
+    owner                  String,
+    name                   String, -- a workerpool's description
+    type                   String,
+    multiaddr              String, -- raw bytes
+    checksum               String,
+    mrenclave              String, -- raw bytes
+    worker_stake_ratio     UInt256, -- percent
+    scheduler_reward_ratio UInt256, -- percent
+    registered_at          DateTime('UTC'),
+    block_number           UInt64, -- of the last change
+    version                UInt64,
+    deleted                UInt8
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, kind, address);
+
+CREATE TABLE categories (
+    chain               UInt64,
+    id                  UInt256,
+    name                String,
+    description         String,
+    work_clock_time_ref UInt64, -- seconds
+    version             UInt64,
+    deleted             UInt8
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id);
+
+-- What pools' engines decided, each record of the decisions log.
+CREATE TABLE decisions (
+    chain      UInt64,
+    id         String,
+    kind       LowCardinality(String), -- assignment verdict consensus intent submission outcome alert
+    workerpool String,
+    task       String,
+    worker     String,
+    time       DateTime('UTC'),
+    body       String, -- JSON object, keys in field order
+    partition  UInt32,
+    version    UInt64, -- offset
+    deleted    UInt8
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id);
+
+CREATE TABLE verdicts (
+    chain             UInt64,
+    id                String,
+    workerpool        String,
+    task              String,
+    worker            String,
+    time              DateTime('UTC'),
+    outcome           LowCardinality(String), -- ACCEPTED REJECTED
+    reason            LowCardinality(String), -- assaypb.Reason without its prefix
+    detail            String,
+    message           String,
+    result_hash       String,
+    enclave_challenge String,
+    agreement         String,
+    quote_hash        String,
+    mrenclave         String,
+    source_partition  UInt32, -- in the contributions log
+    source_offset     UInt64,
+    version           UInt64, -- offset in the decisions log
+    deleted           UInt8
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id);
+
+-- How far the chain is indexed: the newest mark whose rows are all written.
+CREATE TABLE heads (
+    chain            UInt64,
+    head_number      UInt64,
+    head_hash        String,
+    head_time        DateTime('UTC'),
+    finalized_number UInt64,
+    finalized_hash   String,
+    version          UInt64
+) ENGINE = ReplacingMergeTree(version) ORDER BY chain;
+
+-- The next offset to read of each partition, written after the rows of all before it.
+CREATE TABLE progress (
+    chain       UInt64,
+    topic       String,
+    partition   UInt32,
+    next_offset UInt64
+) ENGINE = ReplacingMergeTree(next_offset) ORDER BY (chain, topic, partition);
+
+-- +goose Down
+DROP TABLE progress;
+DROP TABLE heads;
+DROP TABLE verdicts;
+DROP TABLE decisions;
+DROP TABLE categories;
+DROP TABLE resources;
+DROP TABLE accounts;
+DROP TABLE payouts;
+DROP TABLE contributions;
+DROP TABLE tasks;
+DROP TABLE deals;
+DROP TABLE events;
+DROP TABLE blocks;

@@ -1,0 +1,27 @@
+// Package schema is the language that all rooms of Assay share: messages
+// (schema/proto, generated into assaypb), the names of the logs, the database's
+// tables (schema/clickhouse), the GraphQL schema (schema/graphql) and the chains
+// (schema/chains).
+package schema
+
+// Topics are the names of one chain's logs. Everything that happened on the chain
+// is in them, and everything else can be computed from them.
+type Topics struct {
+	Log           string // assaypb.ChainRecord, one partition, keyed by chain id
+	Contributions string // assaypb.WorkerMessage, keyed by task
+	Decisions     string // assaypb.Decision, keyed by task
+}
+
+// TopicsOf names the logs of a chain, by the name its preset carries.
+func TopicsOf(chain string) Topics {
+	prefix := "assay." + chain + "."
+	return Topics{
+		Log:           prefix + "log",
+		Contributions: prefix + "contributions",
+		Decisions:     prefix + "decisions",
+	}
+}
+
+// MaxMessageBytes is the largest record of any log. A larger worker message is
+// refused before it is read.
+const MaxMessageBytes = 1 << 20
