@@ -1,0 +1,70 @@
+// Package chains describes the chains that Assay knows: where PoCo lives on each and
+// which of its rules hold from which block.
+package chains
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"sort"
+)
+
+// Preset is one chain. Addresses are hex with 0x.
+type Preset struct {
+	Name               string `json:"name"`    // names the chain's topics and endpoints
+	ChainID            uint64 `json:"chainId"` //
+	Hub                string `json:"hub"`     // the PoCo contract
+	AppRegistry        string `json:"appRegistry"`
+	DatasetRegistry    string `json:"datasetRegistry"`
+	WorkerpoolRegistry string `json:"workerpoolRegistry"`
+	StartBlock         uint64 `json:"startBlock"`    // of the hub's deployment
+	Native             bool   `json:"native"`        // RLC is the chain's own coin
+	Confirmations      uint64 `json:"confirmations"` // how deep a block is before a pool acts on it
+	FinalityDepth      uint64 `json:"finalityDepth"` // how deep a block cannot vanish; 0: ask for the finalized tag
+	Eras               []Era  `json:"eras"`          // in order of FromBlock, the first from 0
+}
+
+// Era is the set of rules that the contracts follow from a block on. They were
+// upgraded in place, so the same call has other effects before and after.
+type Era struct {
+	FromBlock      uint64 `json:"fromBlock"`
+	CeilLogWeight  bool   `json:"ceilLogWeight"`  // to v5.4 a contribution's weight is ceil(log2), then floor(log2)
+	KittyTransfers bool   `json:"kittyTransfers"` // to v5.5.0 filling the kitty emits Transfers
+	NoSponsor      bool   `json:"noSponsor"`      // before v5.5 the requester pays, always
+	MaskDatasetTag bool   `json:"maskDatasetTag"` // from v6.2.0 a dataset's TEE framework bits stay out of the deal's tag
+	CallbackGas    uint64 `json:"callbackGas"`    // gas for a deal's callback
+}
+
+//go:embed *.json
+var files embed.FS
+
+// All returns the presets shipped with Assay, by name.
+func All() ([]Preset, error) {
+	entries, err := files.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	presets := make([]Preset, 0, len(entries))
+	for _, entry := range entries {
+		data, err := files.ReadFile(entry.Name())
+		if err != nil {
+			return nil, err
+		}
+		preset, err := Parse(data)
+		if err != nil {
+			return nil, fmt.Errorf("preset %s: %w", entry.Name(), err)
+		}
+		presets = append(presets, preset)
+	}
+	sort.Slice(presets, func(i, j int) bool { return presets[i].Name < presets[j].Name })
+	return presets, nil
+}
+
+// Parse reads one preset file.
+func Parse(data []byte) (Preset, error) {
+	var preset Preset
+	if err := json.Unmarshal(data, &preset); err != nil {
+		return Preset{}, err
+	}
+	return preset, nil
+}
