@@ -1,0 +1,112 @@
+# Assay's commands. `make help` lists them. Everything that is built or installed stays
+# in bin/ and node_modules/, and a second run does only what changed.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS     += --no-print-directory
+SHELL         := bash
+.SHELLFLAGS   := -euo pipefail -c
+
+GOLANGCI_VERSION := v2.15.0
+NODE_MINIMUM     := 18
+
+# No C compiler is needed to build, test or lint, so all three share one build cache.
+# The race detector is the exception, see race.
+export CGO_ENABLED ?= 0
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# --- running ---------------------------------------------------------------------
+
+.PHONY: demo
+demo: deps build ## settle real work on the real contracts (options: DEMO_ARGS="--exit")
+	@bin/assay demo $(DEMO_ARGS)
+
+.PHONY: build
+build: ## build bin/assay
+	@go build -trimpath -o bin/assay ./cmd/assay
+
+# npm ci installs exactly what package-lock.json says and checks every integrity hash in
+# it. The copy of the lock file beside what it installed says when to do so again.
+installed_lock := node_modules/.assay-lock.json
+
+.PHONY: deps
+deps: ## install the pinned npm packages: PoCo's contracts and the ClickHouse engine
+	@if cmp -s package-lock.json $(installed_lock); then exit 0; fi; \
+	if ! command -v node >/dev/null || ! command -v npm >/dev/null; then \
+		echo "make deps: node and npm are needed (Node.js $(NODE_MINIMUM) or newer) and were not found in PATH" >&2; exit 1; fi; \
+	major=$$(node -p 'process.versions.node.split(".")[0]'); \
+	if [ "$$major" -lt $(NODE_MINIMUM) ]; then \
+		echo "make deps: Node.js $(NODE_MINIMUM) or newer is needed, this is $$(node --version)" >&2; exit 1; fi; \
+	echo "installing npm packages (about 180 MB, once)"; \
+	npm ci --silent --no-progress; \
+	cp package-lock.json $(installed_lock)
+
+# --- testing ---------------------------------------------------------------------
+
+# -vet=off: make check vets. Two packages at a time: most tests of the shells start a
+# chain, a broker or a database of their own.
+test_flags := -vet=off -p 2 -timeout 8m
+
+.PHONY: test
+test: deps ## run every test, with the race detector where there are goroutines
+	@plain=$$(.ci/packages plain); racy=$$(.ci/packages race); failed=0; \
+	if command -v $${CC:-gcc} >/dev/null; then race="env CGO_ENABLED=1 go test -race"; \
+	else echo "make test: no C compiler, so these run without the race detector"; race="go test"; fi; \
+	if [ -n "$$plain" ]; then go test $(test_flags) $$plain || failed=1; fi; \
+	if [ -n "$$racy" ]; then $$race $(test_flags) $$racy || failed=1; fi; \
+	exit $$failed
+
+.PHONY: bench
+bench: deps ## run the benchmarks (options: BENCH=regexp)
+	@go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...
+
+# --- checking --------------------------------------------------------------------
+
+.PHONY: check
+check: format-check vet lint generated-check house-check ## format, vet, lint, generated code, architecture, compose file
+
+.PHONY: format-check
+format-check: bin/golangci-lint-$(GOLANGCI_VERSION)
+	@$< fmt --diff || { echo "make check: not formatted; run 'make format'" >&2; exit 1; }
+
+.PHONY: vet
+vet:
+	@go vet ./...
+
+.PHONY: lint
+lint: bin/golangci-lint-$(GOLANGCI_VERSION)
+	@$< run
+
+# What must hold between the folders, go.mod, the documents and docker-compose.yml is
+# told by the tests at the root.
+.PHONY: house-check
+house-check:
+	@go test -vet=off .
+
+.PHONY: generated-check
+generated-check:
+	@before=$$(mktemp -d); trap 'rm -rf "$$before"' EXIT; \
+	.ci/generated | xargs -r cp --parents -t "$$before"; \
+	$(MAKE) generate; \
+	for file in $$(.ci/generated); do \
+		cmp -s "$$file" "$$before/$$file" || { stale=1; echo "make check: $$file was out of date and is now generated anew" >&2; }; \
+	done; exit $${stale:-0}
+
+.PHONY: format
+format: bin/golangci-lint-$(GOLANGCI_VERSION) ## format the code
+	@$< fmt
+
+.PHONY: generate
+generate: ## generate code from schema/ and the contracts' ABIs
+	@go run ./internal/tools/protogen schema/proto schema/assaypb
+
+bin/golangci-lint-$(GOLANGCI_VERSION):
+	@echo "installing golangci-lint $(GOLANGCI_VERSION) (once)"
+	@GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv bin/golangci-lint $@
+
+.PHONY: clean
+clean: ## remove what was built and installed, and the demo's data
+	@rm -rf bin node_modules data
