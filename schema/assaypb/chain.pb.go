@@ -1617,6 +1617,8 @@ type TaskInitialize struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Task          []byte                 `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
 	Workerpool    []byte                 `protobuf:"bytes,2,opt,name=workerpool,proto3" json:"workerpool,omitempty"`
+	Deal          []byte                 `protobuf:"bytes,3,opt,name=deal,proto3" json:"deal,omitempty"`   // attached: viewTask; the log names neither deal nor index
+	Index         []byte                 `protobuf:"bytes,4,opt,name=index,proto3" json:"index,omitempty"` // attached: viewTask
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1661,6 +1663,20 @@ func (x *TaskInitialize) GetTask() []byte {
 func (x *TaskInitialize) GetWorkerpool() []byte {
 	if x != nil {
 		return x.Workerpool
+	}
+	return nil
+}
+
+func (x *TaskInitialize) GetDeal() []byte {
+	if x != nil {
+		return x.Deal
+	}
+	return nil
+}
+
+func (x *TaskInitialize) GetIndex() []byte {
+	if x != nil {
+		return x.Index
 	}
 	return nil
 }
@@ -2109,6 +2125,7 @@ type OrderSigned struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          OrderKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=assay.v1.OrderKind" json:"kind,omitempty"`
 	Hash          []byte                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	Signer        []byte                 `protobuf:"bytes,3,opt,name=signer,proto3" json:"signer,omitempty"` // attached: viewPresigned
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2157,10 +2174,18 @@ func (x *OrderSigned) GetHash() []byte {
 	return nil
 }
 
+func (x *OrderSigned) GetSigner() []byte {
+	if x != nil {
+		return x.Signer
+	}
+	return nil
+}
+
 type OrderClosed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Kind          OrderKind              `protobuf:"varint,1,opt,name=kind,proto3,enum=assay.v1.OrderKind" json:"kind,omitempty"`
 	Hash          []byte                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`
+	Volume        []byte                 `protobuf:"bytes,3,opt,name=volume,proto3" json:"volume,omitempty"` // attached: viewConsumed, the order's whole volume
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2205,6 +2230,13 @@ func (x *OrderClosed) GetKind() OrderKind {
 func (x *OrderClosed) GetHash() []byte {
 	if x != nil {
 		return x.Hash
+	}
+	return nil
+}
+
+func (x *OrderClosed) GetVolume() []byte {
+	if x != nil {
+		return x.Volume
 	}
 	return nil
 }
@@ -2749,6 +2781,7 @@ type Deal struct {
 	WorkerStake          []byte                 `protobuf:"bytes,14,opt,name=worker_stake,json=workerStake,proto3" json:"worker_stake,omitempty"`                              // nRLC per contribution
 	SchedulerRewardRatio []byte                 `protobuf:"bytes,15,opt,name=scheduler_reward_ratio,json=schedulerRewardRatio,proto3" json:"scheduler_reward_ratio,omitempty"` // percent
 	Sponsor              []byte                 `protobuf:"bytes,16,opt,name=sponsor,proto3" json:"sponsor,omitempty"`
+	Boost                bool                   `protobuf:"varint,17,opt,name=boost,proto3" json:"boost,omitempty"` // matched by matchOrdersBoost
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -2893,6 +2926,13 @@ func (x *Deal) GetSponsor() []byte {
 		return x.Sponsor
 	}
 	return nil
+}
+
+func (x *Deal) GetBoost() bool {
+	if x != nil {
+		return x.Boost
+	}
+	return false
 }
 
 type Priced struct {
@@ -3146,12 +3186,14 @@ const file_chain_proto_rawDesc = "" +
 	"\x04body\x18\a \x01(\v2\x0e.assay.v1.DealR\x04body\"=\n" +
 	"\rDealSponsored\x12\x12\n" +
 	"\x04deal\x18\x01 \x01(\fR\x04deal\x12\x18\n" +
-	"\asponsor\x18\x02 \x01(\fR\asponsor\"D\n" +
+	"\asponsor\x18\x02 \x01(\fR\asponsor\"n\n" +
 	"\x0eTaskInitialize\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\fR\x04task\x12\x1e\n" +
 	"\n" +
 	"workerpool\x18\x02 \x01(\fR\n" +
-	"workerpool\"\xab\x01\n" +
+	"workerpool\x12\x12\n" +
+	"\x04deal\x18\x03 \x01(\fR\x04deal\x12\x14\n" +
+	"\x05index\x18\x04 \x01(\fR\x05index\"\xab\x01\n" +
 	"\x0eTaskContribute\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\fR\x04task\x12\x16\n" +
 	"\x06worker\x18\x02 \x01(\fR\x06worker\x12\x1f\n" +
@@ -3182,13 +3224,15 @@ const file_chain_proto_rawDesc = "" +
 	"\x04task\x18\x02 \x01(\fR\x04task\"@\n" +
 	"\x12FaultyContribution\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\fR\x06worker\x12\x12\n" +
-	"\x04task\x18\x02 \x01(\fR\x04task\"J\n" +
+	"\x04task\x18\x02 \x01(\fR\x04task\"b\n" +
 	"\vOrderSigned\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.assay.v1.OrderKindR\x04kind\x12\x12\n" +
-	"\x04hash\x18\x02 \x01(\fR\x04hash\"J\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x16\n" +
+	"\x06signer\x18\x03 \x01(\fR\x06signer\"b\n" +
 	"\vOrderClosed\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.assay.v1.OrderKindR\x04kind\x12\x12\n" +
-	"\x04hash\x18\x02 \x01(\fR\x04hash\"M\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x16\n" +
+	"\x06volume\x18\x03 \x01(\fR\x06volume\"M\n" +
 	"\x0eBroadcastOrder\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.assay.v1.OrderKindR\x04kind\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\xa6\x01\n" +
@@ -3229,7 +3273,7 @@ const file_chain_proto_rawDesc = "" +
 	"\x02to\x18\x02 \x01(\fR\x02to\":\n" +
 	"\fUnknownEvent\x12\x16\n" +
 	"\x06topics\x18\x01 \x03(\fR\x06topics\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data\"\x8a\x04\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xa0\x04\n" +
 	"\x04Deal\x12\"\n" +
 	"\x03app\x18\x01 \x01(\v2\x10.assay.v1.PricedR\x03app\x12*\n" +
 	"\adataset\x18\x02 \x01(\v2\x10.assay.v1.PricedR\adataset\x120\n" +
@@ -3250,7 +3294,8 @@ const file_chain_proto_rawDesc = "" +
 	"\bbot_size\x18\r \x01(\x04R\abotSize\x12!\n" +
 	"\fworker_stake\x18\x0e \x01(\fR\vworkerStake\x124\n" +
 	"\x16scheduler_reward_ratio\x18\x0f \x01(\fR\x14schedulerRewardRatio\x12\x18\n" +
-	"\asponsor\x18\x10 \x01(\fR\asponsor\"N\n" +
+	"\asponsor\x18\x10 \x01(\fR\asponsor\x12\x14\n" +
+	"\x05boost\x18\x11 \x01(\bR\x05boost\"N\n" +
 	"\x06Priced\x12\x18\n" +
 	"\apointer\x18\x01 \x01(\fR\apointer\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\fR\x05owner\x12\x14\n" +
