@@ -1,0 +1,7 @@
+// Command assay may import every room.
+package main
+
+import (
+	_ "assay/graphql"
+	_ "assay/workers"
+)

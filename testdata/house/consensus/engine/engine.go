@@ -1,0 +1,4 @@
+// Package engine is a shell: it may do I/O.
+package engine
+
+import _ "math/big"

@@ -1,0 +1,3 @@
+package poco
+
+import _ "os" // tests may do I/O

@@ -1,0 +1,4 @@
+// Package graphql looks behind the database.
+package graphql
+
+import _ "assay/indexer"

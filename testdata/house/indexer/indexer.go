@@ -1,0 +1,4 @@
+// Package indexer is as it should be.
+package indexer
+
+import _ "assay/consensus/poco"

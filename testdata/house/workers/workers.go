@@ -1,0 +1,4 @@
+// Package workers imports the program.
+package workers
+
+import _ "assay/cmd/assay"
