@@ -45,7 +45,7 @@ type Quote struct {
 }
 
 // Parse reads a quote, raw or behind Open Enclave's header as ego makes them. Every
-// length must be exact and nothing may follow. The error is an *Error of class Format.
+// length must be exact and nothing may follow. The error is an *Error of ClassFormat.
 func Parse(raw []byte) (Quote, error) {
 	quote, err := parse(raw)
 	if err != nil {
@@ -56,7 +56,7 @@ func Parse(raw []byte) (Quote, error) {
 
 func parse(raw []byte) (quote Quote, err *Error) {
 	if len(raw) > MaxQuoteSize {
-		return quote, refuse(Format, "%d bytes, more than %d", len(raw), MaxQuoteSize)
+		return quote, refuse(ClassFormat, "%d bytes, more than %d", len(raw), MaxQuoteSize)
 	}
 	if raw, err = unwrap(raw); err != nil {
 		return quote, err
@@ -65,7 +65,7 @@ func parse(raw []byte) (quote Quote, err *Error) {
 	quote.Signed = in.take(headerSize + bodySize)
 	section := cursor{rest: in.take(int(in.uint32()))}
 	if in.short || len(in.rest) != 0 {
-		return quote, refuse(Format, "lengths do not add up to %d bytes", len(raw))
+		return quote, refuse(ClassFormat, "lengths do not add up to %d bytes", len(raw))
 	}
 	if err = checkHeader(quote.Signed[:headerSize]); err != nil {
 		return quote, err
@@ -77,17 +77,17 @@ func parse(raw []byte) (quote Quote, err *Error) {
 // unwrap takes Open Enclave's header off (oe_report_header_t), if there is one.
 func unwrap(raw []byte) ([]byte, *Error) {
 	if len(raw) < oeHeaderSize {
-		return nil, refuse(Format, "only %d bytes", len(raw))
+		return nil, refuse(ClassFormat, "only %d bytes", len(raw))
 	}
 	if binary.LittleEndian.Uint32(raw) != 1 {
 		return raw, nil
 	}
 	if kind := binary.LittleEndian.Uint32(raw[4:]); kind != 2 {
-		return nil, refuse(Format, "Open Enclave report of type %d, not a remote one", kind)
+		return nil, refuse(ClassFormat, "Open Enclave report of type %d, not a remote one", kind)
 	}
 	quote := raw[oeHeaderSize:]
 	if size := binary.LittleEndian.Uint64(raw[8:]); size != uint64(len(quote)) {
-		return nil, refuse(Format, "Open Enclave header announces %d bytes, %d follow", size, len(quote))
+		return nil, refuse(ClassFormat, "Open Enclave header announces %d bytes, %d follow", size, len(quote))
 	}
 	return quote, nil
 }
@@ -95,13 +95,13 @@ func unwrap(raw []byte) ([]byte, *Error) {
 func checkHeader(header []byte) *Error {
 	switch {
 	case binary.LittleEndian.Uint16(header) != 3:
-		return refuse(Format, "quote version %d, want 3", binary.LittleEndian.Uint16(header))
+		return refuse(ClassFormat, "quote version %d, want 3", binary.LittleEndian.Uint16(header))
 	case binary.LittleEndian.Uint16(header[2:]) != 2:
-		return refuse(Format, "attestation key type %d, want 2 (ECDSA P-256)", binary.LittleEndian.Uint16(header[2:]))
+		return refuse(ClassFormat, "attestation key type %d, want 2 (ECDSA P-256)", binary.LittleEndian.Uint16(header[2:]))
 	case binary.LittleEndian.Uint32(header[4:]) != 0:
-		return refuse(Format, "TEE type %#x in a quote of version 3", binary.LittleEndian.Uint32(header[4:]))
+		return refuse(ClassFormat, "TEE type %#x in a quote of version 3", binary.LittleEndian.Uint32(header[4:]))
 	case [16]byte(header[12:28]) != intelQE:
-		return refuse(Format, "quoting enclave of vendor %x", header[12:28])
+		return refuse(ClassFormat, "quoting enclave of vendor %x", header[12:28])
 	}
 	return nil
 }
@@ -129,10 +129,10 @@ func (q *Quote) parseSection(in *cursor) *Error {
 	kind := in.uint16()
 	chain := in.take(int(in.uint32()))
 	if in.short || len(in.rest) != 0 {
-		return refuse(Format, "lengths within the signature section do not add up")
+		return refuse(ClassFormat, "lengths within the signature section do not add up")
 	}
 	if kind != certification {
-		return refuse(Format, "certification data of type %d, want %d (PCK chain)", kind, certification)
+		return refuse(ClassFormat, "certification data of type %d, want %d (PCK chain)", kind, certification)
 	}
 	return q.parseChain(chain)
 }
@@ -147,12 +147,12 @@ func (q *Quote) parseChain(text []byte) *Error {
 		whole := rest
 		block, rest = pem.Decode(whole)
 		if block == nil || !bytes.Equal(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: block.Bytes}), whole[:len(whole)-len(rest)]) {
-			return refuse(Format, "certificate %d of the chain is not canonical PEM", i)
+			return refuse(ClassFormat, "certificate %d of the chain is not canonical PEM", i)
 		}
 		q.Certificates[i] = block.Bytes
 	}
 	if len(rest) != 0 {
-		return refuse(Format, "%d bytes after the certificate chain", len(rest))
+		return refuse(ClassFormat, "%d bytes after the certificate chain", len(rest))
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func verify(raw []byte, root *x509.Certificate, at time.Time, expected [64]byte)
 		return unknown(), err
 	}
 	if quote.Body.Data != expected {
-		return unknown(), refuse(Binding, "report data is %x, want %x", quote.Body.Data, expected)
+		return unknown(), refuse(ClassBinding, "report data is %x, want %x", quote.Body.Data, expected)
 	}
 	return reportOf(quote.Body), nil
 }
@@ -67,20 +67,20 @@ func verify(raw []byte, root *x509.Certificate, at time.Time, expected [64]byte)
 // to the quote (checks 4.1.2.4.12, 13 and 16 of Intel's quote verification library).
 func (q Quote) verifySignatures(pck *ecdsa.PublicKey) *Error {
 	if !verifyRaw(pck, q.QEReport[:], q.QESignature) {
-		return refuse(Signature, "the PCK key did not sign the quoting enclave's report")
+		return refuse(ClassSignature, "the PCK key did not sign the quoting enclave's report")
 	}
 	vouched := sha256.Sum256(append(q.AttestationKey[:], q.QEAuth...))
 	var want [64]byte
 	copy(want[:], vouched[:])
 	if parseBody(q.QEReport[:]).Data != want {
-		return refuse(Signature, "the quoting enclave's report vouches for another attestation key")
+		return refuse(ClassSignature, "the quoting enclave's report vouches for another attestation key")
 	}
 	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append([]byte{4}, q.AttestationKey[:]...))
 	if err != nil {
-		return refuse(Signature, "the attestation key is not on the curve")
+		return refuse(ClassSignature, "the attestation key is not on the curve")
 	}
 	if !verifyRaw(key, q.Signed, q.Signature) {
-		return refuse(Signature, "the attestation key did not sign header and report body")
+		return refuse(ClassSignature, "the attestation key did not sign header and report body")
 	}
 	return nil
 }
@@ -97,10 +97,10 @@ func verifyRaw(key *ecdsa.PublicKey, message []byte, signature [64]byte) bool {
 func checkIdentity(body Body) *Error {
 	flags := binary.LittleEndian.Uint64(body.Attributes[:])
 	if flags&flagDebug != 0 {
-		return refuse(Identity, "a debug enclave: its owner reads its memory")
+		return refuse(ClassIdentity, "a debug enclave: its owner reads its memory")
 	}
 	if flags&flagInit == 0 {
-		return refuse(Identity, "the enclave was not initialized")
+		return refuse(ClassIdentity, "the enclave was not initialized")
 	}
 	return nil
 }
