@@ -99,8 +99,10 @@ format: bin/golangci-lint-$(GOLANGCI_VERSION) ## format the code
 	@$< fmt
 
 .PHONY: generate
-generate: ## generate code from schema/ and the contracts' ABIs
+generate: deps ## generate code from schema/ and the contracts' ABIs
 	@go run ./internal/tools/protogen schema/proto schema/assaypb
+	@go run ./internal/tools/bindgen node_modules contracts/bindings
+	@go generate ./graphql/...
 
 bin/golangci-lint-$(GOLANGCI_VERSION):
 	@echo "installing golangci-lint $(GOLANGCI_VERSION) (once)"
