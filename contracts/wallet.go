@@ -1,0 +1,235 @@
+package contracts
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/ethereum/go-ethereum"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/ethclient"
+	"github.com/ethereum/go-ethereum/rpc"
+)
+
+// ErrNonceTooLow says that another transaction with this nonce is already in a block.
+var ErrNonceTooLow = errors.New("the transaction's nonce is already spent")
+
+// ErrUnderpriced says that another transaction with this nonce waits in the node's
+// pool, and that this one does not pay enough more to take its place.
+var ErrUnderpriced = errors.New("another transaction with this nonce is waiting")
+
+// Wallet signs, sends and follows the transactions of one key. The caller chooses the
+// nonces, so many transactions can be in flight. It may be used by many goroutines.
+type Wallet struct {
+	eth     *ethclient.Client
+	key     *ecdsa.PrivateKey
+	signer  types.Signer
+	chainID *big.Int
+	address common.Address
+}
+
+// NewWallet uses a key on the chain with this id, through a node.
+func NewWallet(client *rpc.Client, key *ecdsa.PrivateKey, chainID uint64) *Wallet {
+	id := new(big.Int).SetUint64(chainID)
+	return &Wallet{
+		eth:     ethclient.NewClient(client),
+		key:     key,
+		signer:  types.LatestSignerForChainID(id),
+		chainID: id,
+		address: crypto.PubkeyToAddress(key.PublicKey),
+	}
+}
+
+// Address is the account of the key.
+func (w *Wallet) Address() common.Address { return w.address }
+
+// Nonce is the next unused nonce, counting transactions that wait in the node's pool.
+func (w *Wallet) Nonce(ctx context.Context) (uint64, error) {
+	nonce, err := w.eth.PendingNonceAt(ctx, w.address)
+	if err != nil {
+		return 0, fmt.Errorf("reading the nonce of %s: %w", w.address, err)
+	}
+	return nonce, nil
+}
+
+// MinedNonce is the next nonce counting only transactions in blocks.
+func (w *Wallet) MinedNonce(ctx context.Context) (uint64, error) {
+	nonce, err := w.eth.NonceAt(ctx, w.address, nil)
+	if err != nil {
+		return 0, fmt.Errorf("reading the nonce of %s: %w", w.address, err)
+	}
+	return nonce, nil
+}
+
+// Fees are what a transaction pays per gas, in wei.
+type Fees struct {
+	Tip *big.Int // to the block's maker; nil on a chain without base fee
+	Max *big.Int // tip and base fee together, or the gas price
+}
+
+// Fees asks the node what to pay now. Max leaves room for the base fee to double.
+func (w *Wallet) Fees(ctx context.Context) (Fees, error) {
+	head, err := w.eth.HeaderByNumber(ctx, nil)
+	if err != nil {
+		return Fees{}, fmt.Errorf("reading the base fee: %w", err)
+	}
+	if head.BaseFee == nil {
+		price, err := w.eth.SuggestGasPrice(ctx)
+		if err != nil {
+			return Fees{}, fmt.Errorf("reading the gas price: %w", err)
+		}
+		return Fees{Max: price}, nil
+	}
+	tip, err := w.eth.SuggestGasTipCap(ctx)
+	if err != nil {
+		return Fees{}, fmt.Errorf("reading the usual tip: %w", err)
+	}
+	double := new(big.Int).Lsh(head.BaseFee, 1)
+	return Fees{Tip: tip, Max: double.Add(double, tip)}, nil
+}
+
+// Tx is a transaction to sign. To is nil where it creates a contract.
+type Tx struct {
+	To    *common.Address
+	Data  []byte
+	Value *big.Int // wei
+	Nonce uint64
+	Gas   uint64
+}
+
+// SignWith signs a transaction whose gas and fees are known; it asks nobody. The same
+// input gives the same transaction.
+func (w *Wallet) SignWith(tx Tx, fees Fees) (*types.Transaction, error) {
+	var inner types.TxData = &types.LegacyTx{
+		Nonce: tx.Nonce, GasPrice: fees.Max, Gas: tx.Gas, To: tx.To, Value: amount(tx.Value), Data: tx.Data,
+	}
+	if fees.Tip != nil {
+		inner = &types.DynamicFeeTx{
+			ChainID: w.chainID, Nonce: tx.Nonce, GasTipCap: fees.Tip, GasFeeCap: fees.Max,
+			Gas: tx.Gas, To: tx.To, Value: amount(tx.Value), Data: tx.Data,
+		}
+	}
+	signed, err := types.SignNewTx(w.key, w.signer, inner)
+	if err != nil {
+		return nil, fmt.Errorf("signing a transaction: %w", err)
+	}
+	return signed, nil
+}
+
+// Sign asks the node for gas and fees and signs. A call that the contract would refuse
+// now is a *RevertError. What depends on a transaction still in flight must be signed
+// by SignWith, since the node estimates on the newest block.
+func (w *Wallet) Sign(ctx context.Context, to common.Address, data []byte, value *big.Int, nonce uint64) (*types.Transaction, error) {
+	gas, err := w.Estimate(ctx, to, data, value)
+	if err != nil {
+		return nil, err
+	}
+	fees, err := w.Fees(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return w.SignWith(Tx{To: &to, Data: data, Value: value, Nonce: nonce, Gas: gas}, fees)
+}
+
+// Estimate is a gas limit for a call: half again what it takes now, since others'
+// transactions before it can make it dearer (the contribution that turns out to make
+// the consensus counts all winners). A call that the contract would refuse now is a
+// *RevertError.
+func (w *Wallet) Estimate(ctx context.Context, to common.Address, data []byte, value *big.Int) (uint64, error) {
+	gas, err := w.eth.EstimateGas(ctx, ethereum.CallMsg{From: w.address, To: &to, Data: data, Value: amount(value)})
+	if err != nil {
+		return 0, fmt.Errorf("estimating a call of %s: %w", to, revertOf(err))
+	}
+	return gas + gas/2 + spareGas, nil
+}
+
+// spareGas covers a storage slot or two that another transaction cleared meanwhile.
+const spareGas = 50_000
+
+// Submit hands a signed transaction to the node. It succeeds too where the node has
+// it already, in its pool or in a block, so it can be repeated after a crash. Else
+// ErrNonceTooLow, ErrUnderpriced, a *RevertError or what the node says.
+func (w *Wallet) Submit(ctx context.Context, tx *types.Transaction) error {
+	err := w.eth.SendTransaction(ctx, tx)
+	switch {
+	case err == nil || says(err, "already known"):
+		return nil
+	case says(err, "nonce too low"):
+		return w.spent(ctx, tx)
+	case says(err, "replacement transaction underpriced"):
+		return fmt.Errorf("sending transaction %s: %w", tx.Hash(), ErrUnderpriced)
+	default:
+		return fmt.Errorf("sending transaction %s: %w", tx.Hash(), revertOf(err))
+	}
+}
+
+// spent finds out whether it was this very transaction that spent the nonce.
+func (w *Wallet) spent(ctx context.Context, tx *types.Transaction) error {
+	receipt, err := w.Receipt(ctx, tx.Hash())
+	if err != nil {
+		return err
+	}
+	if receipt == nil {
+		return fmt.Errorf("sending transaction %s: %w", tx.Hash(), ErrNonceTooLow)
+	}
+	return nil
+}
+
+// says looks for the words of a node's error: they reach us as text only.
+func says(err error, words string) bool { return strings.Contains(err.Error(), words) }
+
+// Receipt returns a transaction's receipt, nil where it is in no block yet.
+func (w *Wallet) Receipt(ctx context.Context, hash common.Hash) (*types.Receipt, error) {
+	receipt, err := w.eth.TransactionReceipt(ctx, hash)
+	switch {
+	case err == nil:
+		return receipt, nil
+	case errors.Is(err, ethereum.NotFound) || says(err, "transaction indexing is in progress"):
+		return nil, nil
+	default:
+		return nil, fmt.Errorf("reading the receipt of %s: %w", hash, err)
+	}
+}
+
+// receiptInterval is how often Wait asks.
+const receiptInterval = 100 * time.Millisecond
+
+// Wait returns a transaction's receipt once it is in a block, whether or not it
+// reverted there; RevertOf tells why it did.
+func (w *Wallet) Wait(ctx context.Context, hash common.Hash) (*types.Receipt, error) {
+	ticker := time.NewTicker(receiptInterval)
+	defer ticker.Stop()
+	for {
+		receipt, err := w.Receipt(ctx, hash)
+		if receipt != nil || err != nil {
+			return receipt, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for transaction %s: %w", hash, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+// RevertOf makes a reverted transaction's call again on the state before its block and
+// returns why the contract refused, nil where it succeeded. Transactions before it in
+// the block do not take part, so the reason can be another one, or missing.
+func (w *Wallet) RevertOf(ctx context.Context, tx *types.Transaction, receipt *types.Receipt) error {
+	if receipt.Status == types.ReceiptStatusSuccessful {
+		return nil
+	}
+	before := new(big.Int).Sub(receipt.BlockNumber, common.Big1)
+	call := ethereum.CallMsg{From: w.address, To: tx.To(), Gas: tx.Gas(), Value: tx.Value(), Data: tx.Data()}
+	_, err := w.eth.CallContract(ctx, call, before)
+	if err == nil {
+		return &RevertError{}
+	}
+	return revertOf(err)
+}
