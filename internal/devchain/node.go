@@ -146,4 +146,3 @@ func isOtherChain(err error) bool {
 	var mismatch *core.GenesisMismatchError
 	return errors.As(err, &mismatch)
 }
-

@@ -1,0 +1,84 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+)
+
+// retry calls try until it succeeds, fails for good, or ctx ends. topic is the one
+// that try is about; "" if it is to be created.
+func (c *Client) retry(ctx context.Context, topic string, try func(context.Context) error) error {
+	var last error
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		tryCtx, cancel := context.WithTimeout(ctx, tryTimeout)
+		defer cancel()
+		last = c.judge(tryCtx, topic, try(tryCtx))
+		return struct{}{}, last
+	}, backoff.WithBackOff(newBackOff()), backoff.WithMaxElapsedTime(0))
+	if err != nil && ctx.Err() != nil && !errors.Is(last, ctx.Err()) {
+		return fmt.Errorf("%w; the last try failed: %w", ctx.Err(), last)
+	}
+	return err
+}
+
+func newBackOff() backoff.BackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval = 20*time.Millisecond, time.Second
+	return b
+}
+
+// judge marks an error that no second try mends.
+func (c *Client) judge(ctx context.Context, topic string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, kafka.MessageSizeTooLarge):
+		return backoff.Permanent(fmt.Errorf("%w for the broker", ErrTooLarge))
+	case errors.Is(err, kafka.OffsetOutOfRange):
+		return backoff.Permanent(ErrOutOfRange)
+	case errors.Is(err, ErrUnknownTopic) || isUnknown(err):
+		if topic != "" && c.isAbsent(ctx, topic) {
+			return backoff.Permanent(ErrUnknownTopic)
+		}
+		return err
+	case isTemporary(err):
+		return err
+	}
+	return backoff.Permanent(err)
+}
+
+// isUnknown says that a broker, or the client's cached layout, does not know a topic or
+// a partition.
+func isUnknown(err error) bool {
+	return errors.Is(err, kafka.UnknownTopicOrPartition) ||
+		errors.Is(err, protocol.ErrNoTopic) || errors.Is(err, protocol.ErrNoPartition)
+}
+
+// isAbsent says for certain that a topic does not exist.
+func (c *Client) isAbsent(ctx context.Context, topic string) bool {
+	_, err := c.freshPartitions(ctx, topic)
+	return errors.Is(err, ErrUnknownTopic)
+}
+
+// isTemporary says that an error can pass: a broker that is away, starting or changing
+// its role, or a connection that broke.
+func isTemporary(err error) bool {
+	var broker kafka.Error
+	if errors.As(err, &broker) {
+		return broker.Temporary() || broker == kafka.BrokerNotAvailable || broker == kafka.ReplicaNotAvailable
+	}
+	var network net.Error
+	return errors.As(err, &network) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, protocol.ErrNoLeader) || errors.Is(err, context.DeadlineExceeded)
+}
