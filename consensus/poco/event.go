@@ -75,6 +75,8 @@ type DealSponsored struct {
 type TaskInitialize struct {
 	Task       Hash
 	Workerpool Address
+	Deal       Hash   // attached
+	Index      Amount // attached
 }
 
 // TaskContribute records a worker's commitment.
@@ -126,14 +128,16 @@ type FaultyContribution struct {
 
 // OrderSigned is SignedAppOrder and its three sisters: the order needs no signature.
 type OrderSigned struct {
-	Kind OrderKind
-	Hash Hash
+	Kind   OrderKind
+	Hash   Hash
+	Signer Address // attached: for whom it needs none
 }
 
 // OrderClosed is ClosedAppOrder and its three sisters: the order is used up.
 type OrderClosed struct {
-	Kind OrderKind
-	Hash Hash
+	Kind   OrderKind
+	Hash   Hash
+	Volume Amount // attached: the order's whole volume, which counts as consumed
 }
 
 // ResourceTransfer moves a resource's NFT; from the zero address it is registered.

@@ -83,18 +83,18 @@ type Deal struct {
 	Callback                 Address
 	Params                   string
 	StartTime                uint64 // seconds since 1970
-	BotFirst, BotSize        uint64 // indices of the deal's tasks: BotFirst ≤ i < BotFirst+BotSize
+	BotFirst, BotSize        uint64 // indices of the deal's tasks: BotFirst ≤ i < BotFirst+BotSize; 2⁶⁴−1 stands for more
 	WorkerStake              Amount // nRLC per contribution
 	SchedulerRewardRatio     Amount // percent
 	Sponsor                  Address
-	Boost                    bool // matched by matchOrdersBoost
+	Boost                    bool // matched by matchOrdersBoost: no contributions, one result per task
 }
 
 // Task is IexecLibCore_v5.Task.
 type Task struct {
 	Status               TaskStatus
 	Deal                 Hash
-	Index                uint64
+	Index                uint64 // within the request order; 2⁶⁴−1 stands for more
 	TimeRef              uint64 // seconds
 	ContributionDeadline uint64 // seconds since 1970; a contribution must come before it
 	RevealDeadline       uint64 // 0 until there is a consensus
@@ -127,7 +127,7 @@ type Account struct {
 // Category is IexecLibCore_v5.Category.
 type Category struct {
 	Name, Description string
-	WorkClockTimeRef  uint64 // seconds; deadlines are 7, 2 and 10 times this
+	WorkClockTimeRef  uint64 // seconds; deadlines are 7, 2 and 10 times this; 2⁶⁴−1 stands for more
 }
 
 // Resource is a registered app, dataset or workerpool.
@@ -141,4 +141,11 @@ type Resource struct {
 	MREnclave            []byte // app
 	WorkerStakeRatio     Amount // workerpool: percent of the price a worker stakes
 	SchedulerRewardRatio Amount // workerpool: percent of the reward the scheduler keeps
+}
+
+// Order is what the contract keeps of an order, by the order's hash.
+type Order struct {
+	Consumed Amount  // how much of the volume deals have used: viewConsumed
+	Closed   bool    // closed by its signer: nothing is left of it
+	Signer   Address // who signed it on chain, zero if nobody did: viewPresigned
 }

@@ -1,0 +1,90 @@
+package poco
+
+// table keeps the rows of one kind. Rows change in place, so that a pointer to one
+// stays good; edit saves the row to the journal first.
+type table[K comparable, V any] struct {
+	rows    map[K]*row[V]
+	name    func(K) Key // nil: the rows have no name outside
+	journal *journal
+}
+
+// row is a value and the position in the journal where it was last saved.
+type row[V any] struct {
+	value V
+	saved uint64
+}
+
+func newTable[K comparable, V any](j *journal, name func(K) Key) table[K, V] {
+	return table[K, V]{rows: make(map[K]*row[V]), name: name, journal: j}
+}
+
+// get returns a row to read, nil if there is none.
+func (t *table[K, V]) get(key K) *V {
+	if r := t.rows[key]; r != nil {
+		return &r.value
+	}
+	return nil
+}
+
+// edit returns a row to change, nil if there is none.
+func (t *table[K, V]) edit(key K) *V {
+	r := t.rows[key]
+	if r == nil {
+		return nil
+	}
+	t.save(key, r)
+	return &r.value
+}
+
+// make returns a row to change, made if there is none.
+func (t *table[K, V]) make(key K) *V {
+	r := t.rows[key]
+	if r == nil {
+		r = &row[V]{}
+		t.rows[key] = r
+		if t.journal.floor != 0 {
+			r.saved = t.journal.next()
+			t.journal.changes = append(t.journal.changes, &creation[K, V]{table: t, id: key})
+		}
+		return &r.value
+	}
+	t.save(key, r)
+	return &r.value
+}
+
+// save writes the row as it is to the journal, unless it has been since the newest mark.
+func (t *table[K, V]) save(key K, r *row[V]) {
+	if r.saved >= t.journal.floor {
+		return
+	}
+	old := *r
+	r.saved = t.journal.next()
+	t.journal.changes = append(t.journal.changes, &edition[K, V]{table: t, id: key, row: r, old: old})
+}
+
+func (t *table[K, V]) keyOf(key K) (Key, bool) {
+	if t.name == nil {
+		return Key{}, false
+	}
+	return t.name(key), true
+}
+
+// creation is a row that was made.
+type creation[K comparable, V any] struct {
+	table *table[K, V]
+	id    K
+}
+
+func (c *creation[K, V]) undo()            { delete(c.table.rows, c.id) }
+func (c *creation[K, V]) key() (Key, bool) { return c.table.keyOf(c.id) }
+
+// edition is a row that was changed.
+type edition[K comparable, V any] struct {
+	table *table[K, V]
+	id    K
+	row   *row[V]
+	old   row[V]
+}
+
+func (e *edition[K, V]) undo()            { *e.row = e.old }
+func (e *edition[K, V]) key() (Key, bool) { return e.table.keyOf(e.id) }
