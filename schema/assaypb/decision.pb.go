@@ -828,6 +828,8 @@ type Intent struct {
 	Results         []byte                 `protobuf:"bytes,4,opt,name=results,proto3" json:"results,omitempty"`                                        // finalize
 	ResultsCallback []byte                 `protobuf:"bytes,5,opt,name=results_callback,json=resultsCallback,proto3" json:"results_callback,omitempty"` // finalize
 	NotAfter        uint64                 `protobuf:"varint,6,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`                     // deadline on the chain's clock, 0 for none
+	Round           uint32                 `protobuf:"varint,7,opt,name=round,proto3" json:"round,omitempty"`                                           // how many times the task was reopened before
+	Attempt         uint32                 `protobuf:"varint,8,opt,name=attempt,proto3" json:"attempt,omitempty"`                                       // how many attempts at this were reverted before
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -900,6 +902,20 @@ func (x *Intent) GetResultsCallback() []byte {
 func (x *Intent) GetNotAfter() uint64 {
 	if x != nil {
 		return x.NotAfter
+	}
+	return 0
+}
+
+func (x *Intent) GetRound() uint32 {
+	if x != nil {
+		return x.Round
+	}
+	return 0
+}
+
+func (x *Intent) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
 	}
 	return 0
 }
@@ -1179,14 +1195,16 @@ const file_decision_proto_rawDesc = "" +
 	"resultHash\x12\x18\n" +
 	"\awinners\x18\x02 \x03(\fR\awinners\x12'\n" +
 	"\x0freveal_deadline\x18\x03 \x01(\x04R\x0erevealDeadline\x12\x14\n" +
-	"\x05round\x18\x04 \x01(\rR\x05round\"\x9c\x02\n" +
+	"\x05round\x18\x04 \x01(\rR\x05round\"\xcc\x02\n" +
 	"\x06Intent\x12/\n" +
 	"\x06action\x18\x01 \x01(\x0e2\x17.assay.v1.Intent.ActionR\x06action\x12\x12\n" +
 	"\x04deal\x18\x02 \x01(\fR\x04deal\x12\x14\n" +
 	"\x05index\x18\x03 \x01(\x04R\x05index\x12\x18\n" +
 	"\aresults\x18\x04 \x01(\fR\aresults\x12)\n" +
 	"\x10results_callback\x18\x05 \x01(\fR\x0fresultsCallback\x12\x1b\n" +
-	"\tnot_after\x18\x06 \x01(\x04R\bnotAfter\"U\n" +
+	"\tnot_after\x18\x06 \x01(\x04R\bnotAfter\x12\x14\n" +
+	"\x05round\x18\a \x01(\rR\x05round\x12\x18\n" +
+	"\aattempt\x18\b \x01(\rR\aattempt\"U\n" +
 	"\x06Action\x12\x16\n" +
 	"\x12ACTION_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
