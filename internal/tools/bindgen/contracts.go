@@ -70,4 +70,4 @@ var contracts = []contract{
 	},
 }
 
-var registryFunctions = []string{"isRegistered", "ownerOf", "initialize", "owner", "transferFrom"}
+var registryFunctions = []string{"isRegistered", "initialized", "ownerOf", "initialize", "owner", "transferFrom"}
