@@ -57,13 +57,13 @@ func (c *Client) appendAll(ctx context.Context, topic string, messages []Message
 // which costs no request.
 func (c *Client) cachedPartitions(ctx context.Context, topic string) (int, error) {
 	var partitions int
-	err := c.retry(ctx, topic, func(ctx context.Context) error {
+	err := c.retry(ctx, place{topic, 0}, func(ctx context.Context) error {
 		response, err := c.kafka.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
 		if err != nil {
 			return err
 		}
-		partitions = len(response.Topics[0].Partitions)
-		return response.Topics[0].Error
+		partitions, err = countPartitions(response.Topics[0])
+		return err
 	})
 	return partitions, err
 }
@@ -111,7 +111,7 @@ func batches(messages []Message) [][]Message {
 
 // produce writes one batch to a partition.
 func (c *Client) produce(ctx context.Context, topic string, partition int, batch []Message) error {
-	return c.retry(ctx, topic, func(ctx context.Context) error {
+	return c.retry(ctx, place{topic, partition}, func(ctx context.Context) error {
 		response, err := c.kafka.Produce(ctx, &kafka.ProduceRequest{
 			Topic: topic, Partition: partition, RequiredAcks: kafka.RequireAll, Records: records(batch),
 		})

@@ -18,7 +18,7 @@ import (
 var (
 	ErrPortTaken = errors.New("the port is taken")
 	ErrInUse     = errors.New("another process uses the directory")
-	ErrCorrupt   = errors.New("the directory is corrupt")
+	ErrCorrupt   = errors.New("the directory is corrupt, restore it or delete it to begin with empty logs")
 )
 
 // Broker is a durable Kafka broker inside this process: kfake with its data on disk. It

@@ -92,7 +92,7 @@ func (c *Client) Ping(ctx context.Context) error {
 // Partitions returns how many partitions a topic has, or ErrUnknownTopic.
 func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
 	var partitions int
-	err := c.retry(ctx, topic, func(ctx context.Context) (err error) {
+	err := c.retry(ctx, place{topic, 0}, func(ctx context.Context) (err error) {
 		partitions, err = c.freshPartitions(ctx, topic)
 		return err
 	})
@@ -110,10 +110,17 @@ func (c *Client) freshPartitions(ctx context.Context, topic string) (int, error)
 	}
 	for _, t := range layout.Topics {
 		if t.Name == topic {
-			return len(t.Partitions), t.Error
+			return countPartitions(t)
 		}
 	}
 	return 0, ErrUnknownTopic
+}
+
+func countPartitions(topic kafka.Topic) (int, error) {
+	if len(topic.Partitions) == 0 && topic.Error == nil {
+		return 0, kafka.LeaderNotAvailable // it is being created
+	}
+	return len(topic.Partitions), topic.Error
 }
 
 // layout asks a broker for the layout of the cluster, over a connection of its own:
@@ -137,7 +144,7 @@ func (c *Client) End(ctx context.Context, topic string, partition int) (int64, e
 
 // bounds returns the offsets of the first record and of the next one to be written.
 func (c *Client) bounds(ctx context.Context, topic string, partition int) (first, end int64, err error) {
-	err = c.retry(ctx, topic, func(ctx context.Context) error {
+	err = c.retry(ctx, place{topic, partition}, func(ctx context.Context) error {
 		response, err := c.kafka.ListOffsets(ctx, &kafka.ListOffsetsRequest{
 			Topics: map[string][]kafka.OffsetRequest{topic: {kafka.FirstOffsetOf(partition), kafka.LastOffsetOf(partition)}},
 		})

@@ -57,8 +57,11 @@ func (r *reader) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.next < first || max(r.next, r.to) > end {
-		return fmt.Errorf("%w: it holds %d to %d, not %d", ErrOutOfRange, first, end, max(r.next, r.to))
+	if r.next < first || r.next > end {
+		return fmt.Errorf("%w: it begins at %d and ends before %d", ErrOutOfRange, first, end)
+	}
+	if r.to > end {
+		return fmt.Errorf("%w: %d is to be the last, and it ends before %d", ErrOutOfRange, r.to-1, end)
 	}
 	return nil
 }
@@ -89,7 +92,7 @@ func (r *reader) step(ctx context.Context) error {
 
 // fetch waits for records at or after the next offset; there may be none.
 func (r *reader) fetch(ctx context.Context) (records kafka.RecordReader, err error) {
-	err = r.client.retry(ctx, r.topic, func(ctx context.Context) error {
+	err = r.client.retry(ctx, place{r.topic, r.partition}, func(ctx context.Context) error {
 		response, err := r.client.kafka.Fetch(ctx, &kafka.FetchRequest{
 			Topic: r.topic, Partition: r.partition, Offset: r.next,
 			MinBytes: 1, MaxBytes: maxFetchBytes, MaxWait: maxWait,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -14,14 +15,19 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 )
 
-// retry calls try until it succeeds, fails for good, or ctx ends. topic is the one
-// that try is about; "" if it is to be created.
-func (c *Client) retry(ctx context.Context, topic string, try func(context.Context) error) error {
+// place is what a request is about; without a topic, the cluster.
+type place struct {
+	topic     string
+	partition int
+}
+
+// retry calls try until it succeeds, fails for good, or ctx ends.
+func (c *Client) retry(ctx context.Context, at place, try func(context.Context) error) error {
 	var last error
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		tryCtx, cancel := context.WithTimeout(ctx, tryTimeout)
 		defer cancel()
-		last = c.judge(tryCtx, topic, try(tryCtx))
+		last = c.judge(tryCtx, at, try(tryCtx))
 		return struct{}{}, last
 	}, backoff.WithBackOff(newBackOff()), backoff.WithMaxElapsedTime(0))
 	if err != nil && ctx.Err() != nil && !errors.Is(last, ctx.Err()) {
@@ -37,7 +43,7 @@ func newBackOff() backoff.BackOff {
 }
 
 // judge marks an error that no second try mends.
-func (c *Client) judge(ctx context.Context, topic string, err error) error {
+func (c *Client) judge(ctx context.Context, at place, err error) error {
 	switch {
 	case err == nil:
 		return nil
@@ -46,7 +52,7 @@ func (c *Client) judge(ctx context.Context, topic string, err error) error {
 	case errors.Is(err, kafka.OffsetOutOfRange):
 		return backoff.Permanent(ErrOutOfRange)
 	case errors.Is(err, ErrUnknownTopic) || isUnknown(err):
-		if topic != "" && c.isAbsent(ctx, topic) {
+		if at.topic != "" && c.isAbsent(ctx, at) {
 			return backoff.Permanent(ErrUnknownTopic)
 		}
 		return err
@@ -63,10 +69,10 @@ func isUnknown(err error) bool {
 		errors.Is(err, protocol.ErrNoTopic) || errors.Is(err, protocol.ErrNoPartition)
 }
 
-// isAbsent says for certain that a topic does not exist.
-func (c *Client) isAbsent(ctx context.Context, topic string) bool {
-	_, err := c.freshPartitions(ctx, topic)
-	return errors.Is(err, ErrUnknownTopic)
+// isAbsent says for certain that a place does not exist.
+func (c *Client) isAbsent(ctx context.Context, at place) bool {
+	partitions, err := c.freshPartitions(ctx, at.topic)
+	return errors.Is(err, ErrUnknownTopic) || err == nil && at.partition >= partitions
 }
 
 // isTemporary says that an error can pass: a broker that is away, starting or changing
@@ -74,7 +80,9 @@ func (c *Client) isAbsent(ctx context.Context, topic string) bool {
 func isTemporary(err error) bool {
 	var broker kafka.Error
 	if errors.As(err, &broker) {
-		return broker.Temporary() || broker == kafka.BrokerNotAvailable || broker == kafka.ReplicaNotAvailable
+		// Unknown is also how kafka-go reports a connection that broke while it asked
+		// for offsets.
+		return broker.Temporary() || slices.Contains([]kafka.Error{kafka.Unknown, kafka.BrokerNotAvailable, kafka.ReplicaNotAvailable}, broker)
 	}
 	var network net.Error
 	return errors.As(err, &network) ||

@@ -21,7 +21,7 @@ var settings = []kafka.ConfigEntry{
 // records, and gets the settings of a log if it had others. With another number of
 // partitions it is refused with ErrPartitions, for its keys would go elsewhere.
 func (c *Client) CreateTopic(ctx context.Context, name string, partitions int) error {
-	if err := c.retry(ctx, "", func(ctx context.Context) error { return c.createTopic(ctx, name, partitions) }); err != nil {
+	if err := c.retry(ctx, place{}, func(ctx context.Context) error { return c.createTopic(ctx, name, partitions) }); err != nil {
 		return fmt.Errorf("creating the topic %s: %w", name, err)
 	}
 	return nil
