@@ -5,6 +5,8 @@
 -- thing. version is the sequence of the chain log record that made it (for rows from the
 -- decisions log: offset), so writing a row twice changes nothing and a reorg is undone by
 -- a newer row: the earlier state again, or a tombstone (deleted = 1). Read with FINAL.
+-- The deduplication window lets an insert that is tried again after an uncertain failure
+-- be recognised by its token.
 
 -- +goose Up
 CREATE TABLE blocks (
@@ -15,7 +17,8 @@ CREATE TABLE blocks (
     time        DateTime('UTC'),
     version     UInt64,
     deleted     UInt8
-) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, number);
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, number)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 CREATE TABLE events (
     chain        UInt64,
@@ -30,7 +33,8 @@ CREATE TABLE events (
     args         String, -- JSON object, keys in field order
     version      UInt64,
     deleted      UInt8
-) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, block_number, log_index);
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, block_number, log_index)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 CREATE TABLE deals (
     chain                  UInt64,
@@ -61,7 +65,8 @@ CREATE TABLE deals (
     tx_hash                String,
     version                UInt64,
     deleted                UInt8
-) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id);
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 CREATE TABLE tasks (
     chain                 UInt64,
@@ -87,7 +92,8 @@ CREATE TABLE tasks (
     block_number          UInt64, -- of the last change
     version               UInt64,
     deleted               UInt8
-) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id);
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 CREATE TABLE contributions (
     chain             UInt64,
@@ -107,7 +113,8 @@ CREATE TABLE contributions (
     tx_hash           String, -- of the contribution
     version           UInt64,
     deleted           UInt8
-) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, task, worker);
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, task, worker)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 -- One row for each Reward and each Seize.
 CREATE TABLE payouts (
@@ -125,7 +132,8 @@ CREATE TABLE payouts (
     workerpool   String,
     version      UInt64,
     deleted      UInt8
-) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, block_number, log_index);
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, block_number, log_index)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 CREATE TABLE accounts (
     chain        UInt64,
@@ -141,7 +149,8 @@ CREATE TABLE accounts (
     block_number UInt64,  -- of the last change
     version      UInt64,
     deleted      UInt8
-) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, address);
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, address)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 CREATE TABLE resources (
     chain                  UInt64,
@@ -159,7 +168,8 @@ CREATE TABLE resources (
     block_number           UInt64, -- of the last change
     version                UInt64,
     deleted                UInt8
-) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, kind, address);
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, kind, address)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 CREATE TABLE categories (
     chain               UInt64,
@@ -169,7 +179,8 @@ CREATE TABLE categories (
     work_clock_time_ref UInt64, -- seconds
     version             UInt64,
     deleted             UInt8
-) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id);
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 -- What pools' engines decided, each record of the decisions log.
 CREATE TABLE decisions (
@@ -184,7 +195,8 @@ CREATE TABLE decisions (
     partition  UInt32,
     version    UInt64, -- offset
     deleted    UInt8
-) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id);
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 CREATE TABLE verdicts (
     chain             UInt64,
@@ -206,7 +218,8 @@ CREATE TABLE verdicts (
     source_offset     UInt64,
     version           UInt64, -- offset in the decisions log
     deleted           UInt8
-) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id);
+) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 -- How far the chain is indexed: the newest mark whose rows are all written.
 CREATE TABLE heads (
@@ -217,7 +230,8 @@ CREATE TABLE heads (
     finalized_number UInt64,
     finalized_hash   String,
     version          UInt64
-) ENGINE = ReplacingMergeTree(version) ORDER BY chain;
+) ENGINE = ReplacingMergeTree(version) ORDER BY chain
+    SETTINGS non_replicated_deduplication_window = 100;
 
 -- The next offset to read of each partition, written after the rows of all before it.
 CREATE TABLE progress (
@@ -225,7 +239,8 @@ CREATE TABLE progress (
     topic       String,
     partition   UInt32,
     next_offset UInt64
-) ENGINE = ReplacingMergeTree(next_offset) ORDER BY (chain, topic, partition);
+) ENGINE = ReplacingMergeTree(next_offset) ORDER BY (chain, topic, partition)
+    SETTINGS non_replicated_deduplication_window = 100;
 
 -- +goose Down
 DROP TABLE progress;

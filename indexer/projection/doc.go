@@ -1,0 +1,18 @@
+// Package projection folds the logs into rows.
+//
+// A Projection takes the records of a chain log in order and keeps the marketplace's
+// state: the contract's own (poco.State, by the same rules that the engine decides
+// with) and what only readers ask for, such as when a task ended or how much an
+// account earned. For each record it returns the rows of everything the record
+// changed, whole, so that writing them over the earlier ones is all a database has to
+// do.
+//
+//	Block       what its events touched, one row for each event, one for each payout
+//	Retraction  the same things as they were before the block, or tombstones
+//	Mark        how far the chain is known; undo information below finality is dropped
+//
+// Decisions turns records of the decisions log into rows; it needs no state.
+//
+// Both are pure: no clock, no I/O, nothing random, nothing that depends on the order of
+// a map. The same log gives the same rows, byte for byte.
+package projection

@@ -1,0 +1,161 @@
+package projection
+
+import (
+	"math/big"
+
+	"assay/consensus/poco"
+	"assay/schema/assaypb"
+)
+
+// entityRows adds a row for each entity as it is now; a tombstone for what is not (any
+// more).
+func (p *Projection) entityRows(rows *Rows, entities []entity, version uint64) {
+	for _, e := range entities {
+		switch e.Kind {
+		case poco.KindAccount:
+			rows.Accounts = append(rows.Accounts, p.accountRow(e.Address, version))
+		case poco.KindDeal:
+			rows.Deals = append(rows.Deals, p.dealRow(e.Hash, version))
+		case poco.KindTask:
+			rows.Tasks = append(rows.Tasks, p.taskRow(e.Hash, version))
+		case poco.KindContribution:
+			rows.Contributions = append(rows.Contributions, p.contributionRow(e.Hash, e.Address, version))
+		case poco.KindResource:
+			rows.Resources = append(rows.Resources, p.resourceRow(e.Address, e.kind, version))
+		case poco.KindCategory:
+			rows.Categories = append(rows.Categories, p.categoryRow(e.Number, version))
+		}
+	}
+}
+
+// accountRow is a tombstone where no event has named the account: then nothing is noted
+// of it.
+func (p *Projection) accountRow(id poco.Address, version uint64) Account {
+	note, known := p.accounts.values[id]
+	account := p.state.Account(id)
+	return Account{
+		Chain: p.chain, Address: address(id),
+		Stake: amount(account.Stake), Locked: amount(account.Locked), Score: amount(account.Score),
+		Deposited: amount(note.deposited), Withdrawn: amount(note.withdrawn),
+		Earned: amount(note.earned), Spent: amount(note.spent), Seized: amount(note.seized),
+		BlockNumber: note.block, Version: version, Deleted: deleted(!known),
+	}
+}
+
+func (p *Projection) dealRow(id poco.Hash, version uint64) Deal {
+	deal, ok := p.state.Deal(id)
+	if !ok {
+		deal = &poco.Deal{}
+	}
+	note := p.deals.get(id)
+	return Deal{
+		Chain: p.chain, ID: hash(id),
+		App: address(deal.App.Pointer), AppOwner: address(deal.App.Owner), AppPrice: amount(deal.App.Price),
+		Dataset: address(deal.Dataset.Pointer), DatasetOwner: address(deal.Dataset.Owner), DatasetPrice: amount(deal.Dataset.Price),
+		Workerpool: address(deal.Workerpool.Pointer), WorkerpoolOwner: address(deal.Workerpool.Owner), WorkerpoolPrice: amount(deal.Workerpool.Price),
+		Trust: amount(deal.Trust), Category: amount(deal.Category), Tag: hash(deal.Tag),
+		Requester: address(deal.Requester), Beneficiary: address(deal.Beneficiary), Callback: address(deal.Callback),
+		Params: deal.Params, StartTime: at(deal.StartTime), BotFirst: deal.BotFirst, BotSize: deal.BotSize,
+		WorkerStake: amount(deal.WorkerStake), SchedulerRewardRatio: amount(deal.SchedulerRewardRatio),
+		Sponsor: address(deal.Sponsor), BlockNumber: note.block, TxHash: hash(note.tx),
+		Version: version, Deleted: deleted(!ok),
+	}
+}
+
+func (p *Projection) taskRow(id poco.Hash, version uint64) Task {
+	task, ok := p.state.Task(id)
+	if !ok {
+		task = &poco.Task{}
+	}
+	deal := p.dealOf(task)
+	note := p.tasks.get(id)
+	return Task{
+		Chain: p.chain, ID: hash(id), Deal: hash(task.Deal), Idx: task.Index,
+		Workerpool: address(deal.Workerpool.Pointer), Requester: address(deal.Requester),
+		Status:               taskStatuses[task.Status],
+		ContributionDeadline: at(task.ContributionDeadline), RevealDeadline: at(task.RevealDeadline), FinalDeadline: at(task.FinalDeadline),
+		ConsensusValue: hash(task.ConsensusValue), RevealCounter: task.RevealCounter, WinnerCounter: task.WinnerCounter,
+		Contributors: uint64(len(task.Contributors)), Reopened: note.reopened,
+		ResultDigest: hash(task.ResultDigest), Results: string(task.Results), ResultsCallback: string(task.ResultsCallback),
+		InitializedAt: at(note.initializedAt), EndedAt: at(note.endedAt), BlockNumber: note.block,
+		Version: version, Deleted: deleted(!ok),
+	}
+}
+
+func (p *Projection) contributionRow(id poco.Hash, worker poco.Address, version uint64) Contribution {
+	contribution, ok := p.state.Contribution(id, worker)
+	if !ok {
+		contribution = &poco.Contribution{}
+	}
+	task, known := p.state.Task(id)
+	if !known {
+		task = &poco.Task{}
+	}
+	note := p.contributions.get(contributionID{id, worker})
+	return Contribution{
+		Chain: p.chain, Task: hash(id), Worker: address(worker), Deal: hash(task.Deal),
+		Workerpool: address(p.dealOf(task).Workerpool.Pointer), Status: contributionStatuses[contribution.Status],
+		ResultHash: hash(contribution.ResultHash), ResultSeal: hash(contribution.ResultSeal),
+		EnclaveChallenge: address(contribution.EnclaveChallenge), Weight: amount(contribution.Weight),
+		Accurate: accurate(task, contribution), ContributedAt: at(note.contributedAt), RevealedAt: at(note.revealedAt),
+		BlockNumber: note.block, TxHash: hash(note.tx), Version: version, Deleted: deleted(!ok),
+	}
+}
+
+// accurate is what distributeRewards judged: who revealed the agreed result was right,
+// everyone else was not. Nothing is known before a task is finalized, nor of one that
+// was claimed.
+func accurate(task *poco.Task, contribution *poco.Contribution) *bool {
+	if task.Status != poco.TaskCompleted {
+		return nil
+	}
+	right := contribution.Status == poco.Proved
+	return &right
+}
+
+func (p *Projection) resourceRow(id poco.Address, kind poco.ResourceKind, version uint64) Resource {
+	resource, ok := p.state.Resource(id)
+	if !ok {
+		resource = &poco.Resource{}
+	}
+	note := p.resources.get(id)
+	return Resource{
+		Chain: p.chain, Kind: resourceKinds[kind], Address: address(id), Owner: address(resource.Owner),
+		Name: resource.Name, Type: resource.Type, Multiaddr: string(resource.Multiaddr),
+		Checksum: hash(resource.Checksum), MREnclave: string(resource.MREnclave),
+		WorkerStakeRatio: amount(resource.WorkerStakeRatio), SchedulerRewardRatio: amount(resource.SchedulerRewardRatio),
+		RegisteredAt: at(note.registeredAt), BlockNumber: note.block, Version: version, Deleted: deleted(!ok),
+	}
+}
+
+func (p *Projection) categoryRow(id uint64, version uint64) Category {
+	category, ok := p.state.Category(id)
+	if !ok {
+		category = &poco.Category{}
+	}
+	return Category{
+		Chain: p.chain, ID: new(big.Int).SetUint64(id), Name: category.Name, Description: category.Description,
+		WorkClockTimeRef: category.WorkClockTimeRef, Version: version, Deleted: deleted(!ok),
+	}
+}
+
+func (p *Projection) dealOf(task *poco.Task) *poco.Deal {
+	if deal, ok := p.state.Deal(task.Deal); ok {
+		return deal
+	}
+	return &poco.Deal{}
+}
+
+func deleted(gone bool) uint8 {
+	if gone {
+		return 1
+	}
+	return 0
+}
+
+func (p *Projection) headRow(mark *assaypb.Mark, version uint64) Head {
+	return Head{
+		Chain: p.chain, HeadNumber: mark.HeadNumber, HeadHash: hexOf(mark.HeadHash), HeadTime: at(mark.HeadTime),
+		FinalizedNumber: mark.FinalizedNumber, FinalizedHash: hexOf(mark.FinalizedHash), Version: version,
+	}
+}

@@ -1,0 +1,163 @@
+package projection
+
+import (
+	"fmt"
+
+	"assay/consensus/poco"
+	"assay/schema/assaypb"
+)
+
+// observe notes what a block's events say that the contract does not keep, and returns
+// what was paid and in which role.
+func (p *Projection) observe(block *assaypb.Block, events []poco.Event) []settled {
+	for i, event := range events {
+		p.note(block, block.Events[i], event)
+	}
+	payments := settle(events, p.state)
+	for _, s := range payments {
+		p.accounts.change(s.account, func(n *accountNote) { n.pay(s) })
+	}
+	return payments
+}
+
+// pay adds a payment to an account's totals.
+func (n *accountNote) pay(s settled) {
+	total := &n.seized
+	switch {
+	case !s.seize:
+		total = &n.earned
+	case s.role == rolePayer:
+		total = &n.spent
+	}
+	total.Add(total, &s.amount)
+}
+
+func (p *Projection) note(block *assaypb.Block, message *assaypb.Event, event poco.Event) {
+	switch e := event.(type) {
+	case poco.Transfer:
+		p.noteTransfer(e)
+	case poco.OrdersMatched:
+		p.deals.change(e.Deal, func(n *dealNote) { n.tx = poco.Hash(message.TxHash) })
+	case poco.TaskInitialize:
+		p.tasks.change(e.Task, func(n *taskNote) { n.initializedAt = block.Time })
+	case poco.TaskReopen:
+		p.tasks.change(e.Task, func(n *taskNote) { n.reopened++ })
+	case poco.TaskFinalize:
+		p.tasks.change(e.Task, func(n *taskNote) { n.endedAt = block.Time })
+	case poco.TaskClaimed:
+		p.tasks.change(e.Task, func(n *taskNote) { n.endedAt = block.Time })
+	case poco.TaskContribute:
+		p.contributions.change(contributionID{e.Task, e.Worker}, func(n *contributionNote) {
+			n.contributedAt, n.tx = block.Time, poco.Hash(message.TxHash)
+		})
+	case poco.TaskReveal:
+		p.contributions.change(contributionID{e.Task, e.Worker}, func(n *contributionNote) { n.revealedAt = block.Time })
+	case poco.ResourceTransfer:
+		if e.From == (poco.Address{}) {
+			p.resources.change(e.Resource, func(n *resourceNote) { n.registeredAt = block.Time })
+		}
+	}
+}
+
+// noteTransfer counts deposits and withdrawals: stake minted and burnt (IexecEscrow*).
+func (p *Projection) noteTransfer(e poco.Transfer) {
+	nobody := poco.Address{}
+	if e.From == nobody && e.To != nobody {
+		p.accounts.change(e.To, func(n *accountNote) { n.deposited.Add(&n.deposited, &e.Value) })
+	}
+	if e.To == nobody && e.From != nobody {
+		p.accounts.change(e.From, func(n *accountNote) { n.withdrawn.Add(&n.withdrawn, &e.Value) })
+	}
+}
+
+// entity names something that has a row.
+type entity struct {
+	poco.Key
+	kind poco.ResourceKind // of a resource: part of its row's key
+}
+
+// touched lists the entities whose rows a block changed, each once, in the order of
+// its events: what changed in the contract's state, then what only our notes or a
+// task's end changed.
+func (p *Projection) touched(since poco.Mark, events []poco.Event) ([]entity, error) {
+	keys, err := p.state.Changed(since)
+	if err != nil {
+		return nil, fmt.Errorf("listing what the block changed: %w", err)
+	}
+	for _, event := range events {
+		keys = append(keys, p.implied(event)...)
+	}
+	seen := make(map[poco.Key]bool, len(keys))
+	out := make([]entity, 0, len(keys))
+	for _, key := range keys {
+		if seen[key] || !hasRow(key) {
+			continue
+		}
+		seen[key] = true
+		e := entity{Key: key}
+		if resource, ok := p.resourceOf(key); ok {
+			e.kind = resource.Kind
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// hasRow says whether a thing of the state has a row. Nobody (the zero address) is no
+// account, whatever was sent to it.
+func hasRow(key poco.Key) bool {
+	return key.Kind != poco.KindOrder && (key.Kind != poco.KindAccount || key.Address != poco.Address{})
+}
+
+func (p *Projection) resourceOf(key poco.Key) (*poco.Resource, bool) {
+	if key.Kind != poco.KindResource {
+		return nil, false
+	}
+	return p.state.Resource(key.Address)
+}
+
+// implied lists what an event changes in rows though perhaps not in the contract's
+// state: totals of accounts, and what a task's end says of its contributions.
+func (p *Projection) implied(event poco.Event) []poco.Key {
+	switch e := event.(type) {
+	case poco.Reward:
+		return []poco.Key{{Kind: poco.KindAccount, Address: e.Owner}}
+	case poco.Seize:
+		return []poco.Key{{Kind: poco.KindAccount, Address: e.Owner}}
+	case poco.Transfer:
+		return []poco.Key{{Kind: poco.KindAccount, Address: e.From}, {Kind: poco.KindAccount, Address: e.To}}
+	case poco.TaskFinalize:
+		return p.contributionsOf(e.Task)
+	}
+	return nil
+}
+
+func (p *Projection) contributionsOf(id poco.Hash) []poco.Key {
+	task, ok := p.state.Task(id)
+	if !ok {
+		return nil
+	}
+	keys := make([]poco.Key, len(task.Contributors))
+	for i, worker := range task.Contributors {
+		keys[i] = poco.Key{Kind: poco.KindContribution, Hash: id, Address: worker}
+	}
+	return keys
+}
+
+// date notes the block of each entity's last change.
+func (p *Projection) date(touched []entity, number uint64) {
+	for _, e := range touched {
+		switch e.Kind {
+		case poco.KindAccount:
+			p.accounts.change(e.Address, func(n *accountNote) { n.block = number })
+		case poco.KindDeal:
+			p.deals.change(e.Hash, func(n *dealNote) { n.block = number })
+		case poco.KindTask:
+			p.tasks.change(e.Hash, func(n *taskNote) { n.block = number })
+		case poco.KindContribution:
+			p.contributions.change(contributionID{e.Hash, e.Address}, func(n *contributionNote) { n.block = number })
+		case poco.KindResource:
+			p.resources.change(e.Address, func(n *resourceNote) { n.block = number })
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package projection
+
+import (
+	"bytes"
+	"fmt"
+
+	"assay/consensus/poco"
+	"assay/consensus/poco/wire"
+	"assay/schema/assaypb"
+	"assay/schema/chains"
+)
+
+// Projection folds one chain log. It is not safe for concurrent use, and after an
+// error it is of no more use: the log is not what the rules say a log can be.
+type Projection struct {
+	chain uint64
+	state *poco.State
+	next  uint64 // sequence of the next record
+	past  []past // blocks that can still be retracted, oldest first
+
+	journal       *journal
+	deals         notes[poco.Hash, dealNote]
+	tasks         notes[poco.Hash, taskNote]
+	contributions notes[contributionID, contributionNote]
+	accounts      notes[poco.Address, accountNote]
+	resources     notes[poco.Address, resourceNote]
+}
+
+// past is what it takes to retract a block.
+type past struct {
+	number   uint64
+	hash     []byte
+	mark     poco.Mark
+	notes    []func()
+	touched  []entity
+	events   []uint32 // log indices
+	payments []uint32 // log indices
+}
+
+// GapError says that a record is missing from the log.
+type GapError struct{ Want, Got uint64 }
+
+func (e *GapError) Error() string {
+	return fmt.Sprintf("the chain log has a gap: record %d is missing (found %d)", e.Want, e.Got)
+}
+
+// New starts a fold at the beginning of a chain's log.
+func New(preset chains.Preset) *Projection {
+	j := &journal{}
+	return &Projection{
+		chain:         preset.ChainID,
+		state:         poco.New(poco.RulesOf(preset)),
+		journal:       j,
+		deals:         newNotes[poco.Hash, dealNote](j),
+		tasks:         newNotes[poco.Hash, taskNote](j),
+		contributions: newNotes[contributionID, contributionNote](j),
+		accounts:      newNotes[poco.Address, accountNote](j),
+		resources:     newNotes[poco.Address, resourceNote](j),
+	}
+}
+
+// Next is the sequence of the record that the fold wants next.
+func (p *Projection) Next() uint64 { return p.next }
+
+// Apply folds the next record and returns the rows that it changes. A record that was
+// folded before, as a producer's retry leaves it in the log, changes nothing.
+func (p *Projection) Apply(record *assaypb.ChainRecord) (Rows, error) {
+	switch {
+	case record.ChainId != p.chain:
+		return Rows{}, fmt.Errorf("record %d is of chain %d, not %d", record.Sequence, record.ChainId, p.chain)
+	case record.Sequence < p.next:
+		return Rows{}, nil
+	case record.Sequence > p.next:
+		return Rows{}, &GapError{Want: p.next, Got: record.Sequence}
+	}
+	rows, err := p.fold(record)
+	if err != nil {
+		return Rows{}, fmt.Errorf("record %d of the chain log: %w", record.Sequence, err)
+	}
+	p.next++
+	return rows, nil
+}
+
+func (p *Projection) fold(record *assaypb.ChainRecord) (Rows, error) {
+	switch body := record.Body.(type) {
+	case *assaypb.ChainRecord_Block:
+		return p.block(body.Block, record.Sequence)
+	case *assaypb.ChainRecord_Retraction:
+		return p.retract(body.Retraction, record.Sequence)
+	case *assaypb.ChainRecord_Mark:
+		return p.mark(body.Mark, record.Sequence)
+	default:
+		return Rows{}, fmt.Errorf("neither a block nor a retraction nor a mark")
+	}
+}
+
+// block folds a block's events and returns its rows and those of all that it touched.
+func (p *Projection) block(block *assaypb.Block, version uint64) (Rows, error) {
+	if n := len(p.past); n > 0 && block.Number <= p.past[n-1].number {
+		return Rows{}, fmt.Errorf("block %d follows block %d", block.Number, p.past[n-1].number)
+	}
+	past := past{number: block.Number, hash: block.Hash, mark: p.state.Mark()}
+	events, err := p.evolve(block)
+	if err != nil {
+		return Rows{}, fmt.Errorf("block %d: %w", block.Number, err)
+	}
+	payments := p.observe(block, events)
+	if past.touched, err = p.touched(past.mark, events); err != nil {
+		return Rows{}, err
+	}
+	p.date(past.touched, block.Number)
+	past.notes = p.journal.take()
+
+	rows := Rows{Blocks: []Block{p.blockRow(block, version)}}
+	for _, event := range block.Events {
+		past.events = append(past.events, event.LogIndex)
+		rows.Events = append(rows.Events, p.eventRow(block, event, version))
+	}
+	for _, s := range payments {
+		event := block.Events[s.event]
+		past.payments = append(past.payments, event.LogIndex)
+		rows.Payouts = append(rows.Payouts, p.payoutRow(block, event, s, version))
+	}
+	p.past = append(p.past, past)
+	p.entityRows(&rows, past.touched, version)
+	return rows, nil
+}
+
+// evolve folds the events into the contract's state and returns them in its words, nil
+// for those that mean nothing to it.
+func (p *Projection) evolve(block *assaypb.Block) ([]poco.Event, error) {
+	at := poco.Block{Number: block.Number, Time: block.Time}
+	events := make([]poco.Event, len(block.Events))
+	for i, message := range block.Events {
+		event, err := wire.FromProto(message)
+		if err != nil {
+			return nil, fmt.Errorf("event %d: %w", message.LogIndex, err)
+		}
+		if event == nil {
+			continue
+		}
+		if err := p.state.Evolve(at, event); err != nil {
+			return nil, fmt.Errorf("event %d: %w", message.LogIndex, err)
+		}
+		events[i] = event
+	}
+	return events, nil
+}
+
+// retract undoes the newest block.
+func (p *Projection) retract(retraction *assaypb.Retraction, version uint64) (Rows, error) {
+	n := len(p.past)
+	if n == 0 || !bytes.Equal(p.past[n-1].hash, retraction.Hash) {
+		return Rows{}, fmt.Errorf("block %d (%x) is retracted but is not the newest block above finality",
+			retraction.Number, retraction.Hash)
+	}
+	past := p.past[n-1]
+	if err := p.state.Rollback(past.mark); err != nil {
+		return Rows{}, fmt.Errorf("undoing block %d: %w", past.number, err)
+	}
+	for i := len(past.notes) - 1; i >= 0; i-- {
+		past.notes[i]()
+	}
+	p.past = p.past[:n-1]
+
+	rows := Rows{Blocks: []Block{p.blockTombstone(past.number, version)}}
+	for _, index := range past.events {
+		rows.Events = append(rows.Events, p.eventTombstone(past.number, index, version))
+	}
+	for _, index := range past.payments {
+		rows.Payouts = append(rows.Payouts, p.payoutTombstone(past.number, index, version))
+	}
+	p.entityRows(&rows, past.touched, version)
+	return rows, nil
+}
+
+// mark forgets how to undo blocks that are final.
+func (p *Projection) mark(mark *assaypb.Mark, version uint64) (Rows, error) {
+	final := 0
+	for final < len(p.past) && p.past[final].number <= mark.FinalizedNumber {
+		final++
+	}
+	if final > 0 {
+		if err := p.state.Release(p.past[final-1].mark); err != nil {
+			return Rows{}, fmt.Errorf("finalizing block %d: %w", mark.FinalizedNumber, err)
+		}
+		p.past = append([]past(nil), p.past[final:]...)
+	}
+	return Rows{Heads: []Head{p.headRow(mark, version)}}, nil
+}

@@ -1,0 +1,302 @@
+package projection
+
+import (
+	"math/big"
+	"time"
+)
+
+// Rows are what a record changes, by table, in the order of the record.
+type Rows struct {
+	Blocks        []Block
+	Events        []Event
+	Deals         []Deal
+	Tasks         []Task
+	Contributions []Contribution
+	Payouts       []Payout
+	Accounts      []Account
+	Resources     []Resource
+	Categories    []Category
+	Decisions     []Decision
+	Verdicts      []Verdict
+	Heads         []Head
+}
+
+// Table is the rows of one table of the database. Row returns a pointer to a struct
+// whose ch tags name the table's columns.
+type Table struct {
+	Name string
+	Len  int
+	Row  func(i int) any
+}
+
+// Tables lists the tables in the order in which they are to be written: heads come
+// last, for a head says that all before it is there.
+func (r *Rows) Tables() []Table {
+	return []Table{
+		table("blocks", r.Blocks),
+		table("events", r.Events),
+		table("deals", r.Deals),
+		table("tasks", r.Tasks),
+		table("contributions", r.Contributions),
+		table("payouts", r.Payouts),
+		table("accounts", r.Accounts),
+		table("resources", r.Resources),
+		table("categories", r.Categories),
+		table("decisions", r.Decisions),
+		table("verdicts", r.Verdicts),
+		table("heads", r.Heads),
+	}
+}
+
+func table[T any](name string, rows []T) Table {
+	return Table{Name: name, Len: len(rows), Row: func(i int) any { return &rows[i] }}
+}
+
+// Len is the number of rows.
+func (r *Rows) Len() int {
+	n := 0
+	for _, table := range r.Tables() {
+		n += table.Len
+	}
+	return n
+}
+
+// Add appends the rows of a later record.
+func (r *Rows) Add(later Rows) {
+	r.Blocks = append(r.Blocks, later.Blocks...)
+	r.Events = append(r.Events, later.Events...)
+	r.Deals = append(r.Deals, later.Deals...)
+	r.Tasks = append(r.Tasks, later.Tasks...)
+	r.Contributions = append(r.Contributions, later.Contributions...)
+	r.Payouts = append(r.Payouts, later.Payouts...)
+	r.Accounts = append(r.Accounts, later.Accounts...)
+	r.Resources = append(r.Resources, later.Resources...)
+	r.Categories = append(r.Categories, later.Categories...)
+	r.Decisions = append(r.Decisions, later.Decisions...)
+	r.Verdicts = append(r.Verdicts, later.Verdicts...)
+	r.Heads = append(r.Heads, later.Heads...)
+}
+
+// The rows below are those of schema/clickhouse, which says what each column means.
+// Amounts of a tombstone are zero, never nil.
+
+// Block is a row of blocks.
+type Block struct {
+	Chain      uint64    `ch:"chain"`
+	Number     uint64    `ch:"number"`
+	Hash       string    `ch:"hash"`
+	ParentHash string    `ch:"parent_hash"`
+	Time       time.Time `ch:"time"`
+	Version    uint64    `ch:"version"`
+	Deleted    uint8     `ch:"deleted"`
+}
+
+// Event is a row of events.
+type Event struct {
+	Chain       uint64    `ch:"chain"`
+	BlockNumber uint64    `ch:"block_number"`
+	LogIndex    uint32    `ch:"log_index"`
+	BlockHash   string    `ch:"block_hash"`
+	Time        time.Time `ch:"time"`
+	TxHash      string    `ch:"tx_hash"`
+	TxIndex     uint32    `ch:"tx_index"`
+	Emitter     string    `ch:"emitter"`
+	Name        string    `ch:"name"`
+	Args        string    `ch:"args"`
+	Version     uint64    `ch:"version"`
+	Deleted     uint8     `ch:"deleted"`
+}
+
+// Deal is a row of deals.
+type Deal struct {
+	Chain                uint64    `ch:"chain"`
+	ID                   string    `ch:"id"`
+	App                  string    `ch:"app"`
+	AppOwner             string    `ch:"app_owner"`
+	AppPrice             *big.Int  `ch:"app_price"`
+	Dataset              string    `ch:"dataset"`
+	DatasetOwner         string    `ch:"dataset_owner"`
+	DatasetPrice         *big.Int  `ch:"dataset_price"`
+	Workerpool           string    `ch:"workerpool"`
+	WorkerpoolOwner      string    `ch:"workerpool_owner"`
+	WorkerpoolPrice      *big.Int  `ch:"workerpool_price"`
+	Trust                *big.Int  `ch:"trust"`
+	Category             *big.Int  `ch:"category"`
+	Tag                  string    `ch:"tag"`
+	Requester            string    `ch:"requester"`
+	Beneficiary          string    `ch:"beneficiary"`
+	Callback             string    `ch:"callback"`
+	Params               string    `ch:"params"`
+	StartTime            time.Time `ch:"start_time"`
+	BotFirst             uint64    `ch:"bot_first"`
+	BotSize              uint64    `ch:"bot_size"`
+	WorkerStake          *big.Int  `ch:"worker_stake"`
+	SchedulerRewardRatio *big.Int  `ch:"scheduler_reward_ratio"`
+	Sponsor              string    `ch:"sponsor"`
+	BlockNumber          uint64    `ch:"block_number"`
+	TxHash               string    `ch:"tx_hash"`
+	Version              uint64    `ch:"version"`
+	Deleted              uint8     `ch:"deleted"`
+}
+
+// Task is a row of tasks.
+type Task struct {
+	Chain                uint64    `ch:"chain"`
+	ID                   string    `ch:"id"`
+	Deal                 string    `ch:"deal"`
+	Idx                  uint64    `ch:"idx"`
+	Workerpool           string    `ch:"workerpool"`
+	Requester            string    `ch:"requester"`
+	Status               string    `ch:"status"`
+	ContributionDeadline time.Time `ch:"contribution_deadline"`
+	RevealDeadline       time.Time `ch:"reveal_deadline"`
+	FinalDeadline        time.Time `ch:"final_deadline"`
+	ConsensusValue       string    `ch:"consensus_value"`
+	RevealCounter        uint64    `ch:"reveal_counter"`
+	WinnerCounter        uint64    `ch:"winner_counter"`
+	Contributors         uint64    `ch:"contributors"`
+	Reopened             uint64    `ch:"reopened"`
+	ResultDigest         string    `ch:"result_digest"`
+	Results              string    `ch:"results"`
+	ResultsCallback      string    `ch:"results_callback"`
+	InitializedAt        time.Time `ch:"initialized_at"`
+	EndedAt              time.Time `ch:"ended_at"`
+	BlockNumber          uint64    `ch:"block_number"`
+	Version              uint64    `ch:"version"`
+	Deleted              uint8     `ch:"deleted"`
+}
+
+// Contribution is a row of contributions.
+type Contribution struct {
+	Chain            uint64    `ch:"chain"`
+	Task             string    `ch:"task"`
+	Worker           string    `ch:"worker"`
+	Deal             string    `ch:"deal"`
+	Workerpool       string    `ch:"workerpool"`
+	Status           string    `ch:"status"`
+	ResultHash       string    `ch:"result_hash"`
+	ResultSeal       string    `ch:"result_seal"`
+	EnclaveChallenge string    `ch:"enclave_challenge"`
+	Weight           *big.Int  `ch:"weight"`
+	Accurate         *bool     `ch:"accurate"`
+	ContributedAt    time.Time `ch:"contributed_at"`
+	RevealedAt       time.Time `ch:"revealed_at"`
+	BlockNumber      uint64    `ch:"block_number"`
+	TxHash           string    `ch:"tx_hash"`
+	Version          uint64    `ch:"version"`
+	Deleted          uint8     `ch:"deleted"`
+}
+
+// Payout is a row of payouts.
+type Payout struct {
+	Chain       uint64    `ch:"chain"`
+	BlockNumber uint64    `ch:"block_number"`
+	LogIndex    uint32    `ch:"log_index"`
+	TxHash      string    `ch:"tx_hash"`
+	Time        time.Time `ch:"time"`
+	Kind        string    `ch:"kind"`
+	Role        string    `ch:"role"`
+	Account     string    `ch:"account"`
+	Amount      *big.Int  `ch:"amount"`
+	Task        string    `ch:"task"`
+	Deal        string    `ch:"deal"`
+	Workerpool  string    `ch:"workerpool"`
+	Version     uint64    `ch:"version"`
+	Deleted     uint8     `ch:"deleted"`
+}
+
+// Account is a row of accounts.
+type Account struct {
+	Chain       uint64   `ch:"chain"`
+	Address     string   `ch:"address"`
+	Stake       *big.Int `ch:"stake"`
+	Locked      *big.Int `ch:"locked"`
+	Score       *big.Int `ch:"score"`
+	Deposited   *big.Int `ch:"deposited"`
+	Withdrawn   *big.Int `ch:"withdrawn"`
+	Earned      *big.Int `ch:"earned"`
+	Spent       *big.Int `ch:"spent"`
+	Seized      *big.Int `ch:"seized"`
+	BlockNumber uint64   `ch:"block_number"`
+	Version     uint64   `ch:"version"`
+	Deleted     uint8    `ch:"deleted"`
+}
+
+// Resource is a row of resources.
+type Resource struct {
+	Chain                uint64    `ch:"chain"`
+	Kind                 string    `ch:"kind"`
+	Address              string    `ch:"address"`
+	Owner                string    `ch:"owner"`
+	Name                 string    `ch:"name"`
+	Type                 string    `ch:"type"`
+	Multiaddr            string    `ch:"multiaddr"`
+	Checksum             string    `ch:"checksum"`
+	MREnclave            string    `ch:"mrenclave"`
+	WorkerStakeRatio     *big.Int  `ch:"worker_stake_ratio"`
+	SchedulerRewardRatio *big.Int  `ch:"scheduler_reward_ratio"`
+	RegisteredAt         time.Time `ch:"registered_at"`
+	BlockNumber          uint64    `ch:"block_number"`
+	Version              uint64    `ch:"version"`
+	Deleted              uint8     `ch:"deleted"`
+}
+
+// Category is a row of categories.
+type Category struct {
+	Chain            uint64   `ch:"chain"`
+	ID               *big.Int `ch:"id"`
+	Name             string   `ch:"name"`
+	Description      string   `ch:"description"`
+	WorkClockTimeRef uint64   `ch:"work_clock_time_ref"`
+	Version          uint64   `ch:"version"`
+	Deleted          uint8    `ch:"deleted"`
+}
+
+// Decision is a row of decisions.
+type Decision struct {
+	Chain      uint64    `ch:"chain"`
+	ID         string    `ch:"id"`
+	Kind       string    `ch:"kind"`
+	Workerpool string    `ch:"workerpool"`
+	Task       string    `ch:"task"`
+	Worker     string    `ch:"worker"`
+	Time       time.Time `ch:"time"`
+	Body       string    `ch:"body"`
+	Partition  uint32    `ch:"partition"`
+	Version    uint64    `ch:"version"`
+	Deleted    uint8     `ch:"deleted"`
+}
+
+// Verdict is a row of verdicts.
+type Verdict struct {
+	Chain            uint64    `ch:"chain"`
+	ID               string    `ch:"id"`
+	Workerpool       string    `ch:"workerpool"`
+	Task             string    `ch:"task"`
+	Worker           string    `ch:"worker"`
+	Time             time.Time `ch:"time"`
+	Outcome          string    `ch:"outcome"`
+	Reason           string    `ch:"reason"`
+	Detail           string    `ch:"detail"`
+	Message          string    `ch:"message"`
+	ResultHash       string    `ch:"result_hash"`
+	EnclaveChallenge string    `ch:"enclave_challenge"`
+	Agreement        string    `ch:"agreement"`
+	QuoteHash        string    `ch:"quote_hash"`
+	MREnclave        string    `ch:"mrenclave"`
+	SourcePartition  uint32    `ch:"source_partition"`
+	SourceOffset     uint64    `ch:"source_offset"`
+	Version          uint64    `ch:"version"`
+	Deleted          uint8     `ch:"deleted"`
+}
+
+// Head is a row of heads.
+type Head struct {
+	Chain           uint64    `ch:"chain"`
+	HeadNumber      uint64    `ch:"head_number"`
+	HeadHash        string    `ch:"head_hash"`
+	HeadTime        time.Time `ch:"head_time"`
+	FinalizedNumber uint64    `ch:"finalized_number"`
+	FinalizedHash   string    `ch:"finalized_hash"`
+	Version         uint64    `ch:"version"`
+}

@@ -1,0 +1,30 @@
+// Package source follows one chain and writes what happened there to the chain log.
+//
+// The log is a list of records with sequence numbers from 0 and no gaps, written by one
+// source at a time: blocks that hold PoCo events, retractions of blocks that left the
+// canonical chain (newest first, before the blocks that replace them), and marks, which
+// say how far the chain is known. A block is in the log before any mark that covers it.
+//
+// # How it follows
+//
+// Below finality nothing can change, so history is fetched in ranges. Above it the
+// source knows the hash of every block up to its own newest one (the trail), links each
+// new header to it by parent hash, and asks for logs by block hash, so that an answer
+// can only be about the block that was meant. Where the node's chain has left the
+// trail, the blocks since are retracted and those of the new branch take their place. A
+// fork below finality is an error that ends it: what the log says is then not this
+// chain's past.
+//
+// # How it starts again
+//
+// There is no state but the log. Its tail, read backwards until finality is covered,
+// gives the last sequence, the last finalized block and the points up to which the log
+// is complete; the newest point that is still canonical is where to go on.
+//
+// # Errors
+//
+// Temporary ones (the node does not answer, or contradicts itself because it moved on
+// meanwhile) are counted in Status and tried again. After an uncertain append the log's
+// tail is read again before anything else is written. Everything else ends Run: another
+// chain, no contract at the hub's address, a fork below finality, a log that is not one.
+package source

@@ -1,0 +1,96 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+)
+
+// ChainError says that the node serves another chain than the preset's.
+type ChainError struct{ Want, Got uint64 }
+
+func (e *ChainError) Error() string {
+	return fmt.Sprintf("the node serves chain %d, not chain %d: check the RPC address or the chain preset", e.Got, e.Want)
+}
+
+// HubError says that there is no contract at the hub's address.
+type HubError struct{ Hub common.Address }
+
+func (e *HubError) Error() string {
+	return fmt.Sprintf("there is no contract at %s: check the hub's address in the chain preset", e.Hub)
+}
+
+// ForkError says that the chain forked below finality: a block that the log holds as
+// final is not the node's.
+type ForkError struct {
+	Number uint64
+	Logged common.Hash
+	Node   common.Hash
+}
+
+func (e *ForkError) Error() string {
+	return fmt.Sprintf("block %d is final in the chain log as %s, but the node has %s: the chain forked below finality, or the log is of another chain",
+		e.Number, e.Logged, e.Node)
+}
+
+// LogError says that the chain log is not what a source writes.
+type LogError struct {
+	Offset int64
+	Err    error
+}
+
+func (e *LogError) Error() string {
+	return fmt.Sprintf("the chain log at offset %d: %v", e.Offset, e.Err)
+}
+
+// Unwrap returns what is wrong with the record.
+func (e *LogError) Unwrap() error { return e.Err }
+
+// SizeError says that a block's events do not fit into one record of the log.
+type SizeError struct {
+	Number uint64
+	Bytes  int
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("the events of block %d take %d bytes, more than a record of the chain log may have", e.Number, e.Bytes)
+}
+
+// appendError says that records may or may not have reached the log.
+type appendError struct{ err error }
+
+func (e *appendError) Error() string { return fmt.Sprintf("appending to the chain log: %v", e.err) }
+func (e *appendError) Unwrap() error { return e.err }
+
+// errMoved says that the node's answers do not fit together, as happens when its chain
+// moves on between two questions, or when several nodes answer behind one address.
+var errMoved = errors.New("the node's answers do not fit together")
+
+// grade says what an error asks for.
+type grade uint8
+
+const (
+	temporary grade = iota // try again
+	reset                  // the ground moved: read the log's tail again
+	critical               // stop
+)
+
+func gradeOf(err error) grade {
+	var (
+		chain *ChainError
+		hub   *HubError
+		fork  *ForkError
+		log   *LogError
+		size  *SizeError
+		lost  *appendError
+	)
+	switch {
+	case errors.As(err, &chain), errors.As(err, &hub), errors.As(err, &fork), errors.As(err, &log), errors.As(err, &size):
+		return critical
+	case errors.As(err, &lost):
+		return reset
+	default:
+		return temporary
+	}
+}
