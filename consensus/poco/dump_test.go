@@ -1,0 +1,46 @@
+package poco
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Dump writes the whole state, in an order of its own: equal states have equal dumps.
+func (s *State) Dump() string {
+	var b strings.Builder
+	dumpTable(&b, "account", s.accounts)
+	dumpTable(&b, "allowance", s.allowances)
+	dumpTable(&b, "deal", s.deals)
+	dumpTable(&b, "task", s.tasks)
+	dumpTable(&b, "contribution", s.contributions)
+	dumpTable(&b, "group", s.groups)
+	dumpTable(&b, "category", s.categories)
+	dumpTable(&b, "resource", s.resources)
+	dumpTable(&b, "order", s.orders)
+	dumpTable(&b, "totals", s.totals)
+	return b.String()
+}
+
+func dumpTable[K comparable, V any](b *strings.Builder, name string, t table[K, V]) {
+	lines := make([]string, 0, len(t.rows))
+	for key, row := range t.rows {
+		lines = append(lines, fmt.Sprintf("%s %v %+v\n", name, key, row.value))
+	}
+	slices.Sort(lines)
+	for _, line := range lines {
+		b.WriteString(line)
+	}
+}
+
+// JournalLen is how many changes the journal keeps.
+func (s *State) JournalLen() int { return len(s.journal.changes) }
+
+// Sums adds up all stake and all that is locked.
+func (s *State) Sums() (stake, locked Amount) {
+	for _, row := range s.accounts.rows {
+		stake.Add(&stake, &row.value.Stake)
+		locked.Add(&locked, &row.value.Locked)
+	}
+	return stake, locked
+}
