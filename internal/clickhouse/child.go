@@ -5,12 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
+	"syscall"
 	"time"
 
 	"assay/internal/clickhouse/chdb"
@@ -21,12 +22,14 @@ import (
 const (
 	childMarker  = "__clickhouse_engine" // first argument of a child; then library, directory, socket
 	readyFile    = 3                     // descriptor on which the child writes readyText
-	lifelineFile = 4                     // descriptor that reaches its end when the child shall end
+	lifelineFile = 4                     // descriptor on which one byte asks the child to end; its end says that the parent is gone
 	readyText    = "ready"
 )
 
-// finishTimeout is how long running statements may go on after the child was asked to end.
-const finishTimeout = 10 * time.Second
+const (
+	finishTimeout = 10 * time.Second // for running statements, after the child was asked to end
+	lockTimeout   = 3 * time.Second  // for a predecessor that is ending
+)
 
 // ChildMain runs the engine and exits, if this process is an engine's child, and returns at
 // once if not. It must be the first thing that main, or TestMain, does.
@@ -43,6 +46,16 @@ func ChildMain() {
 }
 
 func runChild(library, dir, socket string) error {
+	// Signals to a terminal's or a service's processes are the parent's to act upon.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	asked := make(chan struct{})
+	go func() {
+		awaitEnd()
+		close(asked)
+	}()
+	if err := lock(dir); err != nil {
+		return err
+	}
 	handler, err := boot(library, dir, filepath.Dir(socket))
 	if err != nil {
 		return err
@@ -57,21 +70,58 @@ func runChild(library, dir, socket string) error {
 	if err := sayReady(); err != nil {
 		return err
 	}
-	orphaned := make(chan struct{})
-	go func() {
-		_, _ = io.Copy(io.Discard, os.NewFile(lifelineFile, "lifeline")) // any end is the end
-		close(orphaned)
-	}()
 	select {
 	case err := <-served:
 		return err
-	case <-orphaned:
+	case <-asked:
+		return finish(httpServer, served)
 	}
+}
+
+// awaitEnd waits until the parent asks the child to end, which it does by one byte. If the
+// parent is gone instead, the process ends here: nobody waits for what is under way.
+func awaitEnd() {
+	if n, _ := os.NewFile(lifelineFile, "lifeline").Read(make([]byte, 1)); n == 0 {
+		os.Exit(1)
+	}
+}
+
+// lock makes the directory this process's own until it ends. A predecessor whose parent was
+// killed may need a moment to end.
+func lock(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // in our directory
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(20 * time.Millisecond) {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // descriptors are small
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			held = file
+			return err
+		}
+		if time.Now().After(deadline) {
+			return errors.New("another process is using the directory")
+		}
+	}
+}
+
+// held keeps the lock's file from being closed by the garbage collector.
+var held *os.File
+
+// finish lets what is under way finish, and serves nothing new.
+func finish(httpServer *http.Server, served <-chan error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), finishTimeout)
 	defer cancel()
-	err = httpServer.Shutdown(ctx)
-	_ = os.Remove(filepath.Dir(socket)) // the socket is gone already
-	return err
+	if err := httpServer.Shutdown(ctx); err != nil {
+		return err
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
 
 // boot loads the library and opens the directory. It keeps one session open, because the
@@ -82,20 +132,31 @@ func boot(library, dir, runDir string) (*server.Server, error) {
 		return nil, err
 	}
 	folder := filepath.Join(dir, "data")
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := errors.Join(private(folder), private(runDir)); err != nil {
 		return nil, err
 	}
 	data, log := "--path="+folder, filepath.Join(folder, "engine.log")
-	config := filepath.Join(runDir, fmt.Sprintf("config-%d.xml", os.Getpid()))
+	config := filepath.Join(runDir, "config.xml")
 	if err := os.WriteFile(config, engineConfig(log), 0o600); err != nil {
 		return nil, err
 	}
-	logged := size(log)
+	before := size(log)
 	_, err = engine.Connect(data, "--config-file="+config)
-	if err := errors.Join(err, os.Remove(config)); err != nil {
-		return nil, errors.Join(reason(log, logged), err)
+	if err != nil {
+		return nil, fmt.Errorf("%sif %s is damaged, move it away and start again", reason(log, before), folder)
+	}
+	if err := os.Remove(config); err != nil {
+		return nil, err
 	}
 	return server.New(func() (*chdb.Connection, error) { return engine.Connect(data) })
+}
+
+// private makes a folder that is the user's own.
+func private(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return os.Chmod(folder, 0o700) //nolint:gosec // a folder
 }
 
 // listen makes the socket, which an engine that was killed may have left behind: the
@@ -126,17 +187,17 @@ func size(path string) int64 {
 }
 
 // logged finds the reason in a line of the engine's log: it ends where the stack trace begins.
-var logged = regexp.MustCompile(`<(?:Error|Fatal)> [^:]*: (?:Error initializing EmbeddedServer: )?(.*?)(?:,? Stack trace|\n|$)`)
+var logged = regexp.MustCompile(`<(?:Error|Fatal)> [^:]*: Error initializing EmbeddedServer: (.+?)(?:,? Stack trace|\n|$)`)
 
 // reason returns what the engine wrote to its log after the first so many bytes. The library
-// itself only says that it failed.
-func reason(log string, before int64) error {
+// itself only says that it failed, and writes the other half of the reasons to standard error.
+func reason(log string, before int64) string {
 	text, err := os.ReadFile(log) //nolint:gosec // our own log
 	if err != nil {
-		return err
+		return err.Error() + "; "
 	}
 	if found := logged.FindSubmatch(text[min(before, int64(len(text))):]); found != nil {
-		return errors.New(string(bytes.TrimSpace(found[1])))
+		return string(bytes.TrimSpace(found[1])) + "; "
 	}
-	return errors.New("it gave no reason in " + log)
+	return ""
 }

@@ -71,7 +71,11 @@ func (c Config) options() *clickhouse.Options {
 		Addr:     []string{c.Addr},
 		Auth:     clickhouse.Auth{Database: c.Database, Username: c.User, Password: c.Password},
 		// The server's default since 26.2 is to queue.
-		Settings:     clickhouse.Settings{"async_insert": 0},
+		Settings: clickhouse.Settings{"async_insert": 0},
+		// No compression: with it, a row that contains "__exception__" and a line break, which
+		// anybody can bring into the database, reads as an exception (ch-go 0.74: after the end
+		// of the input its decompressor gives out the last frame once more).
+		Compression:  nil,
 		MaxOpenConns: maxConnections,
 		MaxIdleConns: maxConnections,
 	}

@@ -7,7 +7,8 @@ import (
 
 // engineConfig is the engine's server configuration: small enough to live beside the rest of
 // the program, where the engine would by default take most of the machine's memory. Its log
-// holds errors only, 2 MB at most.
+// holds errors only, 2 MB at most. A part that cannot be read is an error, where the default is
+// to put it aside and go on without its rows.
 func engineConfig(log string) []byte {
 	var path strings.Builder
 	_ = xml.EscapeText(&path, []byte(log)) // a strings.Builder never fails
@@ -24,6 +25,8 @@ func engineConfig(log string) []byte {
 	<background_pool_size>2</background_pool_size>
 	<background_schedule_pool_size>8</background_schedule_pool_size>
 	<merge_tree>
+		<max_suspicious_broken_parts>0</max_suspicious_broken_parts>
+		<max_suspicious_broken_parts_bytes>0</max_suspicious_broken_parts_bytes>
 		<number_of_free_entries_in_pool_to_execute_mutation>2</number_of_free_entries_in_pool_to_execute_mutation>
 		<number_of_free_entries_in_pool_to_lower_max_size_of_merge>2</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
 		<number_of_free_entries_in_pool_to_execute_optimize_entire_partition>2</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>

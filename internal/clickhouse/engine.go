@@ -20,12 +20,13 @@ const (
 
 // Engine is a running ClickHouse engine in a child process.
 type Engine struct {
-	socket   string
-	command  *exec.Cmd
-	lifeline io.Closer // open as long as the child shall live
-	stderr   *tail
-	done     chan struct{}
-	ended    error // how the process ended; set when done is closed
+	socket    string
+	temporary string // folder to remove in the end; empty: none
+	command   *exec.Cmd
+	lifeline  *os.File // open as long as the child shall live
+	stderr    *tail
+	done      chan struct{}
+	ended     error // how the process ended; set when done is closed
 }
 
 // StartEngine runs the engine on the directory, which it makes if it is missing and which one
@@ -47,11 +48,10 @@ func startEngine(ctx context.Context, library, dir string) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	socket, err := socketPath(dir)
-	if err != nil {
+	e := &Engine{stderr: new(tail), done: make(chan struct{})}
+	if err := e.chooseSocket(dir); err != nil {
 		return nil, err
 	}
-	e := &Engine{socket: socket, stderr: new(tail), done: make(chan struct{})}
 	ready, err := e.spawn(library, dir)
 	if err != nil {
 		return nil, err
@@ -62,18 +62,18 @@ func startEngine(ctx context.Context, library, dir string) (*Engine, error) {
 	return e, nil
 }
 
-// socketPath makes the private folder of the engine's socket: in the directory, or in the
-// system's temporary one if that path were too long for a socket.
-func socketPath(dir string) (string, error) {
+// chooseSocket says where the engine's socket shall be: in a folder of the directory, or in a
+// new temporary one if the path would be too long for a socket.
+func (e *Engine) chooseSocket(dir string) (err error) {
 	folder := filepath.Join(dir, "run")
 	if len(folder)+len("/sock") > maxSocket {
-		temporary, err := os.MkdirTemp("", "clickhouse-")
-		return filepath.Join(temporary, "sock"), err
+		if folder, err = os.MkdirTemp("", "clickhouse-"); err != nil {
+			return err
+		}
+		e.temporary = folder
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return "", err
-	}
-	return filepath.Join(folder, "sock"), os.Chmod(folder, 0o700) //nolint:gosec // a folder
+	e.socket = filepath.Join(folder, "sock")
+	return nil
 }
 
 // spawn starts the child and returns the pipe on which it says that it is ready.
@@ -112,6 +112,9 @@ func (e *Engine) watch() {
 	}
 	if said := e.stderr.lines(); said != "" {
 		err = fmt.Errorf("%s (%w)", said, err)
+	}
+	if e.temporary != "" {
+		err = errors.Join(err, os.RemoveAll(e.temporary))
 	}
 	e.ended = err
 	close(e.done)
@@ -165,14 +168,16 @@ func (e *Engine) Close() error {
 	if err := e.Err(); err != nil {
 		return err
 	}
-	if err := e.lifeline.Close(); err != nil {
-		return err
+	if _, err := e.lifeline.WriteString("."); err != nil {
+		e.kill()
+		return e.Err()
 	}
 	select {
 	case <-e.done:
 	case <-time.After(stopTimeout):
 		e.kill()
 	}
+	_ = e.lifeline.Close() // nobody reads it any more
 	if !e.command.ProcessState.Success() {
 		return e.Err()
 	}
@@ -183,5 +188,5 @@ func (e *Engine) Close() error {
 func (e *Engine) kill() {
 	_ = e.command.Process.Kill() // fails only if it has ended
 	<-e.done
-	_ = e.lifeline.Close() // only now: the child must not mistake it for an orderly end
+	_ = e.lifeline.Close() // nobody reads it any more
 }

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // tail keeps the end of what is written to it.
@@ -23,9 +24,23 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lines returns the text as one line.
+// lines returns the text as one line, without what the library says at every start.
 func (t *tail) lines() string {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
-	return strings.Join(strings.FieldsFunc(string(t.text), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	var said []string
+	for line := range strings.Lines(strings.ToValidUTF8(string(t.text), "?")) {
+		if line = strings.TrimSpace(strings.Map(visible, line)); line != "" && !strings.HasPrefix(line, "Logging ") {
+			said = append(said, line)
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
+// visible makes a space of what could play tricks with a terminal.
+func visible(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
 }
