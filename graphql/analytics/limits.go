@@ -1,0 +1,40 @@
+package analytics
+
+import "time"
+
+// Limits bound what one client can ask for. All must be positive.
+type Limits struct {
+	Body         int // bytes of a request, and of a WebSocket message
+	Tokens       int // words of a query
+	Fields       int // fields of a query, fragments spread out
+	Depth        int // levels of a query
+	Introspected int // about how many values of the schema's description one query may read
+	Complexity   int // fields of the response, were every page full
+	Statements   int // statements read for one response
+	Operations   int // operations under way on one connection
+	Subscribers  int // payout subscriptions under way, of all clients
+	Parallel     int // statements under way, of all clients
+
+	Timeout time.Duration // for a response, and for each statement
+	Rows    uint64        // read by one statement
+	Memory  uint64        // bytes in the database for one statement
+}
+
+// DefaultLimits suit a public endpoint on a small machine.
+func DefaultLimits() Limits {
+	return Limits{
+		Body:         64 << 10,
+		Tokens:       4000,
+		Fields:       1000,
+		Depth:        16,
+		Introspected: 200_000,
+		Complexity:   100_000,
+		Statements:   100,
+		Operations:   32,
+		Subscribers:  1000,
+		Parallel:     8,
+		Timeout:      10 * time.Second,
+		Rows:         50_000_000,
+		Memory:       512 << 20,
+	}
+}

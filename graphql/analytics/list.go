@@ -1,0 +1,200 @@
+package analytics
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"assay/graphql/analytics/model"
+)
+
+// maxFirst is the most rows of a page.
+const maxFirst = 1000
+
+// list is a table as a connection: which of its rows, and in which order. The order is
+// total and none of its columns ever changes, so a page continues where the one before
+// ended whatever was written in between, and the database skips to it by value, not by
+// counting.
+type list[T any] struct {
+	name       string // of its cursors
+	table      string
+	scope      string // condition for all its rows
+	columns    string // what to select
+	order      []column
+	descending bool
+	at         func(*T) []any // a row's place: its values of order, uint64 or string
+}
+
+// column is an expression to order by, and the ClickHouse type of its values.
+type column struct{ sql, kind string }
+
+var (
+	chainColumn = column{"chain", "UInt64"}
+
+	deals = list[model.Deal]{
+		name: "deal", table: "deals", scope: "1", columns: selection[model.Deal](), descending: true,
+		order: []column{{"toUnixTimestamp(start_time)", "UInt64"}, chainColumn, {"id", "String"}},
+		at:    func(d *model.Deal) []any { return []any{uint64(d.StartTime.Unix()), d.Chain, d.ID} },
+	}
+	tasks = list[model.Task]{
+		name: "task", table: "tasks", scope: "1", columns: selection[model.Task](), descending: true,
+		order: []column{{"toUnixTimestamp(initialized_at)", "UInt64"}, chainColumn, {"id", "String"}},
+		at:    func(t *model.Task) []any { return []any{uint64(t.InitializedAt.Unix()), t.Chain, t.ID} },
+	}
+	contributions = list[model.Contribution]{
+		name: "contribution", table: "contributions", scope: "1", columns: selection[model.Contribution](), descending: true,
+		order: []column{{"toUnixTimestamp(contributed_at)", "UInt64"}, chainColumn, {"task", "String"}, {"worker", "String"}},
+		at: func(c *model.Contribution) []any {
+			return []any{uint64(c.ContributedAt.Unix()), c.Chain, c.TaskID, c.Worker}
+		},
+	}
+	verdicts = list[model.Verdict]{
+		name: "verdict", table: "verdicts", scope: "1", columns: selection[model.Verdict](), descending: true,
+		order: []column{{"toUnixTimestamp(time)", "UInt64"}, chainColumn, {"id", "String"}},
+		at:    func(v *model.Verdict) []any { return []any{uint64(v.Time.Unix()), v.Chain, v.ID} },
+	}
+	payouts = list[model.Payout]{
+		name: "payout", table: "payouts", scope: "1", columns: selection[model.Payout](), descending: true,
+		order: []column{{"toUnixTimestamp(time)", "UInt64"}, chainColumn, {"block_number", "UInt64"}, {"log_index", "UInt64"}},
+		at: func(p *model.Payout) []any {
+			return []any{uint64(p.Time.Unix()), p.Chain, p.BlockNumber, p.LogIndex}
+		},
+	}
+	accounts = list[model.Account]{
+		name: "account", table: "accounts", scope: "1", columns: selection[model.Account](),
+		order: []column{chainColumn, {"address", "String"}},
+		at:    func(a *model.Account) []any { return []any{a.Chain, a.Address} },
+	}
+	workerpools = list[model.Workerpool]{
+		name: "workerpool", table: "resources", scope: "kind = 'WORKERPOOL'", columns: selection[model.Workerpool](), descending: true,
+		order: []column{{"toUnixTimestamp(registered_at)", "UInt64"}, chainColumn, {"address", "String"}},
+		at:    func(w *model.Workerpool) []any { return []any{uint64(w.RegisteredAt.Unix()), w.Chain, w.Address} },
+	}
+)
+
+// page is which rows of a list to answer with.
+type page struct {
+	first int
+	after []any // place in the list; nil: from its beginning
+}
+
+// page checks what a client asked for.
+func (l *list[T]) page(first int, after *string) (page, error) {
+	if first < 0 || first > maxFirst {
+		return page{}, refuse("first must be from 0 to %d", maxFirst)
+	}
+	if after == nil {
+		return page{first: first}, nil
+	}
+	place, err := decodeCursor(l.name, *after, l.kinds()...)
+	if err == nil && len(place) != len(l.order) {
+		err = errCursor
+	}
+	return page{first, place}, err
+}
+
+func (l *list[T]) kinds() []string {
+	kinds := make([]string, len(l.order))
+	for i, column := range l.order {
+		kinds[i] = column.kind
+	}
+	return kinds
+}
+
+// read answers with a page of the rows that match.
+func (l *list[T]) read(ctx context.Context, r *reader, first int, after *string, where []condition) (*model.Connection[T], error) {
+	p, err := l.page(first, after)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := rowsOf[T](ctx, r, l.rows(where, p))
+	if err != nil {
+		return nil, err
+	}
+	return l.connection(rows, p, func(ctx context.Context) (uint64, error) {
+		return count(ctx, r, l.count(where))
+	}), nil
+}
+
+// rows selects a page and, to know whether there is a next one, a row more.
+func (l *list[T]) rows(where []condition, p page) *statement {
+	s := l.from(l.columns)
+	s.where(where)
+	l.sorted(s, p.after)
+	s.add(" LIMIT ", strconv.Itoa(p.first+1))
+	return s
+}
+
+// count counts all that match.
+func (l *list[T]) count(where []condition) *statement {
+	s := l.from("count() AS count")
+	s.where(where)
+	return s
+}
+
+func (l *list[T]) from(columns string) *statement {
+	var s statement
+	s.add("SELECT ", columns, " FROM ", l.table, " FINAL WHERE ", l.scope)
+	return &s
+}
+
+// sorted appends the order, and the condition to come after a place in it.
+func (l *list[T]) sorted(s *statement, after []any) {
+	names := make([]string, len(l.order))
+	places := make([]string, len(after))
+	for i, column := range l.order {
+		names[i] = column.sql
+		if after != nil {
+			places[i] = s.bind(column.kind, after[i])
+		}
+	}
+	before, direction := " > ", " ASC"
+	if l.descending {
+		before, direction = " < ", " DESC"
+	}
+	if after != nil {
+		s.add(" AND (", strings.Join(names, ", "), ")", before, "(", strings.Join(places, ", "), ")")
+	}
+	s.add(" ORDER BY ", strings.Join(names, direction+", "), direction)
+}
+
+// connection makes a page of the rows that were selected for it.
+func (l *list[T]) connection(rows []*T, p page, total func(context.Context) (uint64, error)) *model.Connection[T] {
+	info := &model.PageInfo{HasNextPage: len(rows) > p.first, HasPreviousPage: p.after != nil}
+	rows = rows[:min(len(rows), p.first)]
+	edges := make([]*model.Edge[T], len(rows))
+	for i, row := range rows {
+		edges[i] = &model.Edge[T]{Cursor: encodeCursor(l.name, l.at(row)), Node: row}
+	}
+	if len(edges) > 0 {
+		info.StartCursor, info.EndCursor = &edges[0].Cursor, &edges[len(edges)-1].Cursor
+	}
+	return &model.Connection[T]{Edges: edges, PageInfo: info, Count: total}
+}
+
+// one answers with the row that matches, nil for none. Rows that match on several chains
+// are told apart by the chain, which the client then must give.
+func (l *list[T]) one(ctx context.Context, r *reader, where []condition) (*T, error) {
+	rows, err := rowsOf[T](ctx, r, l.rows(where, page{first: 1}))
+	if err != nil {
+		return nil, err
+	}
+	switch len(rows) {
+	case 0:
+		return nil, nil
+	case 1:
+		return rows[0], nil
+	}
+	return nil, refuse("several chains know this %s: say which by the argument chain", l.name)
+}
+
+// count reads a statement that counts.
+func count(ctx context.Context, r *reader, s *statement) (uint64, error) {
+	rows, err := rowsOf[struct {
+		Count uint64 `ch:"count"`
+	}](ctx, r, s)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	return rows[0].Count, nil
+}

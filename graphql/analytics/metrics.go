@@ -1,0 +1,62 @@
+package analytics
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are what the API says of itself to Prometheus.
+type metrics struct {
+	responses        *prometheus.CounterVec
+	responseSeconds  prometheus.Histogram
+	statements       *prometheus.CounterVec
+	statementSeconds prometheus.Histogram
+	subscribers      prometheus.Gauge
+	cut              prometheus.Counter
+}
+
+func newMetrics(registry prometheus.Registerer) *metrics {
+	buckets := prometheus.ExponentialBuckets(0.001, 2, 15) // 1 ms to 16 s
+	m := &metrics{
+		responses: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "assay_graphql_responses_total", Help: "Responses by operation (query, subscription, invalid) and result (ok, error).",
+		}, []string{"operation", "result"}),
+		responseSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "assay_graphql_response_seconds", Help: "Time to answer a query.", Buckets: buckets,
+		}),
+		statements: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "assay_graphql_statements_total", Help: "Statements read from the database by result (ok, error).",
+		}, []string{"result"}),
+		statementSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "assay_graphql_statement_seconds", Help: "Time of a statement in the database.", Buckets: buckets,
+		}),
+		subscribers: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "assay_graphql_subscribers", Help: "Payout subscriptions under way.",
+		}),
+		cut: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "assay_graphql_subscribers_cut_total", Help: "Payout subscriptions cut off because their reader was too slow.",
+		}),
+	}
+	registry.MustRegister(m.responses, m.responseSeconds, m.statements, m.statementSeconds, m.subscribers, m.cut)
+	return m
+}
+
+func (m *metrics) statement(took time.Duration, err error) {
+	m.statements.WithLabelValues(result(err != nil)).Inc()
+	m.statementSeconds.Observe(took.Seconds())
+}
+
+func (m *metrics) response(operation string, took time.Duration, failed bool) {
+	m.responses.WithLabelValues(operation, result(failed)).Inc()
+	if operation == "query" {
+		m.responseSeconds.Observe(took.Seconds())
+	}
+}
+
+func result(failed bool) string {
+	if failed {
+		return "error"
+	}
+	return "ok"
+}

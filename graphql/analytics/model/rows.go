@@ -1,0 +1,198 @@
+// Package model holds what the analytics API answers with: the rows of the database's
+// tables, connections of them, and the scalars. Inputs are generated from the SDL in
+// schema/graphql/analytics, where every field is described.
+//
+// A row's tags say how to read it: `ch` names the column, and `sql`, where there is one,
+// is the expression to select under that name.
+package model
+
+import "time"
+
+// Key names a thing of a chain: a deal, a task, an account, a pool.
+type Key struct {
+	Chain uint64
+	ID    string
+}
+
+// Deal is a row of the table deals.
+type Deal struct {
+	Chain                uint64    `ch:"chain"`
+	ID                   string    `ch:"id"`
+	App                  string    `ch:"app"`
+	AppOwner             string    `ch:"app_owner"`
+	AppPrice             string    `ch:"app_price" sql:"toString(app_price)"`
+	Dataset              *string   `ch:"dataset" sql:"nullIf(nullIf(dataset, ''), '0x0000000000000000000000000000000000000000')"`
+	DatasetOwner         *string   `ch:"dataset_owner" sql:"nullIf(nullIf(dataset_owner, ''), '0x0000000000000000000000000000000000000000')"`
+	DatasetPrice         string    `ch:"dataset_price" sql:"toString(dataset_price)"`
+	WorkerpoolAddress    string    `ch:"workerpool"`
+	WorkerpoolOwner      string    `ch:"workerpool_owner"`
+	WorkerpoolPrice      string    `ch:"workerpool_price" sql:"toString(workerpool_price)"`
+	Trust                string    `ch:"trust" sql:"toString(trust)"`
+	Category             string    `ch:"category" sql:"toString(category)"`
+	Tag                  string    `ch:"tag"`
+	Requester            string    `ch:"requester"`
+	Beneficiary          string    `ch:"beneficiary"`
+	Callback             *string   `ch:"callback" sql:"nullIf(nullIf(callback, ''), '0x0000000000000000000000000000000000000000')"`
+	Params               string    `ch:"params" sql:"toValidUTF8(params)"`
+	StartTime            time.Time `ch:"start_time"`
+	BotFirst             string    `ch:"bot_first" sql:"toString(bot_first)"`
+	BotSize              string    `ch:"bot_size" sql:"toString(bot_size)"`
+	WorkerStake          string    `ch:"worker_stake" sql:"toString(worker_stake)"`
+	SchedulerRewardRatio string    `ch:"scheduler_reward_ratio" sql:"toString(scheduler_reward_ratio)"`
+	Sponsor              string    `ch:"sponsor"`
+	BlockNumber          uint64    `ch:"block_number"`
+	TxHash               string    `ch:"tx_hash"`
+}
+
+// Task is a row of the table tasks.
+type Task struct {
+	Chain                uint64     `ch:"chain"`
+	ID                   string     `ch:"id"`
+	DealID               string     `ch:"deal"`
+	Index                string     `ch:"idx" sql:"toString(idx)"`
+	WorkerpoolAddress    string     `ch:"workerpool"`
+	Requester            string     `ch:"requester"`
+	Status               string     `ch:"status"`
+	ContributionDeadline time.Time  `ch:"contribution_deadline"`
+	RevealDeadline       *time.Time `ch:"reveal_deadline" sql:"nullIf(reveal_deadline, toDateTime(0, 'UTC'))"`
+	FinalDeadline        time.Time  `ch:"final_deadline"`
+	ConsensusValue       *string    `ch:"consensus_value" sql:"nullIf(nullIf(consensus_value, ''), '0x0000000000000000000000000000000000000000000000000000000000000000')"`
+	RevealCounter        uint64     `ch:"reveal_counter"`
+	WinnerCounter        uint64     `ch:"winner_counter"`
+	Contributors         uint64     `ch:"contributors"`
+	Reopened             uint64     `ch:"reopened"`
+	ResultDigest         *string    `ch:"result_digest" sql:"nullIf(nullIf(result_digest, ''), '0x0000000000000000000000000000000000000000000000000000000000000000')"`
+	Results              string     `ch:"results" sql:"concat('0x', lower(hex(results)))"`
+	ResultsCallback      string     `ch:"results_callback" sql:"concat('0x', lower(hex(results_callback)))"`
+	InitializedAt        time.Time  `ch:"initialized_at"`
+	EndedAt              *time.Time `ch:"ended_at" sql:"nullIf(ended_at, toDateTime(0, 'UTC'))"`
+	BlockNumber          uint64     `ch:"block_number"`
+}
+
+// Contribution is a row of the table contributions.
+type Contribution struct {
+	Chain             uint64     `ch:"chain"`
+	TaskID            string     `ch:"task"`
+	DealID            string     `ch:"deal"`
+	Worker            string     `ch:"worker"`
+	WorkerpoolAddress string     `ch:"workerpool"`
+	Status            string     `ch:"status"`
+	ResultHash        string     `ch:"result_hash"`
+	ResultSeal        string     `ch:"result_seal"`
+	EnclaveChallenge  *string    `ch:"enclave_challenge" sql:"nullIf(nullIf(enclave_challenge, ''), '0x0000000000000000000000000000000000000000')"`
+	Weight            string     `ch:"weight" sql:"toString(weight)"`
+	Accurate          *bool      `ch:"accurate"`
+	ContributedAt     time.Time  `ch:"contributed_at"`
+	RevealedAt        *time.Time `ch:"revealed_at" sql:"nullIf(revealed_at, toDateTime(0, 'UTC'))"`
+	BlockNumber       uint64     `ch:"block_number"`
+	TxHash            string     `ch:"tx_hash"`
+}
+
+// Verdict is a row of the table verdicts.
+type Verdict struct {
+	Chain             uint64    `ch:"chain"`
+	ID                string    `ch:"id"`
+	WorkerpoolAddress string    `ch:"workerpool"`
+	TaskID            *string   `ch:"task" sql:"nullIf(task, '')"`
+	Worker            *string   `ch:"worker" sql:"nullIf(worker, '')"`
+	Time              time.Time `ch:"time"`
+	Outcome           string    `ch:"outcome"`
+	Reason            string    `ch:"reason"`
+	Detail            string    `ch:"detail" sql:"toValidUTF8(detail)"`
+	Message           *string   `ch:"message" sql:"nullIf(message, '')"`
+	ResultHash        *string   `ch:"result_hash" sql:"nullIf(result_hash, '')"`
+	EnclaveChallenge  *string   `ch:"enclave_challenge" sql:"nullIf(nullIf(enclave_challenge, ''), '0x0000000000000000000000000000000000000000')"`
+	Agreement         string    `ch:"agreement" sql:"toValidUTF8(agreement)"`
+	QuoteHash         *string   `ch:"quote_hash" sql:"nullIf(quote_hash, '')"`
+	Mrenclave         *string   `ch:"mrenclave" sql:"nullIf(mrenclave, '')"`
+	SourcePartition   uint64    `ch:"source_partition" sql:"toUInt64(source_partition)"`
+	SourceOffset      uint64    `ch:"source_offset"`
+}
+
+// Payout is a row of the table payouts.
+type Payout struct {
+	Chain             uint64    `ch:"chain"`
+	BlockNumber       uint64    `ch:"block_number"`
+	LogIndex          uint64    `ch:"log_index" sql:"toUInt64(log_index)"`
+	TxHash            string    `ch:"tx_hash"`
+	Time              time.Time `ch:"time"`
+	Kind              string    `ch:"kind"`
+	Role              string    `ch:"role"`
+	AccountAddress    string    `ch:"account"`
+	Amount            string    `ch:"amount" sql:"toString(amount)"`
+	TaskID            string    `ch:"task"`
+	DealID            string    `ch:"deal"`
+	WorkerpoolAddress string    `ch:"workerpool"`
+	Version           uint64    `ch:"version"` // sequence of its chain log record
+}
+
+// AmountRLC is the amount in RLC.
+func (p *Payout) AmountRLC() string { return RLC(p.Amount) }
+
+// Account is a row of the table accounts.
+type Account struct {
+	Chain       uint64 `ch:"chain"`
+	Address     string `ch:"address"`
+	Stake       string `ch:"stake" sql:"toString(stake)"`
+	Locked      string `ch:"locked" sql:"toString(locked)"`
+	Score       string `ch:"score" sql:"toString(score)"`
+	Deposited   string `ch:"deposited" sql:"toString(deposited)"`
+	Withdrawn   string `ch:"withdrawn" sql:"toString(withdrawn)"`
+	Earned      string `ch:"earned" sql:"toString(earned)"`
+	Spent       string `ch:"spent" sql:"toString(spent)"`
+	Seized      string `ch:"seized" sql:"toString(seized)"`
+	BlockNumber uint64 `ch:"block_number"`
+}
+
+// StakeRLC is the free stake in RLC.
+func (a *Account) StakeRLC() string { return RLC(a.Stake) }
+
+// LockedRLC is the locked stake in RLC.
+func (a *Account) LockedRLC() string { return RLC(a.Locked) }
+
+// EarnedRLC is all rewards in RLC.
+func (a *Account) EarnedRLC() string { return RLC(a.Earned) }
+
+// SeizedRLC is all stakes lost in RLC.
+func (a *Account) SeizedRLC() string { return RLC(a.Seized) }
+
+// Workerpool is a row of the table resources whose kind is WORKERPOOL.
+type Workerpool struct {
+	Chain                uint64    `ch:"chain"`
+	Address              string    `ch:"address"`
+	Owner                string    `ch:"owner"`
+	Description          string    `ch:"name" sql:"toValidUTF8(name)"`
+	WorkerStakeRatio     string    `ch:"worker_stake_ratio" sql:"toString(worker_stake_ratio)"`
+	SchedulerRewardRatio string    `ch:"scheduler_reward_ratio" sql:"toString(scheduler_reward_ratio)"`
+	RegisteredAt         time.Time `ch:"registered_at"`
+	BlockNumber          uint64    `ch:"block_number"`
+}
+
+// Meta says how far the data reaches.
+type Meta struct {
+	Chains []*ChainMeta
+}
+
+// ChainMeta is a row of the table heads.
+type ChainMeta struct {
+	Chain           uint64    `ch:"chain"`
+	HeadNumber      uint64    `ch:"head_number"`
+	HeadHash        string    `ch:"head_hash"`
+	HeadTime        time.Time `ch:"head_time"`
+	FinalizedNumber uint64    `ch:"finalized_number"`
+	FinalizedHash   *string   `ch:"finalized_hash" sql:"nullIf(finalized_hash, '')"`
+	Version         uint64    `ch:"version"` // sequence of the mark in the chain log
+}
+
+// TaskCount is how many tasks are in a status.
+type TaskCount struct {
+	Status string `ch:"status"`
+	Count  uint64 `ch:"count" sql:"count()"`
+}
+
+// VerdictCount is how many verdicts have an outcome and a reason.
+type VerdictCount struct {
+	Outcome string `ch:"outcome"`
+	Reason  string `ch:"reason"`
+	Count   uint64 `ch:"count" sql:"count()"`
+}
