@@ -35,17 +35,17 @@ func (e *EventError) Unwrap() error { return e.Err }
 // Evolve folds an event that happened, in the order of the chain. On an error, which is
 // an *EventError, nothing that can be seen of the state has changed.
 func (s *State) Evolve(at Block, event Event) error {
-	locked, boost := s.locked, s.boost
+	locked, notice := s.locked, s.notice
 	s.forgetLast()
-	if err := s.apply(at, event, locked, boost); err != nil {
+	if err := s.apply(at, event, locked, notice); err != nil {
 		return &EventError{At: at, Event: event, Err: err}
 	}
 	return nil
 }
 
-// apply is Evolve. After Lock, locked is true; after SchedulerNoticeBoost, boost is its
-// deal. Money first: it is most of what happens.
-func (s *State) apply(at Block, event Event, locked bool, boost Hash) error {
+// apply is Evolve. After Lock, locked is true; after SchedulerNoticeBoost, notice is
+// that. Money first: it is most of what happens.
+func (s *State) apply(at Block, event Event, locked bool, notice *SchedulerNoticeBoost) error {
 	switch e := event.(type) {
 	case Transfer:
 		return s.transfer(&e)
@@ -80,19 +80,19 @@ func (s *State) apply(at Block, event Event, locked bool, boost Hash) error {
 	case FaultyContribution:
 		return s.punish(e.Worker)
 	default:
-		return s.applyMarket(event, boost)
+		return s.applyMarket(event, notice)
 	}
 }
 
 // applyMarket is apply for what happens before tasks run, and for Boost.
-func (s *State) applyMarket(event Event, boost Hash) error {
+func (s *State) applyMarket(event Event, notice *SchedulerNoticeBoost) error {
 	switch e := event.(type) {
 	case OrdersMatched:
-		return s.match(&e, boost)
+		return s.match(&e, notice)
 	case SchedulerNotice:
 		return nil
 	case SchedulerNoticeBoost:
-		s.boost = e.Deal
+		s.notice = &e
 		return nil
 	case DealSponsored:
 		return s.known(e.Deal)
@@ -207,27 +207,24 @@ func (s *State) known(deal Hash) error {
 }
 
 // match makes a deal and consumes the orders it comes from.
-func (s *State) match(e *OrdersMatched, boost Hash) error {
-	if e.Body == nil {
-		return ErrAttached
+func (s *State) match(e *OrdersMatched, notice *SchedulerNoticeBoost) error {
+	body, err := dealBody(e, notice)
+	if err != nil {
+		return err
 	}
 	if s.deals.get(e.Deal) != nil {
 		return ErrDuplicate
 	}
 	orders := [...]Hash{e.AppHash, e.DatasetHash, e.WorkerpoolHash, e.RequestHash}
 	for _, hash := range orders {
-		var sum Amount
 		consumed := s.Consumed(hash)
-		if _, overflow := sum.AddOverflow(&consumed, &e.Volume); overflow {
+		if _, overflow := new(Amount).AddOverflow(&consumed, &e.Volume); overflow {
 			return ErrOverflow
 		}
 	}
 	d := s.deals.make(e.Deal)
-	d.Deal, d.first, d.size = *e.Body, s.Consumed(e.RequestHash), e.Volume
+	d.Deal, d.first, d.size = body, s.Consumed(e.RequestHash), e.Volume
 	d.BotFirst, d.BotSize = saturate(&d.first), saturate(&d.size)
-	if boost == e.Deal {
-		d.Boost = true
-	}
 	if d.Boost {
 		s.totals.edit(struct{}{}).boosts++
 	}
@@ -238,6 +235,26 @@ func (s *State) match(e *OrdersMatched, boost Hash) error {
 		}
 	}
 	return nil
+}
+
+// dealBody is what is attached to the event. Of a Boost deal, whose body no accessor of
+// every chain shows, the notice before it will do; it lacks owners and prices.
+func dealBody(e *OrdersMatched, notice *SchedulerNoticeBoost) (Deal, error) {
+	boost := notice != nil && notice.Deal == e.Deal
+	switch {
+	case e.Body != nil:
+		body := *e.Body
+		body.Boost = body.Boost || boost
+		return body, nil
+	case boost:
+		return Deal{
+			App: Priced{Pointer: notice.App}, Dataset: Priced{Pointer: notice.Dataset},
+			Workerpool: Priced{Pointer: notice.Workerpool}, Category: notice.Category, Tag: notice.Tag,
+			Params: notice.Params, Beneficiary: notice.Beneficiary, Boost: true,
+		}, nil
+	default:
+		return Deal{}, ErrAttached
+	}
 }
 
 func (s *State) close(e *OrderClosed) error {

@@ -22,8 +22,8 @@ type State struct {
 	totals        table[struct{}, totals]
 
 	// What the last event says about the next one, within a transaction.
-	locked bool // it was Lock: a TaskContribute now is a contribution with a stake
-	boost  Hash // it was SchedulerNoticeBoost for this deal: an OrdersMatched now is Boost
+	locked bool                  // it was Lock: a TaskContribute now is a contribution with a stake
+	notice *SchedulerNoticeBoost // it was this: an OrdersMatched of its deal now is Boost
 }
 
 // deal is a Deal with the exact range of its task indices.
@@ -96,7 +96,7 @@ func (s *State) Release(m Mark) error { return s.journal.release(m) }
 func (s *State) Changed(since Mark) ([]Key, error) { return s.journal.changed(since) }
 
 // forgetLast forgets the last event, as a transaction begins.
-func (s *State) forgetLast() { s.locked, s.boost = false, Hash{} }
+func (s *State) forgetLast() { s.locked, s.notice = false, nil }
 
 // Deal returns a deal.
 func (s *State) Deal(id Hash) (*Deal, bool) {
