@@ -3,7 +3,6 @@ package assay
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,7 +17,7 @@ import (
 // specification, with its references (services, volumes, secrets) resolved.
 func loadCompose(t *testing.T) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{"docker-compose.yml"}, cli.WithConsistency(true))
+	options, err := cli.NewProjectOptions([]string{"docker-compose.yml"}, cli.WithConsistency(true), cli.WithProfiles([]string{"*"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,54 +116,6 @@ func TestPrometheusWatchesEveryRole(t *testing.T) {
 			t.Errorf("deploy/prometheus.yml does not scrape %s", target)
 		}
 	}
-}
-
-// The commands, flags and variables in docker-compose.yml are those of the program.
-func TestComposeRunsCommandsThatExist(t *testing.T) {
-	program := buildAssay(t)
-	for name, service := range roles(t) {
-		words := slices.IndexFunc(service.Command, func(word string) bool { return strings.HasPrefix(word, "-") })
-		if words < 0 {
-			words = len(service.Command)
-		}
-		help := helpOf(t, program, service.Command[:words])
-		for _, flag := range service.Command[words:] {
-			if strings.HasPrefix(flag, "--") && !strings.Contains(help, flag+" ") {
-				t.Errorf("%s: assay %s has no flag %s", name, strings.Join(service.Command[:words], " "), flag)
-			}
-		}
-		for variable := range service.Environment {
-			if flag := "--" + strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, "ASSAY_")), "_", "-"); !strings.Contains(help, flag+" ") {
-				t.Errorf("%s: assay %s has no setting %s (%s)", name, strings.Join(service.Command[:words], " "), flag, variable)
-			}
-		}
-		if !once(service) {
-			helpOf(t, program, service.HealthCheck.Test[2:3])
-		}
-	}
-}
-
-// helpOf returns what assay says of a command; cobra answers for an unknown one with the
-// help of the command above it.
-func helpOf(t *testing.T, program string, command []string) string {
-	t.Helper()
-	help, err := exec.Command(program, append(slices.Clone(command), "--help")...).CombinedOutput()
-	if usage := "assay " + strings.Join(command, " "); err != nil || !regexp.MustCompile(`(?m)^  `+usage+`( |$)`).Match(help) {
-		t.Errorf("there is no command %q: %v\n%s", usage, err, help)
-	}
-	return string(help)
-}
-
-func buildAssay(t *testing.T) string {
-	t.Helper()
-	if _, err := os.Stat("cmd/assay/main.go"); err != nil {
-		t.Skip("there is no cmd/assay yet")
-	}
-	program := filepath.Join(t.TempDir(), "assay")
-	if out, err := exec.Command("go", "build", "-o", program, "./cmd/assay").CombinedOutput(); err != nil {
-		t.Fatalf("building assay: %v\n%s", err, out)
-	}
-	return program
 }
 
 // roles are the services that run the program.
