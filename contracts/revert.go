@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -33,10 +32,16 @@ func revertOf(err error) error {
 			}
 		}
 	}
-	if err != nil && strings.Contains(err.Error(), "execution reverted") {
+	switch {
+	case err == nil:
+		return nil
+	case says(err, "execution reverted"):
 		return &RevertError{}
+	case says(err, "invalid opcode"): // how Solidity before 0.8 fails an assertion
+		return &RevertError{Reason: "failed assertion"}
+	default:
+		return err
 	}
-	return err
 }
 
 // reasonOf reads what a contract reverted with: Error(string), Panic(uint256), an

@@ -197,15 +197,16 @@ func (w *Wallet) Receipt(ctx context.Context, hash common.Hash) (*types.Receipt,
 	}
 }
 
-// receiptInterval is how often Wait asks.
-const receiptInterval = 100 * time.Millisecond
+// Wait asks for the receipt at intervals that grow from the first to the last.
+const (
+	firstReceiptInterval = 10 * time.Millisecond
+	lastReceiptInterval  = 200 * time.Millisecond
+)
 
 // Wait returns a transaction's receipt once it is in a block, whether or not it
 // reverted there; RevertOf tells why it did.
 func (w *Wallet) Wait(ctx context.Context, hash common.Hash) (*types.Receipt, error) {
-	ticker := time.NewTicker(receiptInterval)
-	defer ticker.Stop()
-	for {
+	for interval := firstReceiptInterval; ; interval = min(2*interval, lastReceiptInterval) {
 		receipt, err := w.Receipt(ctx, hash)
 		if receipt != nil || err != nil {
 			return receipt, err
@@ -213,7 +214,7 @@ func (w *Wallet) Wait(ctx context.Context, hash common.Hash) (*types.Receipt, er
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("waiting for transaction %s: %w", hash, ctx.Err())
-		case <-ticker.C:
+		case <-time.After(interval):
 		}
 	}
 }
