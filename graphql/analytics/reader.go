@@ -27,7 +27,7 @@ func newReader(db Database, limits Limits, m *metrics) *reader {
 	return &reader{db: db, limits: limits, slots: make(chan struct{}, limits.Parallel), metrics: m}
 }
 
-// read reads the rows of a statement into dest, a pointer to a slice. It takes its turn
+// read reads the rows of a statement into dest, a pointer to a slice of structs. It takes its turn
 // among the statements of all clients, and each its time.
 func (r *reader) read(ctx context.Context, dest any, s *statement) error {
 	if err := spend(ctx); err != nil {
@@ -54,9 +54,16 @@ func (r *reader) read(ctx context.Context, dest any, s *statement) error {
 }
 
 // rowsOf reads the rows of a statement.
-func rowsOf[T any](ctx context.Context, r *reader, s *statement) (rows []*T, err error) {
-	err = r.read(ctx, &rows, s)
-	return rows, err
+func rowsOf[T any](ctx context.Context, r *reader, s *statement) ([]*T, error) {
+	var rows []T
+	if err := r.read(ctx, &rows, s); err != nil {
+		return nil, err
+	}
+	pointers := make([]*T, len(rows))
+	for i := range rows {
+		pointers[i] = &rows[i]
+	}
+	return pointers, nil
 }
 
 // settings are the limits of one statement. A column's name means the column, also where

@@ -1,0 +1,154 @@
+package analytics
+
+import (
+	"fmt"
+	"maps"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// dataset is a small marketplace in which everything collides: few chains, people and
+// times, rows written more than once in any order, rows taken back. It is kept here as
+// the rows that should be seen, by table.
+type dataset map[string][]row
+
+// keys are what identifies a row of each table, as the migrations say.
+var keys = map[string][]string{
+	"deals": {"chain", "id"}, "tasks": {"chain", "id"}, "contributions": {"chain", "task", "worker"},
+	"verdicts": {"chain", "id"}, "payouts": {"chain", "block_number", "log_index"},
+	"accounts": {"chain", "address"}, "resources": {"chain", "kind", "address"},
+}
+
+const zeroAddress = "0x0000000000000000000000000000000000000000"
+
+var (
+	chains            = []uint64{7, 134, 42161}
+	start             = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	taskWords         = []string{"ACTIVE", "REVEALING", "COMPLETED", "FAILED"}
+	contributionWords = []string{"CONTRIBUTED", "PROVED", "REJECTED"}
+	outcomeWords      = []string{"ACCEPTED", "REJECTED"}
+	reasonWords       = []string{"OK", "MALFORMED", "BAD_SIGNATURE", "TOO_LATE"}
+	kindWords         = []string{"REWARD", "SEIZE"}
+	roleWords         = []string{"PAYER", "WORKER", "WORKERPOOL", "APP", "DATASET", "KITTY"}
+)
+
+func address(n int) string   { return fmt.Sprintf("0x%040x", n) }
+func hash(n int) string      { return fmt.Sprintf("0x%064x", n) }
+func app(n int) string       { return address(0xa00 + n) }
+func pool(n int) string      { return address(0xb00 + n) }
+func worker(n int) string    { return address(0xc00 + n) }
+func requester(n int) string { return address(0xd00 + n) }
+
+func oneOf[T any](r *rand.Rand, values []T) T { return values[r.IntN(len(values))] }
+
+// fill writes a random dataset: the same for the same seed.
+func fill(t testing.TB, conn driver.Conn, seed uint64) dataset {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 0))
+	data := make(dataset)
+	for _, table := range slices.Sorted(maps.Keys(generators)) {
+		for range 150 {
+			data[table] = append(data[table], generators[table](r))
+		}
+		data.write(t, conn, r, table)
+	}
+	return data
+}
+
+// write inserts the table's rows, each perhaps after or before an older state of it, some
+// of them taken back, and keeps those that should be seen.
+func (d dataset) write(t testing.TB, conn driver.Conn, r *rand.Rand, table string) {
+	t.Helper()
+	var written, seen []row
+	known := make(map[string]bool)
+	for _, last := range d[table] {
+		if key := keyOf(table, last); known[key] {
+			continue
+		} else {
+			known[key] = true
+		}
+		last["version"] = uint64(100 + r.IntN(100))
+		last["deleted"] = uint8(0)
+		if r.IntN(8) == 0 {
+			last["deleted"] = uint8(1)
+		}
+		written = append(written, last)
+		if r.IntN(2) == 0 {
+			older := generators[table](r)
+			for _, column := range keys[table] {
+				older[column] = last[column]
+			}
+			older["version"] = uint64(r.IntN(100))
+			older["deleted"] = uint8(r.IntN(2))
+			written = append(written, older)
+		}
+		if last["deleted"] == uint8(0) {
+			seen = append(seen, last)
+		}
+	}
+	r.Shuffle(len(written), func(i, j int) { written[i], written[j] = written[j], written[i] })
+	half := len(written) / 2
+	insert(t, conn, table, written[:half]...)
+	insert(t, conn, table, written[half:]...)
+	d[table] = seen
+}
+
+func keyOf(table string, r row) string {
+	var key []any
+	for _, column := range keys[table] {
+		key = append(key, r[column])
+	}
+	return fmt.Sprint(key)
+}
+
+func at(r *rand.Rand) time.Time { return start.Add(time.Duration(r.IntN(12)) * time.Second) }
+
+// generators make a random row of each table.
+var generators = map[string]func(*rand.Rand) row{
+	"deals": func(r *rand.Rand) row {
+		return row{
+			"chain": oneOf(r, chains), "id": hash(r.IntN(60)), "app": app(r.IntN(3)), "dataset": oneOf(r, []string{zeroAddress, address(5)}),
+			"workerpool": pool(r.IntN(3)), "requester": requester(r.IntN(3)), "start_time": at(r), "block_number": uint64(r.IntN(9)),
+		}
+	},
+	"tasks": func(r *rand.Rand) row {
+		return row{
+			"chain": oneOf(r, chains), "id": hash(r.IntN(60)), "deal": hash(r.IntN(60)), "workerpool": pool(r.IntN(3)),
+			"requester": requester(r.IntN(3)), "status": oneOf(r, taskWords), "initialized_at": at(r),
+		}
+	},
+	"contributions": func(r *rand.Rand) row {
+		return row{
+			"chain": oneOf(r, chains), "task": hash(r.IntN(60)), "worker": worker(r.IntN(4)), "deal": hash(r.IntN(60)),
+			"workerpool": pool(r.IntN(3)), "status": oneOf(r, contributionWords), "contributed_at": at(r),
+		}
+	},
+	"verdicts": func(r *rand.Rand) row {
+		return row{
+			"chain": oneOf(r, chains), "id": hash(r.IntN(60)), "workerpool": pool(r.IntN(3)), "task": oneOf(r, []string{"", hash(r.IntN(60))}),
+			"worker": oneOf(r, []string{"", worker(r.IntN(4))}), "time": at(r), "outcome": oneOf(r, outcomeWords), "reason": oneOf(r, reasonWords),
+		}
+	},
+	"payouts": func(r *rand.Rand) row {
+		block := r.IntN(9)
+		return row{
+			"chain": oneOf(r, chains), "block_number": uint64(block), "log_index": uint32(r.IntN(9)), "time": start.Add(time.Duration(block) * time.Second),
+			"kind": oneOf(r, kindWords), "role": oneOf(r, roleWords), "account": worker(r.IntN(4)), "amount": big.NewInt(int64(r.IntN(1000))),
+			"task": hash(r.IntN(60)), "deal": hash(r.IntN(60)), "workerpool": pool(r.IntN(3)),
+		}
+	},
+	"accounts": func(r *rand.Rand) row {
+		return row{"chain": oneOf(r, chains), "address": oneOf(r, []string{worker(r.IntN(20)), requester(r.IntN(20))}), "stake": big.NewInt(r.Int64())}
+	},
+	"resources": func(r *rand.Rand) row {
+		return row{
+			"chain": oneOf(r, chains), "kind": oneOf(r, []string{"APP", "WORKERPOOL", "WORKERPOOL"}), "address": pool(r.IntN(12)),
+			"owner": address(r.IntN(3)), "registered_at": at(r),
+		}
+	},
+}

@@ -1,0 +1,262 @@
+package analytics
+
+import (
+	"fmt"
+	"maps"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// listCase says of a connection, in plain Go over rows in memory, what it should answer.
+type listCase struct {
+	root    string
+	table   string
+	ids     [][2]string // field and column of what names a node, chain aside
+	time    string      // column of the order; empty: ascending by chain and name
+	filters map[string]filterCase
+	kinds   map[string]string // SDL types of the filters
+}
+
+// filterCase draws a filter's value and says which rows pass it.
+type filterCase struct {
+	kind  string // SDL type
+	draw  func(*rapid.T) any
+	holds func(d dataset, r row, value any) bool
+}
+
+func equals(name, kind string, values ...any) filterCase {
+	return filterCase{kind, func(t *rapid.T) any { return rapid.SampledFrom(values).Draw(t, name) },
+		func(_ dataset, r row, value any) bool { return r[name] == value }}
+}
+
+func words(name, kind string, values []string) filterCase {
+	return filterCase{"[" + kind + "!]", func(t *rapid.T) any { return rapid.SliceOfN(rapid.SampledFrom(values), 0, 3).Draw(t, name) },
+		func(_ dataset, r row, value any) bool { return slices.Contains(value.([]string), r[name].(string)) }}
+}
+
+func moment(name string, holds func(row, limit time.Time) bool) filterCase {
+	return filterCase{"Time",
+		func(t *rapid.T) any {
+			return start.Add(time.Duration(rapid.IntRange(-1, 13).Draw(t, name)) * time.Second).Format(time.RFC3339)
+		},
+		func(_ dataset, r row, value any) bool {
+			limit, _ := time.Parse(time.RFC3339, value.(string))
+			return holds(r[name].(time.Time), limit)
+		}}
+}
+
+func since(name string) filterCase {
+	return moment(name, func(row, limit time.Time) bool { return !row.Before(limit) })
+}
+
+func until(name string) filterCase {
+	return moment(name, func(row, limit time.Time) bool { return row.Before(limit) })
+}
+
+// through passes rows to which a row of another table leads: one of the same chain whose
+// column has the value, and whose link is what the row has in own.
+func through(table, link, own, name string, values ...any) filterCase {
+	return filterCase{"Address", func(t *rapid.T) any { return rapid.SampledFrom(values).Draw(t, name) },
+		func(d dataset, r row, value any) bool {
+			return slices.ContainsFunc(d[table], func(other row) bool {
+				return other["chain"] == r["chain"] && other[link] == r[own] && other[name] == value
+			})
+		}}
+}
+
+var (
+	chainFilter = equals("chain", "Uint64", uint64(7), uint64(134), uint64(42161), uint64(1))
+	anyPool     = equals("workerpool", "Address", pool(0), pool(1), pool(2), pool(9))
+	anyWorker   = []any{worker(0), worker(1), worker(2), worker(3), worker(9)}
+	requesters  = []any{requester(0), requester(1), requester(2), requester(9)}
+	hashes      = []any{hash(0), hash(1), hash(2), hash(30), hash(99)}
+)
+
+var listCases = []listCase{
+	{root: "deals", table: "deals", ids: [][2]string{{"id", "id"}}, time: "start_time", filters: map[string]filterCase{
+		"chain": chainFilter, "workerpool": anyPool, "requester": equals("requester", "Address", requesters...),
+		"worker": through("contributions", "deal", "id", "worker", anyWorker...),
+		"app":    equals("app", "Address", app(0), app(1)), "dataset": equals("dataset", "Address", zeroAddress, address(5)),
+		"since": since("start_time"), "until": until("start_time"),
+	}},
+	{root: "tasks", table: "tasks", ids: [][2]string{{"id", "id"}}, time: "initialized_at", filters: map[string]filterCase{
+		"chain": chainFilter, "workerpool": anyPool, "requester": equals("requester", "Address", requesters...),
+		"deal":   equals("deal", "Hash", hashes...),
+		"worker": through("contributions", "task", "id", "worker", anyWorker...),
+		"status": words("status", "TaskStatus", taskWords), "since": since("initialized_at"), "until": until("initialized_at"),
+	}},
+	{root: "contributions", table: "contributions", ids: [][2]string{{"taskId", "task"}, {"worker", "worker"}}, time: "contributed_at", filters: map[string]filterCase{
+		"chain": chainFilter, "workerpool": anyPool, "worker": equals("worker", "Address", anyWorker...),
+		"task": equals("task", "Hash", hashes...), "deal": equals("deal", "Hash", hashes...),
+		"requester": through("deals", "id", "deal", "requester", requesters...),
+		"status":    words("status", "ContributionStatus", contributionWords), "since": since("contributed_at"), "until": until("contributed_at"),
+	}},
+	{root: "verdicts", table: "verdicts", ids: [][2]string{{"id", "id"}}, time: "time", filters: map[string]filterCase{
+		"chain": chainFilter, "workerpool": anyPool, "worker": equals("worker", "Address", anyWorker...),
+		"task":      equals("task", "Hash", hashes...),
+		"requester": through("tasks", "id", "task", "requester", requesters...),
+		"outcome":   words("outcome", "VerdictOutcome", outcomeWords), "reason": words("reason", "VerdictReason", reasonWords),
+		"since": since("time"), "until": until("time"),
+	}},
+	{root: "payouts", table: "payouts", ids: [][2]string{{"blockNumber", "block_number"}, {"logIndex", "log_index"}}, time: "time", filters: map[string]filterCase{
+		"chain": chainFilter, "workerpool": anyPool, "account": equals("account", "Address", anyWorker...),
+		"task": equals("task", "Hash", hashes...), "deal": equals("deal", "Hash", hashes...),
+		"requester": through("deals", "id", "deal", "requester", requesters...),
+		"worker": {"Address", func(t *rapid.T) any { return rapid.SampledFrom(anyWorker).Draw(t, "worker") },
+			func(_ dataset, r row, value any) bool { return r["role"] == "WORKER" && r["account"] == value }},
+		"kind": words("kind", "PayoutKind", kindWords), "role": words("role", "PayoutRole", roleWords),
+		"since": since("time"), "until": until("time"),
+	}},
+	{root: "accounts", table: "accounts", ids: [][2]string{{"address", "address"}}, filters: map[string]filterCase{
+		"chain": chainFilter,
+		"addresses": {"[Address!]", func(t *rapid.T) any {
+			return rapid.SliceOfN(rapid.Map(rapid.IntRange(0, 20), worker), 0, 5).Draw(t, "addresses")
+		}, func(_ dataset, r row, value any) bool {
+			return slices.Contains(value.([]string), r["address"].(string))
+		}},
+	}},
+	{root: "workerpools", table: "resources", ids: [][2]string{{"address", "address"}}, time: "registered_at", filters: map[string]filterCase{
+		"chain": chainFilter, "owner": equals("owner", "Address", address(0), address(1), address(7)),
+		"since": since("registered_at"), "until": until("registered_at"),
+	}},
+}
+
+// expected is the names of the nodes that a filter lets pass, in order.
+func (c listCase) expected(d dataset, filter map[string]any) []string {
+	var rows []row
+	for _, r := range d[c.table] {
+		if c.passes(d, r, filter) {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int { return strings.Compare(c.rank(a), c.rank(b)) })
+	if c.time != "" {
+		slices.Reverse(rows)
+	}
+	names := make([]string, len(rows))
+	for i, r := range rows {
+		names[i] = c.name(r)
+	}
+	return names
+}
+
+func (c listCase) passes(d dataset, r row, filter map[string]any) bool {
+	if kind, ok := r["kind"]; c.root == "workerpools" && ok && kind != "WORKERPOOL" {
+		return false
+	}
+	for name, value := range filter {
+		if !c.filters[name].holds(d, r, value) {
+			return false
+		}
+	}
+	return true
+}
+
+// rank is text that sorts as the rows should.
+func (c listCase) rank(r row) string {
+	rank := fmt.Sprintf("%020d ", r["chain"])
+	if c.time != "" {
+		rank = r[c.time].(time.Time).Format(time.RFC3339) + " " + rank
+	}
+	return rank + c.name(r)
+}
+
+func (c listCase) name(r row) string {
+	name := fmt.Sprint(r["chain"])
+	for _, id := range c.ids {
+		name += fmt.Sprint(" ", r[id[1]])
+	}
+	return name
+}
+
+// connection is a page, as a client reads it.
+type connection struct {
+	Edges []struct {
+		Cursor string
+		Node   map[string]any
+	}
+	Nodes    []map[string]any
+	PageInfo struct {
+		HasNextPage, HasPreviousPage bool
+		StartCursor, EndCursor       *string
+	}
+	TotalCount int
+}
+
+// names are those of the page's nodes.
+func (c listCase) names(page connection) []string {
+	names := make([]string, len(page.Edges))
+	for i, edge := range page.Edges {
+		names[i] = fmt.Sprint(edge.Node["chain"])
+		for _, id := range c.ids {
+			names[i] += fmt.Sprint(" ", edge.Node[id[0]])
+		}
+	}
+	return names
+}
+
+func (c listCase) ask(t tester, server *httptest.Server, first int, after *string, filter map[string]any) connection {
+	t.Helper()
+	fields := "chain"
+	for _, id := range c.ids {
+		fields += " " + id[0]
+	}
+	query := fmt.Sprintf(`query($first: Int!, $after: Cursor, $filter: %sFilter) { page: %s(first: $first, after: $after, filter: $filter) {
+		edges { cursor node { %s } } nodes { %s } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount } }`,
+		strings.ToUpper(c.root[:1])+c.root[1:len(c.root)-1], c.root, fields, fields)
+	return get[struct{ Page connection }](t, server, query, map[string]any{"first": first, "after": after, "filter": filter}).Page
+}
+
+// A list, whatever the filter and the size of the pages, has the rows that a look at each
+// row in memory finds, in order, each once.
+func TestLists(t *testing.T) {
+	conn := newDatabase(t)
+	data := fill(t, conn, 1)
+	server := newServer(t, conn)
+	for _, c := range listCases {
+		t.Run(c.root, func(t *testing.T) {
+			if len(c.expected(data, nil)) < 20 && c.root != "workerpools" {
+				t.Fatal("the dataset is too small to mean anything")
+			}
+			c.checkPages(t, server, data, nil, 1)
+			rapid.Check(t, func(r *rapid.T) {
+				filter := make(map[string]any)
+				for _, name := range slices.Sorted(maps.Keys(c.filters)) {
+					if rapid.Bool().Draw(r, "with "+name) {
+						filter[name] = c.filters[name].draw(r)
+					}
+				}
+				c.checkPages(r, server, data, filter, rapid.IntRange(4, 60).Draw(r, "first"))
+			})
+		})
+	}
+}
+
+// checkPages reads a list to its end and compares it with what is expected.
+func (c listCase) checkPages(t tester, server *httptest.Server, data dataset, filter map[string]any, first int) {
+	expected := c.expected(data, filter)
+	var after *string
+	for from := 0; ; from += first {
+		page := c.ask(t, server, first, after, filter)
+		want := expected[min(from, len(expected)):min(from+first, len(expected))]
+		if got := c.names(page); !slices.Equal(got, want) {
+			t.Fatalf("%v, rows from %d:\n got %v\nwant %v", filter, from, got, want)
+		}
+		info := page.PageInfo
+		if more := from+first < len(expected); info.HasNextPage != more || info.HasPreviousPage != (after != nil) || page.TotalCount != len(expected) || len(page.Nodes) != len(want) {
+			t.Fatalf("%v, rows from %d of %d: %+v, totalCount %d, %d nodes", filter, from, len(expected), info, page.TotalCount, len(page.Nodes))
+		}
+		if len(want) == 0 {
+			return
+		}
+		if *info.StartCursor != page.Edges[0].Cursor || *info.EndCursor != page.Edges[len(want)-1].Cursor {
+			t.Fatalf("cursors of %+v", page)
+		}
+		after = info.EndCursor
+	}
+}
