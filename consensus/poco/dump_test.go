@@ -44,3 +44,22 @@ func (s *State) Sums() (stake, locked Amount) {
 	}
 	return stake, locked
 }
+
+// Views writes each thing that a Key can name.
+func (s *State) Views() map[Key]string {
+	views := map[Key]string{}
+	viewTable(views, s.accounts)
+	viewTable(views, s.deals)
+	viewTable(views, s.tasks)
+	viewTable(views, s.contributions)
+	viewTable(views, s.categories)
+	viewTable(views, s.resources)
+	viewTable(views, s.orders)
+	return views
+}
+
+func viewTable[K comparable, V any](views map[Key]string, t table[K, V]) {
+	for key, row := range t.rows {
+		views[t.name(key)] = fmt.Sprintf("%+v", row.value)
+	}
+}
