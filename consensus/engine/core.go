@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"fmt"
+	"github.com/ethereum/go-ethereum/common"
 
 	"assay/consensus/poco"
 	"assay/consensus/poco/wire"
@@ -148,7 +149,7 @@ func (c *Core) note(block *assaypb.Block, event poco.Event) {
 		c.dealt(event)
 	case poco.TaskInitialize:
 		if task := c.owned(event.Task); task != nil {
-			task.anchor = poco.Hash(block.Hash)
+			task.anchor = common.BytesToHash(block.Hash)
 		}
 	case poco.TaskContribute:
 		if task := c.owned(event.Task); task != nil {
@@ -207,7 +208,7 @@ func (c *Core) ended(id poco.Hash) {
 // Decided folds a decision of the log: the engine's own, those of the engine that ran
 // before it, and what settlement says of its transactions.
 func (c *Core) Decided(decision *assaypb.Decision) error {
-	pool := poco.Address(decision.Workerpool)
+	pool := common.BytesToAddress(decision.Workerpool)
 	if decision.ChainId != c.config.ChainID {
 		return fmt.Errorf("decision %x is about chain %d, not %d", decision.Id, decision.ChainId, c.config.ChainID)
 	}
@@ -223,13 +224,13 @@ func (c *Core) Decided(decision *assaypb.Decision) error {
 }
 
 func (c *Core) remember(decision *assaypb.Decision) {
-	task := c.task(poco.Hash(decision.Task))
+	task := c.task(common.BytesToHash(decision.Task))
 	if task.over {
 		return
 	}
 	switch body := decision.Body.(type) {
 	case *assaypb.Decision_Assignment:
-		c.assigned(task, poco.Address(decision.Worker), decision.Time)
+		c.assigned(task, common.BytesToAddress(decision.Worker), decision.Time)
 	case *assaypb.Decision_Consensus:
 		task.announced = max(task.announced, body.Consensus.Round+1)
 	case *assaypb.Decision_Intent:
@@ -237,7 +238,7 @@ func (c *Core) remember(decision *assaypb.Decision) {
 	case *assaypb.Decision_Outcome:
 		task.concluded(decision.Time, body.Outcome)
 	case *assaypb.Decision_Alert:
-		task.alerted[poco.Hash(decision.Id)] = true
+		task.alerted[common.BytesToHash(decision.Id)] = true
 	}
 }
 

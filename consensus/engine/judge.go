@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"github.com/ethereum/go-ethereum/common"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common/hexutil"
@@ -26,7 +27,7 @@ func (c *Core) Judge(partition uint32, offset uint64, value []byte) (*assaypb.De
 	at := source{partition, offset}
 	message, refusal := c.open(value)
 	if refusal == nil && message.payload.GetHeartbeat() != nil {
-		if c.pools[poco.Address(message.payload.GetHeartbeat().Workerpool)] == nil {
+		if c.pools[common.BytesToAddress(message.payload.GetHeartbeat().Workerpool)] == nil {
 			return nil, nil
 		}
 		refusal = c.heartbeat(message)
@@ -85,11 +86,11 @@ func (c *Core) open(value []byte) (*message, *refusal) {
 		return opened, malformed
 	}
 	opened.payload, opened.id = payload, crypto.Keccak256Hash(envelope.Payload)
-	opened.worker = poco.Address(payload.Worker)
+	opened.worker = common.BytesToAddress(payload.Worker)
 	if body := payload.GetContribution(); body != nil {
-		opened.body, opened.task = body, poco.Hash(body.Task)
+		opened.body, opened.task = body, common.BytesToHash(body.Task)
 	}
-	if payload.ChainId != c.config.ChainID || poco.Address(payload.Hub) != c.config.Hub {
+	if payload.ChainId != c.config.ChainID || common.BytesToAddress(payload.Hub) != c.config.Hub {
 		return opened, refuse(assaypb.Reason_REASON_WRONG_CHAIN, "meant for chain %d and contract %s",
 			payload.ChainId, hexutil.Encode(payload.Hub))
 	}
@@ -160,7 +161,7 @@ func (c *Core) foreign(opened *message) bool {
 // heartbeat takes a worker on, or off, a pool's list.
 func (c *Core) heartbeat(opened *message) *refusal {
 	body := opened.payload.GetHeartbeat()
-	pool := c.pools[poco.Address(body.Workerpool)]
+	pool := c.pools[common.BytesToAddress(body.Workerpool)]
 	if len(pool.Members) > 0 && !pool.Members[opened.worker] {
 		return refuse(assaypb.Reason_REASON_NOT_MEMBER, "the pool's list of workers does not name %s", opened.worker)
 	}
@@ -232,9 +233,9 @@ func (c *Core) enclave(task *task, opened *message, verdict *assaypb.Verdict) *r
 	if len(body.EnclaveChallenge) == 0 || len(body.EnclaveSignature) == 0 {
 		return refuse(assaypb.Reason_REASON_NO_ENCLAVE, "the deal asks for an enclave")
 	}
-	sealed := contracts.EnclaveHash(poco.Hash(body.ResultHash), poco.Hash(body.ResultSeal))
+	sealed := contracts.EnclaveHash(common.BytesToHash(body.ResultHash), common.BytesToHash(body.ResultSeal))
 	signer, err := contracts.RecoverMessage(sealed, body.EnclaveSignature)
-	if err != nil || signer != poco.Address(body.EnclaveChallenge) {
+	if err != nil || signer != common.BytesToAddress(body.EnclaveChallenge) {
 		return refuse(assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, "the result is not signed by the enclave's key")
 	}
 	return c.quote(task, opened, verdict)
@@ -247,9 +248,9 @@ func (c *Core) quote(task *task, opened *message, verdict *assaypb.Verdict) *ref
 		Hub:              c.config.Hub,
 		Task:             task.id,
 		Worker:           opened.worker,
-		EnclaveChallenge: poco.Address(body.EnclaveChallenge),
-		ResultHash:       poco.Hash(body.ResultHash),
-		ResultSeal:       poco.Hash(body.ResultSeal),
+		EnclaveChallenge: common.BytesToAddress(body.EnclaveChallenge),
+		ResultHash:       common.BytesToHash(body.ResultHash),
+		ResultSeal:       common.BytesToHash(body.ResultSeal),
 		Anchor:           task.anchor,
 	}
 	verdict.QuoteHash = crypto.Keccak256(body.Quote)
@@ -267,7 +268,7 @@ func (c *Core) quote(task *task, opened *message, verdict *assaypb.Verdict) *ref
 // authorize signs what the contract asks of a worker (IexecPoco2Facet.contribute): the
 // pool owner's word that this worker may contribute to this task with this enclave.
 func (c *Core) authorize(pool *Pool, task *task, opened *message, verdict *assaypb.Verdict) *refusal {
-	challenge := poco.Address(opened.body.EnclaveChallenge)
+	challenge := common.BytesToAddress(opened.body.EnclaveChallenge)
 	signature, err := contracts.SignMessage(pool.Owner, contracts.AuthorizationHash(opened.worker, task.id, challenge))
 	if err != nil {
 		return refuse(assaypb.Reason_REASON_UNSPECIFIED, "the pool could not sign: %v", err)
@@ -282,7 +283,7 @@ func (c *Core) authorize(pool *Pool, task *task, opened *message, verdict *assay
 // as the contract counts it.
 func (c *Core) agreement(task *task, opened *message) string {
 	weight := c.state.Weight(opened.worker)
-	behind, err := c.state.Consensus(task.id, poco.Hash(opened.body.ResultHash)).With(&weight)
+	behind, err := c.state.Consensus(task.id, common.BytesToHash(opened.body.ResultHash)).With(&weight)
 	if err != nil {
 		return "" // beyond 2²⁵⁶: the contract will refuse it
 	}
@@ -321,14 +322,14 @@ func (c *Core) answer(opened *message, verdict *assaypb.Verdict, why *refusal) (
 // verdict folds a verdict.
 func (c *Core) verdict(decision *assaypb.Decision, body *assaypb.Verdict) {
 	c.judged[source{body.Partition, body.Offset}] = true
-	task := c.tasks[poco.Hash(decision.Task)]
+	task := c.tasks[common.BytesToHash(decision.Task)]
 	if len(decision.Task) == 0 || task == nil || task.over {
 		return
 	}
 	if authentic(body.Reason) {
-		task.messages[poco.Hash(body.Message)] = true
+		task.messages[common.BytesToHash(body.Message)] = true
 	}
-	held := task.assignment(poco.Address(decision.Worker))
+	held := task.assignment(common.BytesToAddress(decision.Worker))
 	if held == nil {
 		return
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"assay/consensus/poco"
 	"assay/schema/assaypb"
+	"github.com/ethereum/go-ethereum/common"
 )
 
 // task is what the engine knows of a task beside the protocol's state: what it has
@@ -85,7 +86,7 @@ func (t *task) intends(decision *assaypb.Decision, body *assaypb.Intent) {
 		known = &intent{}
 		t.intents[key] = known
 	}
-	id := poco.Hash(decision.Id)
+	id := common.BytesToHash(decision.Id)
 	if known.id == id {
 		return
 	}
@@ -96,7 +97,7 @@ func (t *task) intends(decision *assaypb.Decision, body *assaypb.Intent) {
 // concluded notes what became of an intent.
 func (t *task) concluded(at uint64, outcome *assaypb.Outcome) {
 	for _, known := range t.intents {
-		if known.id == poco.Hash(outcome.Intent) {
+		if known.id == common.BytesToHash(outcome.Intent) {
 			known.open = false
 			known.done = outcome.Status != assaypb.Outcome_REVERTED
 			known.refused = at

@@ -137,7 +137,7 @@ func (n *Node) wallet(account common.Address) (*contracts.Wallet, error) {
 
 // calldata is the call that an intent stands for.
 func calldata(intent *assaypb.Intent) ([]byte, error) {
-	deal := common.Hash(intent.Deal)
+	deal := common.BytesToHash(intent.Deal)
 	task := contracts.TaskID(deal, intent.Index)
 	switch intent.Action {
 	case assaypb.Intent_INITIALIZE:

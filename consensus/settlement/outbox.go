@@ -46,7 +46,7 @@ func (o *outbox) fold(decision *assaypb.Decision) error {
 	case *assaypb.Decision_Submission:
 		return o.submitted(body.Submission)
 	case *assaypb.Decision_Outcome:
-		id := common.Hash(body.Outcome.Intent)
+		id := common.BytesToHash(body.Outcome.Intent)
 		o.closed[id] = true
 		delete(o.debts, id)
 	}
@@ -54,8 +54,8 @@ func (o *outbox) fold(decision *assaypb.Decision) error {
 }
 
 func (o *outbox) owe(decision *assaypb.Decision, intent *assaypb.Intent) {
-	id := common.Hash(decision.Id)
-	owner, ours := o.owners[common.Address(decision.Workerpool)]
+	id := common.BytesToHash(decision.Id)
+	owner, ours := o.owners[common.BytesToAddress(decision.Workerpool)]
 	if !ours || o.closed[id] || o.debts[id] != nil {
 		return
 	}
@@ -63,7 +63,7 @@ func (o *outbox) owe(decision *assaypb.Decision, intent *assaypb.Intent) {
 		id:     id,
 		owner:  owner,
 		pool:   decision.Workerpool,
-		task:   common.Hash(decision.Task),
+		task:   common.BytesToHash(decision.Task),
 		intent: intent,
 	}
 	o.order = append(o.order, id)
@@ -71,9 +71,9 @@ func (o *outbox) owe(decision *assaypb.Decision, intent *assaypb.Intent) {
 
 // submitted notes a transaction. Whatever becomes of it, its nonce is taken.
 func (o *outbox) submitted(submission *assaypb.Submission) error {
-	sender := common.Address(submission.Sender)
+	sender := common.BytesToAddress(submission.Sender)
 	o.nonces[sender] = max(o.nonces[sender], submission.Nonce+1)
-	owed := o.debts[common.Hash(submission.Intent)]
+	owed := o.debts[common.BytesToHash(submission.Intent)]
 	if owed == nil {
 		return nil
 	}
