@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -23,7 +24,9 @@ type fakeChain struct {
 	made   uint64                                           // blocks ever made
 	quorum int                                              // equal contributions that make a consensus
 	down   error                                            // what every request fails with
+	final  int                                              // blocks that cannot vanish
 	faulty int                                              // transactions mined without effect, ever
+	mutex  sync.Mutex                                       // wallets send at the same time
 }
 
 type fakeBlock struct {
@@ -72,6 +75,7 @@ func (c *fakeChain) adopt(b fakeBlock) {
 		b.parent = c.newest().hash
 	}
 	c.blocks = append(c.blocks, b)
+	c.final = max(c.final, 1, len(c.blocks)-fakeDepth)
 }
 
 // mine makes a block of all that waits and can go in, and completes tasks whose winners
@@ -98,9 +102,10 @@ func (c *fakeChain) mine() {
 	c.adopt(b)
 }
 
-// fork abandons blocks. Their transactions wait again, or are forgotten.
+// fork abandons blocks, none that was ever fakeDepth below the head. Their transactions
+// wait again, or are forgotten.
 func (c *fakeChain) fork(depth int, forget bool) {
-	depth = min(depth, len(c.blocks)-1)
+	depth = min(depth, len(c.blocks)-c.final)
 	abandoned := c.blocks[len(c.blocks)-depth:]
 	c.blocks = c.blocks[:len(c.blocks)-depth]
 	for _, b := range abandoned {
@@ -224,6 +229,8 @@ func (c *fakeChain) views(_ context.Context, at common.Hash, jobs []*job) ([]vie
 }
 
 func (c *fakeChain) mined(_ context.Context, at common.Hash, senders []common.Address) ([]uint64, error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
 	b := c.find(at)
 	if b == nil || c.down != nil {
 		return nil, errors.Join(errGone, c.down)
@@ -236,6 +243,8 @@ func (c *fakeChain) mined(_ context.Context, at common.Hash, senders []common.Ad
 }
 
 func (c *fakeChain) pending(_ context.Context, sender common.Address) (uint64, error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
 	nonce := c.newest().spent[sender]
 	for c.pool[sender][nonce] != nil {
 		nonce++
@@ -246,6 +255,8 @@ func (c *fakeChain) pending(_ context.Context, sender common.Address) (uint64, e
 func (c *fakeChain) wantsCallback(context.Context, common.Hash) (bool, error) { return false, c.down }
 
 func (c *fakeChain) sign(_ context.Context, agent *agent, call []byte, nonce uint64) (*types.Transaction, error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
 	if c.down != nil {
 		return nil, c.down
 	}
@@ -257,6 +268,8 @@ func (c *fakeChain) sign(_ context.Context, agent *agent, call []byte, nonce uin
 }
 
 func (c *fakeChain) submit(_ context.Context, agent *agent, tx *types.Transaction) error {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
 	waiting := c.pool[agent.address][tx.Nonce()]
 	switch {
 	case c.down != nil:

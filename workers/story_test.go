@@ -39,8 +39,9 @@ type world struct {
 	log      []*assaypb.Decision
 	answered map[common.Hash]bool // messages that got a verdict
 	accepted map[jobKey]bool
-	letters  map[jobKey]int // contributions published, by this and earlier fleets
-	beyond   int            // contributions published after they had been accepted
+	letters  map[jobKey]int          // contributions published, by this and earlier fleets
+	beyond   int                     // contributions published after they had been accepted
+	said     map[[2]common.Hash]bool // consensus that was announced
 	starts   int
 }
 
@@ -54,6 +55,7 @@ func newWorld(quorum, tasks int, finalizes bool, members ...Agent) *world {
 		answered: make(map[common.Hash]bool),
 		accepted: make(map[jobKey]bool),
 		letters:  make(map[jobKey]int),
+		said:     make(map[[2]common.Hash]bool),
 	}
 	var ids []common.Hash
 	for index := range tasks {
@@ -152,7 +154,8 @@ func (w *world) answer(message common.Hash, payload *assaypb.WorkerPayload) {
 // announce has the pool say which tasks have a consensus that cannot vanish.
 func (w *world) announce() {
 	for id, task := range w.chain.buried(fakeDepth).tasks {
-		if task.status == taskRevealing {
+		if said := [2]common.Hash{id, task.consensus}; task.status == taskRevealing && !w.said[said] {
+			w.said[said] = true
 			w.decide(&assaypb.Decision{Task: id[:], Body: &assaypb.Decision_Consensus{
 				Consensus: &assaypb.Consensus{ResultHash: task.consensus[:]},
 			}})
@@ -287,6 +290,69 @@ func verdictFor(w *world, outcome assaypb.Verdict_Outcome, reason assaypb.Reason
 	}
 }
 
+// A transaction of the process that was killed is waited for, not sent twice.
+func TestRestartWaitsForWhatIsOnItsWay(t *testing.T) {
+	w := newWorld(1, 2, false, member(0, Behaviour{}))
+	w.turn()
+	w.turn()
+	w.judge()
+	w.turn()
+	if got := w.fleet.Progress(); got.Sent != 2 {
+		t.Fatalf("%d transactions sent before the kill", got.Sent)
+	}
+	w.start()
+	for range 3 {
+		w.turn()
+	}
+	if got := w.fleet.Progress(); got.Sent != 0 {
+		t.Errorf("%d transactions sent again", got.Sent)
+	}
+	w.quiet(12)
+	if got := w.fleet.Progress(); got.Sent != 2 || got.Revealed != 2 || w.chain.faulty != 0 {
+		t.Errorf("progress %+v, %d transactions in vain", got, w.chain.faulty)
+	}
+}
+
+// What a restarted worker found done may be undone by a fork.
+func TestRestartSeesBlocksVanish(t *testing.T) {
+	w := newWorld(1, 1, false, member(0, Behaviour{}))
+	w.quiet(fakeDepth + 4)
+	if got := w.contribution(0, fakeTask0).status; got != proved {
+		t.Fatalf("contribution status %d before the fork", got)
+	}
+	w.start()
+	w.turn()
+	w.chain.mine()
+	w.turn()
+	w.chain.fork(fakeDepth, true)
+	if got := w.contribution(0, fakeTask0).status; got == proved {
+		t.Fatal("the fork did not undo the reveal")
+	}
+	w.quiet(fakeDepth)
+	if got := w.contribution(0, fakeTask0).status; got != proved {
+		t.Errorf("contribution status %d after the fork", got)
+	}
+}
+
+func TestSlotsBoundWhatIsComputedAtOnce(t *testing.T) {
+	w := newWorld(1, 4, false, member(0, Behaviour{}), member(1, Behaviour{}))
+	if err := w.fleet.turn(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	pipes := newPipes()
+	for orders, next := w.fleet.nextOrder(pipes); orders != nil; orders, next = w.fleet.nextOrder(pipes) {
+		w.fleet.ordered(next)
+	}
+	for _, a := range w.fleet.order {
+		if a.running != a.Slots {
+			t.Errorf("worker %s has %d tasks under way, and %d slots", a.address, a.running, a.Slots)
+		}
+	}
+	if len(w.fleet.queue) != 4 {
+		t.Errorf("%d tasks wait", len(w.fleet.queue))
+	}
+}
+
 // Whatever happens in between, kills, forks, lost transactions, outages, the tasks end
 // as they would have: every winner has revealed, nothing that was accepted is published
 // again, and no wallet is stuck.
@@ -304,6 +370,7 @@ func TestAccidentsChangeNothing(t *testing.T) {
 			"lose":     func(*rapid.T) { clear(w.chain.pool) },
 			"down":     func(*rapid.T) { w.chain.down = errors.New("connection refused") },
 			"up":       func(*rapid.T) { w.chain.down = nil },
+			"calm":     func(*rapid.T) { w.quiet(fakeDepth + 2) },
 			"fork": func(t *rapid.T) {
 				w.chain.fork(rapid.IntRange(1, fakeDepth).Draw(t, "depth"), rapid.Bool().Draw(t, "forget"))
 			},
