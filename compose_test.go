@@ -2,6 +2,7 @@ package assay
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -112,7 +113,14 @@ func TestPrometheusWatchesEveryRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, service := range roles(t) {
-		if target := `"` + name + `:9100"`; !once(service) && !strings.Contains(string(config), target) {
+		if once(service) {
+			continue
+		}
+		health, err := url.Parse(service.HealthCheck.Test[len(service.HealthCheck.Test)-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if target := `"` + name + ":" + health.Port() + `"`; !strings.Contains(string(config), target) {
 			t.Errorf("deploy/prometheus.yml does not scrape %s", target)
 		}
 	}
