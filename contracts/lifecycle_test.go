@@ -63,6 +63,7 @@ var stake = big.NewInt(10_000_000_000)
 
 func newMarket(t *testing.T, native bool) *market {
 	t.Helper()
+	t.Parallel() // they mostly wait for blocks
 	modules := filepath.Join("..", "node_modules")
 	if _, err := os.Stat(filepath.Join(modules, "@iexec", "poco", "package.json")); err != nil {
 		t.Skip("@iexec/poco is not installed: run `make deps`")
