@@ -83,6 +83,7 @@ func TestEachRuleIsEnforced(t *testing.T) {
 		"assay/consensus/poco must stay pure, and imports github.com/segmentio/kafka-go by way of assay/schema",
 		"assay/consensus/poco must stay pure, and imports net/http by way of assay/contracts",
 		"assay/consensus/poco must stay pure, and imports os by way of assay/internal/clock",
+		"assay/graphql may not import assay/consensus/poco/pocotest",
 		"assay/graphql may not import assay/indexer",
 		"assay/internal/clock [test] may not import assay/contracts",
 		"assay/internal/clock may not import assay/schema",
@@ -100,7 +101,7 @@ func TestEachRuleIsEnforced(t *testing.T) {
 // pkg is one package of the module. Imports are kept by the kind of file that has them:
 // the rules hold for "" (the package itself) and "test" alike, but tests may do I/O. An
 // "external test" (package x_test) is linked into nothing and may wire rooms together
-// as cmd does; only cmd itself is closed to it.
+// as cmd does; only cmd itself is closed to it. A helper of tests counts as one.
 type pkg struct {
 	path    string
 	imports map[string][]string // by kind of file
@@ -160,7 +161,17 @@ func forbiddenImports(p *pkg, room string) []string {
 	return found
 }
 
+// forTests reports whether a package is a helper of tests by its name, as net/http/httptest
+// is. It may do what an external test may, and only tests may import it.
+func forTests(folder string) bool {
+	base := path.Base(folder)
+	return strings.HasSuffix(base, "test") && base != "attest"
+}
+
 func allowed(room, kind, imported string) bool {
+	if kind == "" && within(imported, module) && forTests(imported) {
+		return false
+	}
 	if !within(imported, module) {
 		return room != "schema" || kind != "" || standard(imported) || slices.ContainsFunc(leanModules, func(m string) bool { return within(imported, m) })
 	}
@@ -297,6 +308,8 @@ func addFile(house map[string]*pkg, dir, name string) error {
 
 func kindOf(file *ast.File, name string) string {
 	switch {
+	case forTests(path.Dir(name)):
+		return "external test"
 	case !strings.HasSuffix(name, "_test.go"):
 		return ""
 	case strings.HasSuffix(file.Name.Name, "_test"):

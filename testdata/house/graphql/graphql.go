@@ -1,4 +1,7 @@
-// Package graphql looks behind the database.
+// Package graphql looks behind the database, and uses what is for tests.
 package graphql
 
-import _ "assay/indexer"
+import (
+	_ "assay/consensus/poco/pocotest"
+	_ "assay/indexer"
+)
