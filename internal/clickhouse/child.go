@@ -39,11 +39,14 @@ func ChildMain() {
 	}
 	if err := runChild(os.Args[2], os.Args[3], os.Args[4]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		exit(1)
 	}
-	// Without the destructors of the library: what it stored is on disk.
-	os.Exit(0)
+	exit(0)
 }
+
+// exit ends the process without the destructors of the library, which would run, and crash,
+// with [os.Exit] under the race detector. What the engine has stored is on disk.
+func exit(code int) { syscall.Exit(code) }
 
 func runChild(library, dir, socket string) error {
 	// Signals to a terminal's or a service's processes are the parent's to act upon.
@@ -82,7 +85,7 @@ func runChild(library, dir, socket string) error {
 // parent is gone instead, the process ends here: nobody waits for what is under way.
 func awaitEnd() {
 	if n, _ := os.NewFile(lifelineFile, "lifeline").Read(make([]byte, 1)); n == 0 {
-		os.Exit(1)
+		exit(1)
 	}
 }
 
@@ -92,14 +95,14 @@ func lock(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // in our directory
+	path := filepath.Join(dir, "lock")
+	file, err := syscall.Open(path, syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600) // never closed
 	if err != nil {
-		return err
+		return fmt.Errorf("opening %s: %w", path, err)
 	}
 	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(20 * time.Millisecond) {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // descriptors are small
+		err := syscall.Flock(file, syscall.LOCK_EX|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			held = file
 			return err
 		}
 		if time.Now().After(deadline) {
@@ -107,9 +110,6 @@ func lock(dir string) error {
 		}
 	}
 }
-
-// held keeps the lock's file from being closed by the garbage collector.
-var held *os.File
 
 // finish lets what is under way finish, and serves nothing new.
 func finish(httpServer *http.Server, served <-chan error) error {
@@ -156,7 +156,7 @@ func private(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	return os.Chmod(folder, 0o700) //nolint:gosec // a folder
+	return os.Chmod(folder, 0o700) //nolint:gosec // a folder needs x
 }
 
 // listen makes the socket, which an engine that was killed may have left behind: the
@@ -192,7 +192,7 @@ var logged = regexp.MustCompile(`<(?:Error|Fatal)> [^:]*: Error initializing Emb
 // reason returns what the engine wrote to its log after the first so many bytes. The library
 // itself only says that it failed, and writes the other half of the reasons to standard error.
 func reason(log string, before int64) string {
-	text, err := os.ReadFile(log) //nolint:gosec // our own log
+	text, err := os.ReadFile(log)
 	if err != nil {
 		return err.Error() + "; "
 	}

@@ -91,7 +91,7 @@ func (e *Engine) spawn(library, dir string) (ready *os.File, err error) {
 		return nil, errors.Join(err, ready.Close(), readyChild.Close())
 	}
 	e.lifeline = lifeline
-	e.command = exec.Command(executable, childMarker, library, dir, e.socket) //nolint:gosec // ourselves
+	e.command = exec.Command(executable, childMarker, library, dir, e.socket) //nolint:gosec // ourselves, no shell
 	e.command.Stderr = e.stderr
 	e.command.ExtraFiles = []*os.File{readyFile - 3: readyChild, lifelineFile - 3: lifelineChild}
 	// Its own process group: Ctrl-C in the terminal reaches the program only, which then ends the child.

@@ -42,7 +42,7 @@ func (l *Library) Connect(arguments ...string) (*Connection, error) {
 		argv = append(argv, cString(&pins, argument))
 	}
 	argv = append(argv, nil)
-	handle := l.connect(int32(len(argv)-1), unsafe.Pointer(&argv[0])) //nolint:gosec // a handful
+	handle := l.connect(int32(len(argv)-1), unsafe.Pointer(&argv[0]))
 	runtime.KeepAlive(argv)
 	if handle == nil || *handle == nil {
 		return nil, errors.New("the engine refused to open")
