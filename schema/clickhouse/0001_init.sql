@@ -7,9 +7,12 @@
 -- a newer row: the earlier state again, or a tombstone (deleted = 1). Read with FINAL.
 -- The deduplication window lets an insert that is tried again after an uncertain failure
 -- be recognised by its token.
+--
+-- ClickHouse has no transactions: a migration that was interrupted runs again from its
+-- start, so every statement must bear that (IF NOT EXISTS).
 
 -- +goose Up
-CREATE TABLE blocks (
+CREATE TABLE IF NOT EXISTS blocks (
     chain       UInt64,
     number      UInt64,
     hash        String,
@@ -20,7 +23,7 @@ CREATE TABLE blocks (
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, number)
     SETTINGS non_replicated_deduplication_window = 100;
 
-CREATE TABLE events (
+CREATE TABLE IF NOT EXISTS events (
     chain        UInt64,
     block_number UInt64,
     log_index    UInt32,
@@ -36,7 +39,7 @@ CREATE TABLE events (
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, block_number, log_index)
     SETTINGS non_replicated_deduplication_window = 100;
 
-CREATE TABLE deals (
+CREATE TABLE IF NOT EXISTS deals (
     chain                  UInt64,
     id                     String,
     app                    String,
@@ -68,7 +71,7 @@ CREATE TABLE deals (
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 100;
 
-CREATE TABLE tasks (
+CREATE TABLE IF NOT EXISTS tasks (
     chain                 UInt64,
     id                    String,
     deal                  String,
@@ -95,7 +98,7 @@ CREATE TABLE tasks (
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 100;
 
-CREATE TABLE contributions (
+CREATE TABLE IF NOT EXISTS contributions (
     chain             UInt64,
     task              String,
     worker            String,
@@ -117,7 +120,7 @@ CREATE TABLE contributions (
     SETTINGS non_replicated_deduplication_window = 100;
 
 -- One row for each Reward and each Seize.
-CREATE TABLE payouts (
+CREATE TABLE IF NOT EXISTS payouts (
     chain        UInt64,
     block_number UInt64,
     log_index    UInt32,
@@ -135,7 +138,7 @@ CREATE TABLE payouts (
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, block_number, log_index)
     SETTINGS non_replicated_deduplication_window = 100;
 
-CREATE TABLE accounts (
+CREATE TABLE IF NOT EXISTS accounts (
     chain        UInt64,
     address      String,
     stake        UInt256, -- viewAccount.stake
@@ -152,7 +155,7 @@ CREATE TABLE accounts (
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, address)
     SETTINGS non_replicated_deduplication_window = 100;
 
-CREATE TABLE resources (
+CREATE TABLE IF NOT EXISTS resources (
     chain                  UInt64,
     kind                   LowCardinality(String), -- APP DATASET WORKERPOOL
     address                String,
@@ -171,7 +174,7 @@ CREATE TABLE resources (
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, kind, address)
     SETTINGS non_replicated_deduplication_window = 100;
 
-CREATE TABLE categories (
+CREATE TABLE IF NOT EXISTS categories (
     chain               UInt64,
     id                  UInt256,
     name                String,
@@ -183,7 +186,7 @@ CREATE TABLE categories (
     SETTINGS non_replicated_deduplication_window = 100;
 
 -- What pools' engines decided, each record of the decisions log.
-CREATE TABLE decisions (
+CREATE TABLE IF NOT EXISTS decisions (
     chain      UInt64,
     id         String,
     kind       LowCardinality(String), -- assignment verdict consensus intent submission outcome alert
@@ -198,7 +201,7 @@ CREATE TABLE decisions (
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 100;
 
-CREATE TABLE verdicts (
+CREATE TABLE IF NOT EXISTS verdicts (
     chain             UInt64,
     id                String,
     workerpool        String,
@@ -222,7 +225,7 @@ CREATE TABLE verdicts (
     SETTINGS non_replicated_deduplication_window = 100;
 
 -- How far the chain is indexed: the newest mark whose rows are all written.
-CREATE TABLE heads (
+CREATE TABLE IF NOT EXISTS heads (
     chain            UInt64,
     head_number      UInt64,
     head_hash        String,
@@ -234,7 +237,7 @@ CREATE TABLE heads (
     SETTINGS non_replicated_deduplication_window = 100;
 
 -- The next offset to read of each partition, written after the rows of all before it.
-CREATE TABLE progress (
+CREATE TABLE IF NOT EXISTS progress (
     chain       UInt64,
     topic       String,
     partition   UInt32,
