@@ -358,6 +358,15 @@ func headerAnswer(baseFee any) map[string]any {
 	return header
 }
 
+func TestEstimateLeavesRoomButNotTooMuch(t *testing.T) {
+	for answer, want := range map[uint64]uint64{100_000: 200_000, 15_000_000: 1 << 24, 20_000_000: 20_000_000} {
+		w := testWallet(t, func(string, json.RawMessage) (any, *nodeError) { return hexutil.Uint64(answer), nil })
+		if got, err := w.Estimate(t.Context(), common.Address{}, nil, nil); err != nil || got != want {
+			t.Errorf("of %d the limit is %d, %v; want %d", answer, got, err, want)
+		}
+	}
+}
+
 func TestSignIsDeterministic(t *testing.T) {
 	w := testWallet(t, nil)
 	if a, b := signedTx(t, w), signedTx(t, w); a.Hash() != b.Hash() {

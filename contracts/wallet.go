@@ -146,11 +146,13 @@ func (w *Wallet) Estimate(ctx context.Context, to common.Address, data []byte, v
 	if err != nil {
 		return 0, fmt.Errorf("estimating a call of %s: %w", to, revertOf(err))
 	}
-	return gas + gas/2 + spareGas, nil
+	return min(gas+gas/2+spareGas, max(gas, maxTxGas)), nil
 }
 
-// spareGas covers a storage slot or two that another transaction cleared meanwhile.
-const spareGas = 50_000
+const (
+	spareGas = 50_000  // a storage slot or two that another transaction cleared meanwhile
+	maxTxGas = 1 << 24 // what a transaction may ask for (EIP-7825)
+)
 
 // Submit hands a signed transaction to the node. It succeeds too where the node has
 // it already, in its pool or in a block, so it can be repeated after a crash. Else

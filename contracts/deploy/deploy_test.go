@@ -3,12 +3,18 @@ package deploy
 import (
 	"context"
 	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"log/slog"
 	"math/big"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
+	"assay/contracts"
 	"assay/internal/devchain"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -37,14 +43,18 @@ func newKey(t *testing.T, seed byte) *ecdsa.PrivateKey {
 	return key
 }
 
-// startChain starts a chain that seals every period, where the deployer is rich.
-func startChain(t *testing.T, key *ecdsa.PrivateKey, period time.Duration) (*devchain.Chain, *rpc.Client) {
-	t.Helper()
+// chainConfig is a chain where the deployer is rich. Without a period, the test seals.
+func chainConfig(dir string, key *ecdsa.PrivateKey, period time.Duration) devchain.Config {
 	rich := new(big.Int).Mul(big.NewInt(100_000_000), big.NewInt(1e18))
-	chain, err := devchain.Start(devchain.Config{
-		Dir: t.TempDir(), ChainID: chainID, Period: period,
+	return devchain.Config{
+		Dir: dir, ChainID: chainID, Period: period, Log: slog.New(slog.DiscardHandler),
 		Alloc: map[common.Address]*big.Int{crypto.PubkeyToAddress(key.PublicKey): rich},
-	})
+	}
+}
+
+func startChain(t *testing.T, cfg devchain.Config) (*devchain.Chain, *rpc.Client) {
+	t.Helper()
+	chain, err := devchain.Start(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +71,8 @@ func startChain(t *testing.T, key *ecdsa.PrivateKey, period time.Duration) (*dev
 	return chain, client
 }
 
+const fast = 20 * time.Millisecond
+
 func testContext(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -68,26 +80,266 @@ func testContext(t *testing.T) context.Context {
 	return ctx
 }
 
-func TestDeploy(t *testing.T) {
+func newTestPlan(t *testing.T, deployer common.Address) plan {
+	t.Helper()
+	dir, err := openPackage(modules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPlan(dir, deployer, 0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// A second run finds everything done and says the same.
+func TestDeployTwice(t *testing.T) {
 	needPackage(t)
 	for _, mode := range []struct {
 		name   string
 		native bool
 	}{{"token", false}, {"native", true}} {
 		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
 			key := newKey(t, 1)
-			_, client := startChain(t, key, 200*time.Millisecond)
+			_, client := startChain(t, chainConfig(t.TempDir(), key, fast))
 			ctx := testContext(t)
-			start := time.Now()
-			d, err := Deploy(ctx, Config{Client: client, Key: key, Packages: modules, Native: mode.native})
+			cfg := Config{Client: client, Key: key, Packages: modules, Native: mode.native}
+			first, err := Deploy(ctx, cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("deployed in %s", time.Since(start))
-			again, err := Deploy(ctx, Config{Client: client, Key: key, Packages: modules, Native: mode.native})
-			if err != nil || again != d {
-				t.Fatalf("a second run returned %+v, %v; want %+v", again, err, d)
+			if (first.Token == common.Address{}) != mode.native {
+				t.Errorf("the token is %s", first.Token)
+			}
+			nonce := minedNonce(t, ctx, client, key)
+			if again, err := Deploy(ctx, cfg); err != nil || again != first {
+				t.Errorf("a second run gives %+v, %v; want %+v", again, err, first)
+			}
+			if after := minedNonce(t, ctx, client, key); after != nonce {
+				t.Errorf("the second run sent %d transactions", after-nonce)
 			}
 		})
+	}
+}
+
+func minedNonce(t *testing.T, ctx context.Context, client *rpc.Client, key *ecdsa.PrivateKey) uint64 {
+	t.Helper()
+	nonce, err := contracts.NewWallet(client, key, chainID).MinedNonce(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nonce
+}
+
+// Whatever step a deployment was killed after, the next run ends with the same
+// addresses; so it does where the killed run left transactions waiting.
+func TestDeployResumes(t *testing.T) {
+	needPackage(t)
+	key := newKey(t, 1)
+	wallet := crypto.PubkeyToAddress(key.PublicKey)
+	for _, stop := range []struct{ mined, waiting int }{{1, 0}, {6, 3}, {7, 0}, {20, 20}, {29, 1}, {40, 1}, {0, 41}} {
+		t.Run(fmt.Sprintf("%d mined and %d waiting", stop.mined, stop.waiting), func(t *testing.T) {
+			t.Parallel()
+			chain, client := startChain(t, chainConfig(t.TempDir(), key, 0))
+			ctx := testContext(t)
+			p := newTestPlan(t, wallet)
+			sendSteps(t, ctx, client, key, p, 0, stop.mined)
+			if err := chain.Seal(); err != nil {
+				t.Fatal(err)
+			}
+			sendSteps(t, ctx, client, key, p, stop.mined, stop.waiting)
+			got, err := deployWhileSealing(ctx, chain, Config{Client: client, Key: key, Packages: modules})
+			if err != nil || got != p.deployment {
+				t.Errorf("resuming gives %+v, %v; want %+v", got, err, p.deployment)
+			}
+		})
+	}
+}
+
+// sendSteps sends a part of a plan with fees that Deploy would not choose.
+func sendSteps(t *testing.T, ctx context.Context, client *rpc.Client, key *ecdsa.PrivateKey, p plan, first, n int) {
+	t.Helper()
+	wallet := contracts.NewWallet(client, key, chainID)
+	fees := contracts.Fees{Tip: big.NewInt(3e9), Max: big.NewInt(30e9)}
+	for i := first; i < first+n; i++ {
+		s := p.steps[i]
+		tx, err := wallet.SignWith(contracts.Tx{To: s.to, Data: s.data, Nonce: uint64(i), Gas: s.gas}, fees)
+		if err == nil {
+			err = wallet.Submit(ctx, tx)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func deployWhileSealing(ctx context.Context, chain *devchain.Chain, cfg Config) (Deployment, error) {
+	stop, sealed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ticker := time.NewTicker(fast)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-stop:
+				sealed <- nil
+				return
+			case <-ticker.C:
+				if err := chain.Seal(); err != nil {
+					sealed <- err
+					return
+				}
+			}
+		}
+	}()
+	d, err := Deploy(ctx, cfg)
+	close(stop)
+	return d, errors.Join(err, <-sealed)
+}
+
+// A node that restarts forgets what waited in its pool; Deploy has to send it again.
+func TestDeployOutlivesTheNodesPool(t *testing.T) {
+	needPackage(t)
+	t.Parallel()
+	key := newKey(t, 1)
+	dir := t.TempDir()
+	chain, err := devchain.Start(chainConfig(dir, key, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := rpc.Dial(chain.HTTPURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(testContext(t), 300*time.Millisecond)
+	defer cancel()
+	if _, err := Deploy(ctx, Config{Client: client, Key: key, Packages: modules}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("without blocks: %v; want the context's error", err)
+	}
+	client.Close()
+	if err := chain.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, client = startChain(t, chainConfig(dir, key, fast))
+	if _, err := Deploy(testContext(t), Config{Client: client, Key: key, Packages: modules}); err != nil {
+		t.Error(err)
+	}
+}
+
+// One block can hold the whole deployment: the steps do not wait for one another.
+func TestDeployNeedsOneBlock(t *testing.T) {
+	needPackage(t)
+	t.Parallel()
+	key := newKey(t, 1)
+	chain, client := startChain(t, chainConfig(t.TempDir(), key, 0))
+	ctx := testContext(t)
+	deployed := make(chan error, 1)
+	go func() {
+		_, err := Deploy(ctx, Config{Client: client, Key: key, Packages: modules})
+		deployed <- err
+	}()
+	wallet := contracts.NewWallet(client, key, chainID)
+	steps := uint64(len(newTestPlan(t, wallet.Address()).steps))
+	for sent := uint64(0); sent < steps; time.Sleep(fast) {
+		var err error
+		if sent, err = wallet.Nonce(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := chain.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-deployed; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDeployRefusesAnAccountThatDidOtherThings(t *testing.T) {
+	needPackage(t)
+	t.Parallel()
+	key := newKey(t, 1)
+	_, client := startChain(t, chainConfig(t.TempDir(), key, fast))
+	ctx := testContext(t)
+	wallet := contracts.NewWallet(client, key, chainID)
+	if _, err := wallet.Send(ctx, contracts.Call{To: wallet.Address()}); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := Deploy(ctx, Config{Client: client, Key: key, Packages: modules}); !errors.Is(err, ErrFailed) {
+		t.Errorf("%+v, %v; want ErrFailed", d, err)
+	}
+}
+
+func TestDeployFromABaseNonce(t *testing.T) {
+	needPackage(t)
+	t.Parallel()
+	key := newKey(t, 1)
+	_, client := startChain(t, chainConfig(t.TempDir(), key, fast))
+	ctx := testContext(t)
+	cfg := Config{Client: client, Key: key, Packages: modules, BaseNonce: 1}
+	if _, err := Deploy(ctx, cfg); err == nil {
+		t.Error("an account before its base nonce deploys")
+	}
+	wallet := contracts.NewWallet(client, key, chainID)
+	if _, err := wallet.Send(ctx, contracts.Call{To: wallet.Address()}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Deploy(ctx, cfg)
+	if err != nil || d.Token != crypto.CreateAddress(wallet.Address(), 1) {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestDeployNeedsThePackage(t *testing.T) {
+	for name, manifest := range map[string]string{
+		"none": "", "another version": `{"version":"6.2.0"}`, "no JSON": "{", "not whole": `{"version":"` + Version + `"}`,
+	} {
+		dir := t.TempDir()
+		folder := filepath.Join(dir, "@iexec", "poco")
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if manifest != "" {
+			if err := os.WriteFile(filepath.Join(folder, "package.json"), []byte(manifest), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		opened, err := openPackage(dir)
+		if err == nil {
+			_, err = newPlan(opened, common.Address{}, 0, false)
+		}
+		if !errors.Is(err, ErrPackage) || !strings.Contains(err.Error(), "make deps") {
+			t.Errorf("%s: %v; want ErrPackage", name, err)
+		}
+	}
+}
+
+func TestLinkingStaysInsideTheBytecode(t *testing.T) {
+	library := common.HexToAddress("0x1111111111111111111111111111111111111111")
+	link := func(start, length int) artifact {
+		return artifact{Bytecode: "0x00" + strings.Repeat("__", 20) + "ff", LinkReferences: map[string]map[string][]struct{ Start, Length int }{
+			"lib.sol": {"Lib": {{start, length}}}}}
+	}
+	code, err := link(1, 20).code(library)
+	if want := append(append([]byte{0}, library[:]...), 0xff); err != nil || string(code) != string(want) {
+		t.Errorf("linked to %x, %v; want %x", code, err, want)
+	}
+	for _, bad := range []artifact{link(-1, 20), link(3, 20), link(1, 19), link(0, 20)} {
+		if code, err := bad.code(library); err == nil {
+			t.Errorf("%+v links to %x", bad.LinkReferences, code)
+		}
+	}
+}
+
+// The plan depends on nothing but its arguments: a resumed run computes the same.
+func TestPlanIsDeterministic(t *testing.T) {
+	needPackage(t)
+	a, b := newTestPlan(t, common.Address{1}), newTestPlan(t, common.Address{1})
+	if !reflect.DeepEqual(a, b) {
+		t.Error("two plans of the same deployment differ")
+	}
+	other := newTestPlan(t, common.Address{2})
+	if a.deployment == other.deployment {
+		t.Error("another deployer's plan has the same addresses")
 	}
 }
