@@ -16,11 +16,10 @@
 //
 // # Crashes
 //
-// Every block and its whole state are written before the block becomes the head, so a
-// process that is killed at any moment starts again at the head it had shown. The pool
-// is memory only: transactions that were waiting are gone, as on any node that
-// restarts, and their senders send them again. (Losing power may lose the last
-// blocks.)
+// Every block and its whole state are on the disk before the block becomes the head, so
+// a process that is killed at any moment starts again at the head it had shown, or the
+// one that it was about to show. The pool is memory only: transactions that were
+// waiting are gone, as on any node that restarts, and their senders send them again.
 package devchain
 
 import (
@@ -31,11 +30,13 @@ import (
 	"math/big"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/eth"
 	"github.com/ethereum/go-ethereum/node"
 )
@@ -63,6 +64,7 @@ type Config struct {
 var (
 	ErrOtherChain = errors.New("the directory holds a chain made with another chain id, gas limit or initial balances")
 	ErrInUse      = errors.New("another process uses the directory")
+	ErrCorrupt    = errors.New("the directory is corrupt, restore it or delete it to begin anew")
 	ErrPortTaken  = errors.New("the port is taken")
 	ErrFinal      = errors.New("the fork would abandon a final block")
 )
@@ -70,10 +72,12 @@ var (
 // Chain is a running development chain. Its methods may be called from several
 // goroutines; sealing, travelling and forking happen one at a time.
 type Chain struct {
-	config Config
-	node   *node.Node
-	eth    *eth.Ethereum
-	addr   string
+	config  Config
+	node    *node.Node
+	eth     *eth.Ethereum
+	witness witness
+	probe   *types.Transaction // see drain
+	addr    string
 
 	mu     sync.Mutex    // serializes everything that makes blocks
 	offset time.Duration // of the chain's clock against the wall clock
@@ -85,19 +89,42 @@ type Chain struct {
 
 // Start opens the chain in cfg.Dir, creating it if there is none, and serves it. A new
 // chain has one empty block on top of its genesis, so that the latest block's time is
-// the present.
+// the present. It returns ErrOtherChain, ErrInUse, ErrCorrupt or ErrPortTaken where that
+// is the reason.
 func Start(cfg Config) (*Chain, error) {
-	cfg = cfg.withDefaults()
-	routeLogs(cfg.Log)
-	stack, backend, err := openNode(cfg)
+	c, err := start(cfg.withDefaults())
 	if err != nil {
 		return nil, fmt.Errorf("starting the development chain in %s: %w", cfg.Dir, err)
 	}
+	return c, nil
+}
+
+func start(cfg Config) (*Chain, error) {
+	if err := checkPort(cfg.Port); err != nil {
+		return nil, err
+	}
+	routeLogs(cfg.Log)
+	stack, backend, err := openNode(cfg)
+	if err != nil {
+		return nil, err
+	}
 	c := &Chain{config: cfg, node: stack, eth: backend, now: time.Now, stopped: make(chan struct{})}
 	if err := c.begin(); err != nil {
-		return nil, errors.Join(fmt.Errorf("starting the development chain in %s: %w", cfg.Dir, err), stack.Close())
+		return nil, errors.Join(err, stack.Close())
 	}
 	return c, nil
+}
+
+// checkPort fails early if the port is taken, before a database is opened.
+func checkPort(port int) error {
+	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: another program listens on 127.0.0.1:%d, choose another port or stop it", ErrPortTaken, port)
+	}
+	if err != nil {
+		return err
+	}
+	return listener.Close()
 }
 
 func (cfg Config) withDefaults() Config {
@@ -115,12 +142,32 @@ func (cfg Config) withDefaults() Config {
 
 // begin makes an opened node ready for clients.
 func (c *Chain) begin() error {
-	addr, err := net.ResolveTCPAddr("tcp", c.node.HTTPEndpoint()[len("http://"):])
+	addr, err := net.ResolveTCPAddr("tcp", strings.TrimPrefix(c.node.HTTPEndpoint(), "http://"))
 	if err != nil {
 		return fmt.Errorf("reading the RPC address: %w", err)
 	}
 	c.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(addr.Port))
+	if c.witness, err = openWitness(c.config.Dir); err != nil {
+		return err
+	}
+	if c.probe, err = newProbe(c.eth.BlockChain().Config()); err != nil {
+		return err
+	}
+	if err := c.resume(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c.stop = cancel
+	go c.sealPeriodically(ctx)
+	return nil
+}
+
+// resume takes the chain up where it was left, or at its genesis.
+func (c *Chain) resume() error {
 	c.eth.SetSynced()
+	if err := c.recover(); err != nil {
+		return err
+	}
 	c.resumeClock()
 	if err := c.markFinal(c.head()); err != nil {
 		return err
@@ -133,10 +180,7 @@ func (c *Chain) begin() error {
 	if err := c.awaitTxIndex(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	c.stop = cancel
-	go c.sealPeriodically(ctx)
-	return nil
+	return c.settle()
 }
 
 // awaitTxIndex waits until geth's index of transactions covers the chain: until then
@@ -163,21 +207,8 @@ func (c *Chain) Close() error {
 	<-c.stopped
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.node.Close(); err != nil {
+	if err := errors.Join(c.node.Close(), c.witness.file.Close()); err != nil {
 		return fmt.Errorf("stopping the development chain: %w", err)
 	}
 	return nil
-}
-
-// explain puts the errors of a start into the words of this package.
-func explain(cfg Config, err error) error {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w: another program listens on 127.0.0.1:%d, choose another port or stop it", ErrPortTaken, cfg.Port)
-	case isLocked(err):
-		return fmt.Errorf("%w: stop it, or choose another directory", ErrInUse)
-	case isOtherChain(err):
-		return fmt.Errorf("%w: choose another directory, or delete it", ErrOtherChain)
-	}
-	return err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
 	"syscall"
 	"time"
@@ -32,8 +33,11 @@ func openNode(cfg Config) (*node.Node, *eth.Ethereum, error) {
 		if err == nil {
 			return stack, backend, nil
 		}
-		if !isLocked(err) || time.Now().After(deadline) {
-			return nil, nil, explain(cfg, err)
+		if !isLocked(err) {
+			return nil, nil, err
+		}
+		if time.Now().After(deadline) {
+			return nil, nil, fmt.Errorf("%w: stop it, or choose another directory", ErrInUse)
 		}
 	}
 }
@@ -50,10 +54,9 @@ func tryOpenNode(cfg Config) (_ *node.Node, _ *eth.Ethereum, err error) {
 			err = errors.Join(err, closeFailed(stack))
 		}
 	}()
-	ethConfig := ethConfig(cfg)
-	backend, err := orFatal(func() (*eth.Ethereum, error) { return eth.New(stack, &ethConfig) })
+	backend, err := openChain(stack, ethConfig(cfg))
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the database: %w", err)
+		return nil, nil, err
 	}
 	system := filters.NewFilterSystem(backend.APIBackend, filters.Config{})
 	stack.RegisterAPIs([]rpc.API{{Namespace: "eth", Service: filters.NewFilterAPI(system)}})
@@ -61,6 +64,22 @@ func tryOpenNode(cfg Config) (_ *node.Node, _ *eth.Ethereum, err error) {
 		return nil, nil, err
 	}
 	return stack, backend, nil
+}
+
+// openChain opens the database. What it cannot open for another reason than that it
+// may not, or not now, is corrupt.
+func openChain(stack *node.Node, config ethconfig.Config) (*eth.Ethereum, error) {
+	backend, err := orFatal(func() (*eth.Ethereum, error) { return eth.New(stack, &config) })
+	var mismatch *core.GenesisMismatchError
+	switch {
+	case err == nil || isLocked(err):
+		return backend, err
+	case errors.As(err, &mismatch):
+		return nil, fmt.Errorf("%w: choose another directory, or delete it", ErrOtherChain)
+	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOSPC):
+		return nil, fmt.Errorf("opening the database: %w", err)
+	}
+	return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
 
 // closeFailed releases a node that did not start; geth may have closed it already.
@@ -140,9 +159,4 @@ func genesis(cfg Config) *core.Genesis {
 // after its death, only the database inside.
 func isLocked(err error) bool {
 	return errors.Is(err, node.ErrDatadirUsed) || errors.Is(err, syscall.EAGAIN)
-}
-
-func isOtherChain(err error) bool {
-	var mismatch *core.GenesisMismatchError
-	return errors.As(err, &mismatch)
 }

@@ -13,7 +13,8 @@ import (
 )
 
 // Seal makes one block of the transactions that the pool holds, as many as fit, and
-// makes it the head. All that a client had sent before the call are considered.
+// makes it the head. It considers all that clients had sent before the call, except
+// what they sent while another block was being sealed, which may wait for the next.
 func (c *Chain) Seal() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,12 +87,10 @@ func (c *Chain) replace(abandoned []*types.Header) error {
 
 // seal builds a block on the head and adopts it.
 func (c *Chain) seal() error {
-	// The pool follows the head in the background. Without waiting for it the block
-	// would miss transactions that came in before.
-	if err := c.eth.TxPool().Sync(); err != nil {
-		return fmt.Errorf("sealing a block: waiting for the pool: %w", err)
-	}
 	head := c.head()
+	if err := c.drain(); err != nil {
+		return fmt.Errorf("sealing block %d: %w", head.Number.Uint64()+1, err)
+	}
 	block, err := c.build(head.Hash(), c.nextTime(head), true)
 	if err != nil {
 		return fmt.Errorf("sealing block %d: %w", head.Number.Uint64()+1, err)
@@ -123,10 +122,19 @@ func (c *Chain) build(parent common.Hash, time uint64, pool bool) (*types.Block,
 
 // adopt makes a stored block the head.
 func (c *Chain) adopt(block *types.Block) error {
+	if err := c.eth.ChainDb().SyncKeyValue(); err != nil {
+		return fmt.Errorf("writing it to the disk: %w", err)
+	}
+	if err := c.witness.note(block); err != nil {
+		return err
+	}
 	if _, err := c.eth.BlockChain().SetCanonical(block); err != nil {
 		return fmt.Errorf("making it the head: %w", err)
 	}
-	return c.markFinal(block.Header())
+	if err := c.markFinal(block.Header()); err != nil {
+		return err
+	}
+	return c.settle()
 }
 
 // markFinal moves finality to its distance behind the head. It never moves back.
