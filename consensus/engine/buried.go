@@ -81,6 +81,15 @@ func (b *buried) safe() ([]*assaypb.Block, uint64) {
 	return b.release(height), b.timeAt(height)
 }
 
+// newest is the time of the chain's head. A deadline that has passed there is passed,
+// whatever becomes of the head.
+func (b *buried) newest() uint64 {
+	if len(b.marks) == 0 {
+		return 0
+	}
+	return b.marks[len(b.marks)-1].HeadTime
+}
+
 func (b *buried) release(height uint64) []*assaypb.Block {
 	n := 0
 	for n < len(b.waiting) && b.waiting[n].Number <= height {

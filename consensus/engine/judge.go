@@ -196,9 +196,9 @@ func (c *Core) consider(opened *message, verdict *assaypb.Verdict) *refusal {
 	if task.over || !ok || known.Status != poco.TaskActive {
 		return refuse(assaypb.Reason_REASON_TASK_NOT_ACTIVE, "the task takes no contribution now")
 	}
-	if known.ContributionDeadline <= c.now {
+	if now := c.buried.newest(); known.ContributionDeadline <= now {
 		return refuse(assaypb.Reason_REASON_TOO_LATE, "it came at %s, the deadline was %s",
-			clock(c.now), clock(known.ContributionDeadline))
+			clock(now), clock(known.ContributionDeadline))
 	}
 	if late := c.turn(task, opened); late != nil {
 		return late

@@ -183,14 +183,13 @@ func TestBadQuoteCostsTheTurn(t *testing.T) {
 	}
 }
 
-// TestTooLate: the contribution deadline is the chain's, as the engine believes it.
+// TestTooLate: the contribution deadline is over once it is at the chain's head, even
+// before the engine believes the block.
 func TestTooLate(t *testing.T) {
 	p, worker, decision := asked(t)
 	message := p.seal65(worker, signed(p.contribution(worker, decision, "right")))
 	p.now.Time = decision.GetAssignment().ContributionDeadline
-	for range testConfirmations + 1 {
-		p.seal()
-	}
+	p.seal()
 	if reason := p.post(message).GetVerdict().GetReason(); reason != assaypb.Reason_REASON_TOO_LATE {
 		t.Errorf("judged %v", reason)
 	}

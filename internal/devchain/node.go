@@ -147,6 +147,7 @@ func ethConfig(cfg Config) ethconfig.Config {
 func genesis(cfg Config) *core.Genesis {
 	genesis := core.DeveloperGenesisBlock(cfg.GasLimit, nil)
 	genesis.Config.ChainID = new(big.Int).SetUint64(cfg.ChainID)
+	genesis.Config.AmsterdamTime, genesis.Config.BogotaTime = nil, nil // Osaka, and its gas costs, is where public chains are
 	genesis.ExtraData = binary.BigEndian.AppendUint64(nil, cfg.ChainID)
 	genesis.BaseFee = big.NewInt(params.GWei)
 	for address, balance := range cfg.Alloc {

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"assay/cmd/assay/roles"
+	"assay/internal/kafka"
+	"assay/internal/telemetry"
+)
+
+// poll is how often roles ask a chain for news.
+const poll = time.Second
+
+// connect dials what a role that works on a chain stands on, and makes sure that it is
+// what the settings say.
+func (c Config) connect(ctx context.Context, log *slog.Logger) (deps roles.Deps, closeAll func(), err error) {
+	deps = roles.Deps{Poll: poll, Log: log}
+	if deps.Preset, err = c.preset(); err != nil {
+		return deps, nil, &exitError{exitUsage, err}
+	}
+	if deps.RPC, err = rpc.DialContext(ctx, c.RPC); err != nil {
+		return deps, nil, fmt.Errorf("the chain's RPC endpoint cannot be reached, check --rpc: %w", err)
+	}
+	deps.Kafka = kafka.NewClient(c.Kafka)
+	closeAll = func() {
+		deps.RPC.Close()
+		if err := deps.Kafka.Close(); err != nil {
+			log.Debug("closing the connections to Kafka", "error", err)
+		}
+	}
+	if err = c.check(ctx, deps); err != nil {
+		closeAll()
+	}
+	return deps, closeAll, err
+}
+
+func (c Config) check(ctx context.Context, deps roles.Deps) error {
+	if err := deps.CheckChain(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := deps.Kafka.Ping(ctx); err != nil {
+		return fmt.Errorf("Kafka cannot be reached, check --kafka: %w", err)
+	}
+	return deps.CreateTopics(ctx)
+}
+
+// pools are the addresses that --workerpool names.
+func (c Config) pools() ([]common.Address, error) {
+	return addresses("workerpool", c.Workerpool)
+}
+
+func addresses(setting string, texts []string) ([]common.Address, error) {
+	found := make([]common.Address, len(texts))
+	for i, text := range texts {
+		if !common.IsHexAddress(text) {
+			return nil, &exitError{exitUsage, fmt.Errorf("--%s %s: not an address", setting, text)}
+		}
+		found[i] = common.HexToAddress(text)
+	}
+	return found, nil
+}
+
+// role runs a role's parts beside its /metrics, /healthz and /readyz, until the first
+// of them fails or ctx ends.
+func (c Config) role(ctx context.Context, log *slog.Logger, ready func() error, parts ...func(context.Context) error) error {
+	listener, err := telemetry.Listen(c.Metrics, "metrics")
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return telemetry.Serve(ctx, listener, telemetry.Handler(telemetry.NewRegistry(), ready), log)
+	})
+	for _, part := range parts {
+		group.Go(func() error { return part(ctx) })
+	}
+	return group.Wait()
+}
+
+// always is the readiness of a role that is ready once it runs.
+func always() error { return nil }
+
+// start is how every role begins: settings, then the logger.
+func start(command *cobra.Command) (Config, *slog.Logger, error) {
+	config, err := load(command)
+	if err != nil {
+		return Config{}, nil, usage(err)
+	}
+	log, err := config.logger()
+	return config, log, usage(err)
+}
+
+// usage marks an error as one of wrong settings.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{exitUsage, err}
+}

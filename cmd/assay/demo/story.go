@@ -1,0 +1,273 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
+
+	"assay/contracts"
+	"assay/cmd/assay/demo/client"
+	"assay/internal/kafka"
+	"assay/schema"
+	"assay/schema/assaypb"
+	"assay/workers"
+)
+
+// story makes the deals and lets happen what the demo is there to show. Every part finds
+// out for itself whether it has happened, so that a run that was killed goes on.
+type story struct {
+	world  *world
+	market *market
+	watch  *watch
+	api    *client.Client
+	topics schema.Topics
+	show   *show
+	tasks  uint64 // of all offers
+	first  []common.Hash
+}
+
+// patience is how long nothing may happen before the story goes on without it.
+const patience = 90 * time.Second
+
+func newStory(w *world, m *market, seen *watch, api *client.Client, show *show) (*story, error) {
+	s := &story{world: w, market: m, watch: seen, api: api, topics: schema.TopicsOf(m.preset().Name), show: show}
+	for _, offer := range m.offers {
+		s.tasks += offer.tasks
+	}
+	domain := contracts.Domain{ChainID: chainID, Hub: m.deployment.Hub}
+	for i := range storyDeals {
+		request, err := m.offers[i].request(i, m.who, m.resources).Signed(domain, m.who.requester.key)
+		if err != nil {
+			return nil, err
+		}
+		deal := contracts.DealID(request.Hash(domain), common.Big0)
+		s.first = append(s.first, contracts.TaskID(deal, 0))
+	}
+	return s, nil
+}
+
+// tell plays the whole story.
+func (s *story) tell(ctx context.Context) error {
+	for _, part := range []func(context.Context) error{
+		s.unrevealed, s.replicated, s.everything, s.hostile, s.fork, s.workDone, s.reopened, s.claimed,
+	} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *story) unrevealed(ctx context.Context) error {
+	if err := s.market.deal(ctx, dealUnrevealed+1); err != nil {
+		return err
+	}
+	return s.until(ctx, "a worker that will not reveal takes the first deal", func() (bool, error) {
+		return s.watch.of(s.first[dealUnrevealed]).assigned > 0, nil
+	})
+}
+
+func (s *story) replicated(ctx context.Context) error {
+	if err := s.market.deal(ctx, dealReplicated+1); err != nil {
+		return err
+	}
+	return s.until(ctx, "three workers, one of them a liar, are asked for a replicated task", func() (bool, error) {
+		return s.watch.of(s.first[dealReplicated]).assigned >= 3, nil
+	})
+}
+
+func (s *story) everything(ctx context.Context) error {
+	if err := s.market.deal(ctx, len(s.market.offers)); err != nil {
+		return err
+	}
+	s.show.step("%d deals are made, %d tasks in all", len(s.market.offers), s.tasks)
+	return nil
+}
+
+// hostile sends what an attacker would: none of it may stop anything, all of it must be
+// refused for the right reason.
+func (s *story) hostile(ctx context.Context) error {
+	err := s.until(ctx, "the worker that will not reveal has contributed", func() (bool, error) {
+		return s.watch.of(s.first[dealUnrevealed]).accepted > 0, nil
+	})
+	if err != nil {
+		return err
+	}
+	if s.watch.judged(assaypb.Reason_REASON_OVERSIZED) > 0 {
+		return nil // an earlier run sent them
+	}
+	task := s.first[dealUnrevealed]
+	copied, err := s.contribution(ctx, task)
+	if err != nil {
+		return err
+	}
+	forged, err := s.forged(task)
+	if err != nil {
+		return err
+	}
+	messages := []kafka.Message{
+		{Key: []byte("mallory"), Value: []byte("not a message")},
+		{Key: []byte("mallory"), Value: make([]byte, 100_000)},
+		{Key: task[:], Value: forged},
+		{Key: task[:], Value: copied},
+	}
+	if err := s.world.kafka.Append(ctx, s.topics.Contributions, messages...); err != nil {
+		return err
+	}
+	return s.until(ctx, "a malformed, an oversized, a forged and a replayed contribution are refused", func() (bool, error) {
+		return s.watch.judged(assaypb.Reason_REASON_MALFORMED) > 0 && s.watch.judged(assaypb.Reason_REASON_OVERSIZED) > 0 &&
+			s.watch.judged(assaypb.Reason_REASON_BAD_SIGNATURE) > 0 && s.watch.judged(assaypb.Reason_REASON_REPLAYED) > 0, nil
+	})
+}
+
+// errFound ends a read of the log.
+var errFound = errors.New("found")
+
+// contribution finds the bytes that a worker published for a task.
+func (s *story) contribution(ctx context.Context, task common.Hash) (value []byte, err error) {
+	partitions, err := s.world.kafka.Partitions(ctx, s.topics.Contributions)
+	if err != nil {
+		return nil, err
+	}
+	partition := kafka.PartitionOf(task[:], partitions)
+	end, err := s.world.kafka.End(ctx, s.topics.Contributions, partition)
+	if err != nil {
+		return nil, err
+	}
+	err = s.world.kafka.Read(ctx, s.topics.Contributions, partition, 0, end, func(message kafka.Message) error {
+		if common.BytesToHash(message.Key) == task {
+			value = message.Value
+			return errFound
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errFound) {
+		return nil, err
+	}
+	return value, nil
+}
+
+// forged is a contribution in a worker's name, signed by somebody else.
+func (s *story) forged(task common.Hash) ([]byte, error) {
+	stranger, err := crypto.GenerateKey()
+	if err != nil {
+		return nil, err
+	}
+	worker := s.market.who.workers[0].address
+	return workers.Seal(stranger, &assaypb.WorkerPayload{
+		ChainId: chainID, Hub: s.market.deployment.Hub.Bytes(), Worker: worker.Bytes(),
+		Body: &assaypb.WorkerPayload_Contribution{Contribution: &assaypb.Contribution{
+			Task: task[:], ResultHash: make([]byte, 32), ResultSeal: make([]byte, 32),
+		}},
+	})
+}
+
+// fork abandons the newest blocks in the middle of the work.
+func (s *story) fork(ctx context.Context) error {
+	if err := s.world.chain.Fork(confirmations); err != nil {
+		return fmt.Errorf("forking the chain: %w", err)
+	}
+	s.show.step("the chain forks: its last %d blocks are abandoned", confirmations)
+	return nil
+}
+
+func (s *story) workDone(ctx context.Context) error {
+	return s.ended(ctx, "all tasks that can end without a deadline have ended", s.tasks-2)
+}
+
+func (s *story) reopened(ctx context.Context) error {
+	if done, err := s.count(ctx); err != nil || done >= s.tasks-1 {
+		return err
+	}
+	if err := s.travel(11 * time.Minute); err != nil { // past the reveal deadline, 2·300 s
+		return err
+	}
+	return s.ended(ctx, "the unrevealed task was reopened, and another worker's result completed it", s.tasks-1)
+}
+
+func (s *story) claimed(ctx context.Context) error {
+	for {
+		done, err := s.count(ctx)
+		if err != nil {
+			return err
+		}
+		if done == s.tasks {
+			s.show.step("all %d tasks have ended", s.tasks)
+			return nil
+		}
+		if err := s.travel(51 * time.Minute); err != nil { // past the final deadline, 10·300 s
+			return err
+		}
+		if err := s.ended(ctx, "the task that nobody answered was claimed: requester refunded, pool seized", s.tasks); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *story) travel(d time.Duration) error {
+	if err := s.world.chain.Travel(d); err != nil {
+		return fmt.Errorf("travelling %s: %w", d, err)
+	}
+	s.show.step("the chain's clock is put forward by %s", d)
+	return nil
+}
+
+// count is how many tasks have ended.
+func (s *story) count(ctx context.Context) (uint64, error) {
+	counts, err := s.api.TaskCounts(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return counts["COMPLETED"] + counts["FAILED"], nil
+}
+
+// ended waits until so many tasks have ended, or nothing has for a while.
+func (s *story) ended(ctx context.Context, what string, want uint64) error {
+	last, since := uint64(0), time.Now()
+	err := s.until(ctx, "", func() (bool, error) {
+		done, err := s.count(ctx)
+		if err != nil {
+			return false, err
+		}
+		s.show.progress(done, s.tasks)
+		if done > last {
+			last, since = done, time.Now()
+		}
+		return done >= want || time.Since(since) > patience, nil
+	})
+	if err != nil {
+		return err
+	}
+	if last >= want {
+		s.show.step("%s", what)
+	}
+	return nil
+}
+
+// until asks again and again, and then says what has come about.
+func (s *story) until(ctx context.Context, what string, happened func() (bool, error)) error {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		yes, err := happened()
+		if err != nil {
+			return err
+		}
+		if yes {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+	if what != "" {
+		s.show.step("%s", what)
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+// Package roles puts together what each role of Assay consists of. The sub-commands run
+// one role against the addresses they are given, the demo runs all of them against
+// embedded servers: the wiring is the same.
+package roles
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/rpc"
+	"golang.org/x/sync/errgroup"
+
+	"assay/consensus/engine"
+	"assay/consensus/poco"
+	"assay/consensus/settlement"
+	"assay/indexer/sink"
+	"assay/indexer/source"
+	"assay/internal/clickhouse"
+	"assay/internal/kafka"
+	"assay/schema"
+	"assay/schema/chains"
+	migrations "assay/schema/clickhouse"
+	"assay/workers"
+)
+
+// Deps are what roles stand on.
+type Deps struct {
+	Preset chains.Preset
+	RPC    *rpc.Client
+	Kafka  *kafka.Client
+	Poll   time.Duration // how often the chain is asked for news
+	Log    *slog.Logger
+}
+
+// Partitions of the contributions and decisions logs, keyed by task.
+const Partitions = 4
+
+// Topics are the names of the chain's logs.
+func (d Deps) Topics() schema.Topics { return schema.TopicsOf(d.Preset.Name) }
+
+// Hub is the address of the PoCo contract.
+func (d Deps) Hub() common.Address { return common.HexToAddress(d.Preset.Hub) }
+
+// CheckChain makes sure that the endpoint serves the preset's chain, and that there is a
+// contract at the hub's address.
+func (d Deps) CheckChain(ctx context.Context) error {
+	var id hexutil.Uint64
+	if err := d.RPC.CallContext(ctx, &id, "eth_chainId"); err != nil {
+		return fmt.Errorf("the chain's RPC endpoint does not answer, check --rpc: %w", err)
+	}
+	if uint64(id) != d.Preset.ChainID {
+		return fmt.Errorf("the RPC endpoint serves chain %d, and %s is chain %d: check --rpc and --chain", id, d.Preset.Name, d.Preset.ChainID)
+	}
+	var code hexutil.Bytes
+	if err := d.RPC.CallContext(ctx, &code, "eth_getCode", d.Hub(), "latest"); err != nil {
+		return fmt.Errorf("asking for the PoCo contract's code: %w", err)
+	}
+	if len(code) == 0 {
+		return fmt.Errorf("there is no contract at %s on chain %d: check the preset's hub", d.Hub(), d.Preset.ChainID)
+	}
+	return nil
+}
+
+// CreateTopics makes the chain's logs, where they are missing.
+func (d Deps) CreateTopics(ctx context.Context) error {
+	topics := d.Topics()
+	if err := d.Kafka.CreateTopic(ctx, topics.Log, 1); err != nil {
+		return err
+	}
+	for _, topic := range []string{topics.Contributions, topics.Decisions} {
+		if err := d.Kafka.CreateTopic(ctx, topic, Partitions); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Migrate brings the database up to date.
+func Migrate(ctx context.Context, database clickhouse.Config) error {
+	return clickhouse.Migrate(ctx, database, migrations.Migrations)
+}
+
+// Index is the role that follows the chain and writes rows.
+type Index struct {
+	Source *source.Source
+	Sink   *sink.Sink
+}
+
+// NewIndex prepares an index that writes to a migrated database.
+func (d Deps) NewIndex(db driver.Conn) *Index {
+	topics := d.Topics()
+	return &Index{
+		Source: source.New(source.Config{Preset: d.Preset, RPC: d.RPC, Kafka: d.Kafka, Topic: topics.Log, Poll: d.Poll, Log: d.Log}),
+		Sink:   sink.New(sink.Config{Preset: d.Preset, Topics: topics, Kafka: d.Kafka, DB: db, Log: d.Log}),
+	}
+}
+
+// Run indexes until ctx ends.
+func (i *Index) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return i.Source.Run(ctx) })
+	group.Go(func() error { return i.Sink.Run(ctx) })
+	return group.Wait()
+}
+
+// Pool is the role that decides for workerpools and settles.
+type Pool struct {
+	Settlement *settlement.Settlement
+	config     engine.Config
+	deps       Deps
+}
+
+// NewPool prepares to decide for pools. root is whom enclave quotes must chain to.
+func (d Deps) NewPool(pools []engine.Pool, root *x509.Certificate) *Pool {
+	owners := make(map[common.Address]common.Address)
+	var keys []*ecdsa.PrivateKey
+	for _, pool := range pools {
+		owners[pool.Address] = crypto.PubkeyToAddress(pool.Owner.PublicKey)
+		keys = append(keys, pool.Owner)
+	}
+	node := settlement.NewNode(d.RPC, d.Hub(), d.Preset.ChainID, keys)
+	return &Pool{
+		deps: d,
+		config: engine.Config{
+			ChainID:       d.Preset.ChainID,
+			Hub:           d.Hub(),
+			Rules:         poco.RulesOf(d.Preset),
+			Confirmations: d.Preset.Confirmations,
+			Pools:         pools,
+			QuoteRoot:     root,
+		},
+		Settlement: settlement.New(settlement.Config{
+			ChainID:       d.Preset.ChainID,
+			Confirmations: d.Preset.Confirmations,
+			Owners:        owners,
+			Poll:          d.Poll,
+		}, node, d.Kafka, d.Topics(), d.Log),
+	}
+}
+
+// Run decides and settles until ctx ends.
+func (p *Pool) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return engine.Run(ctx, p.config, p.deps.Kafka, p.deps.Topics(), p.deps.Log) })
+	group.Go(func() error { return p.Settlement.Run(ctx) })
+	return group.Wait()
+}
+
+// NewFleet prepares workers.
+func (d Deps) NewFleet(members []workers.Agent) (*workers.Fleet, error) {
+	return workers.New(workers.Config{
+		ChainID: d.Preset.ChainID,
+		Hub:     d.Hub(),
+		Topics:  d.Topics(),
+		Kafka:   d.Kafka,
+		RPC:     d.RPC,
+		Depth:   d.Preset.Confirmations,
+		Poll:    d.Poll,
+		Log:     d.Log,
+	}, members)
+}
