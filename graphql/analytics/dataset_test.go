@@ -130,7 +130,7 @@ var generators = map[string]func(*rand.Rand) row{
 	},
 	"verdicts": func(r *rand.Rand) row {
 		return row{
-			"chain": oneOf(r, chains), "id": hash(r.IntN(60)), "workerpool": pool(r.IntN(3)), "task": oneOf(r, []string{"", hash(r.IntN(60))}),
+			"chain": oneOf(r, chains), "id": hash(r.IntN(60)), "workerpool": pool(r.IntN(3)), "task": oneOf(r, []string{"", hash(r.IntN(4))}),
 			"worker": oneOf(r, []string{"", worker(r.IntN(4))}), "time": at(r), "outcome": oneOf(r, outcomeWords), "reason": oneOf(r, reasonWords),
 		}
 	},

@@ -104,7 +104,7 @@ type Verdict struct {
 	EnclaveChallenge  *string   `ch:"enclave_challenge" sql:"nullIf(nullIf(enclave_challenge, ''), '0x0000000000000000000000000000000000000000')"`
 	Agreement         string    `ch:"agreement" sql:"toValidUTF8(agreement)"`
 	QuoteHash         *string   `ch:"quote_hash" sql:"nullIf(quote_hash, '')"`
-	Mrenclave         *string   `ch:"mrenclave" sql:"nullIf(mrenclave, '')"`
+	Mrenclave         *string   `ch:"mrenclave" sql:"nullIf(if(mrenclave = '' OR startsWith(mrenclave, '0x'), mrenclave, concat('0x', mrenclave)), '')"`
 	SourcePartition   uint64    `ch:"source_partition" sql:"toUInt64(source_partition)"`
 	SourceOffset      uint64    `ch:"source_offset"`
 }

@@ -1,0 +1,188 @@
+package analytics
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"math/big"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"assay/graphql/analytics/generated"
+	"assay/schema/assaypb"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func sdl() *ast.Schema { return generated.NewExecutableSchema(generated.Config{}).Schema() }
+
+// Everything in the schema says what it is: the SDL is the documentation.
+func TestEverythingIsDescribed(t *testing.T) {
+	for name, definition := range sdl().Types {
+		if definition.BuiltIn || definition.Position.Src.BuiltIn {
+			continue
+		}
+		if definition.Description == "" {
+			t.Errorf("%s is not described", name)
+		}
+		for _, field := range definition.Fields {
+			if field.Description == "" && !strings.HasPrefix(field.Name, "__") {
+				t.Errorf("%s.%s is not described", name, field.Name)
+			}
+			for _, argument := range field.Arguments {
+				if argument.Description == "" && argument.Name != "filter" && !strings.HasPrefix(field.Name, "__") {
+					t.Errorf("%s.%s(%s) is not described", name, field.Name, argument.Name)
+				}
+			}
+		}
+		for _, value := range definition.EnumValues {
+			if value.Description == "" {
+				t.Errorf("%s.%s is not described", name, value.Name)
+			}
+		}
+	}
+}
+
+// The reasons and outcomes of verdicts are those that engines write.
+func TestVerdictWords(t *testing.T) {
+	check := func(enum string, names map[int32]string, prefix string) {
+		var want []string
+		for number, name := range names {
+			if number != 0 {
+				want = append(want, strings.TrimPrefix(name, prefix))
+			}
+		}
+		var got []string
+		for _, value := range sdl().Types[enum].EnumValues {
+			got = append(got, value.Name)
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has %v, messages have %v", enum, got, want)
+		}
+	}
+	check("VerdictReason", assaypb.Reason_name, "REASON_")
+	check("VerdictOutcome", assaypb.Verdict_Outcome_name, "")
+}
+
+// selectionOf asks for every field of a type that is a value.
+func selectionOf(name string) string {
+	var fields []string
+	for _, field := range sdl().Types[name].Fields {
+		if kind := sdl().Types[field.Type.Name()].Kind; kind == ast.Scalar || kind == ast.Enum {
+			fields = append(fields, field.Name)
+		}
+	}
+	return "{ " + strings.Join(fields, " ") + " }"
+}
+
+// Every field of every type, of rows that have everything and of rows that have nothing.
+func TestFields(t *testing.T) {
+	conn := newDatabase(t)
+	for table, r := range fullRows {
+		empty := row{"version": uint64(1)}
+		for _, column := range keys[table] {
+			empty[column] = emptyKeys[column]
+		}
+		insert(t, conn, table, r)
+		insert(t, conn, table, empty)
+	}
+	server := newServer(t, conn)
+	r := ask(t, server, `{
+		meta { chains `+selectionOf("ChainMeta")+` }
+		deals { nodes `+selectionOf("Deal")+` }
+		tasks { nodes `+selectionOf("Task")+` }
+		contributions { nodes `+selectionOf("Contribution")+` }
+		verdicts { nodes `+selectionOf("Verdict")+` }
+		payouts { nodes `+selectionOf("Payout")+` }
+		accounts { nodes `+selectionOf("Account")+` }
+		workerpools { nodes `+selectionOf("Workerpool")+` }
+	}`, nil)
+	if len(r.Errors) > 0 {
+		t.Fatal(r.Errors)
+	}
+	var got bytes.Buffer
+	if err := json.Indent(&got, r.Data, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	const golden = "testdata/fields.json"
+	if *update {
+		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("the answer is not that of %s (write it anew with -update):\n%s", golden, got.Bytes())
+	}
+}
+
+var emptyKeys = row{
+	"chain": uint64(1), "id": hash(0), "task": hash(0), "worker": zeroAddress, "address": zeroAddress,
+	"block_number": uint64(0), "log_index": uint32(0), "kind": "WORKERPOOL",
+}
+
+func number(text string) *big.Int {
+	n, _ := new(big.Int).SetString(text, 10)
+	return n
+}
+
+func clock(second int) time.Time { return start.Add(time.Duration(second) * time.Second) }
+
+var (
+	enormous = number("115792089237316195423570985008687907853269984665640564039457584007913129639935") // 2^256-1
+	accurate = true
+	fullRows = map[string]row{
+		"heads": {
+			"chain": uint64(134), "head_number": uint64(9007199254740993), "head_hash": hash(1), "head_time": clock(1),
+			"finalized_number": uint64(3), "finalized_hash": hash(2), "version": uint64(1),
+		},
+		"deals": {
+			"chain": uint64(134), "id": hash(1), "app": address(1), "app_owner": address(2), "app_price": number("1000000001"),
+			"dataset": address(3), "dataset_owner": address(4), "dataset_price": number("0"), "workerpool": address(5), "workerpool_owner": address(6),
+			"workerpool_price": enormous, "trust": number("3"), "category": number("4"), "tag": hash(3), "requester": address(7),
+			"beneficiary": address(8), "callback": address(9), "params": "{\"a\":\"\\\"\u2028\xff\x00'\"}", "start_time": clock(2), "bot_first": uint64(18446744073709551615),
+			"bot_size": uint64(2), "worker_stake": number("30"), "scheduler_reward_ratio": number("40"), "sponsor": address(10),
+			"block_number": uint64(5), "tx_hash": hash(4), "version": uint64(1),
+		},
+		"tasks": {
+			"chain": uint64(134), "id": hash(1), "deal": hash(2), "idx": uint64(18446744073709551615), "workerpool": address(5), "requester": address(7),
+			"status": "COMPLETED", "contribution_deadline": clock(1), "reveal_deadline": clock(2), "final_deadline": clock(3),
+			"consensus_value": hash(3), "reveal_counter": uint64(1), "winner_counter": uint64(2), "contributors": uint64(3), "reopened": uint64(4),
+			"result_digest": hash(4), "results": "\x00\xffa'", "results_callback": "\x01", "initialized_at": clock(4), "ended_at": clock(5),
+			"block_number": uint64(6), "version": uint64(1),
+		},
+		"contributions": {
+			"chain": uint64(134), "task": hash(1), "worker": address(1), "deal": hash(2), "workerpool": address(2), "status": "PROVED",
+			"result_hash": hash(3), "result_seal": hash(4), "enclave_challenge": address(3), "weight": number("2"), "accurate": &accurate,
+			"contributed_at": clock(1), "revealed_at": clock(2), "block_number": uint64(3), "tx_hash": hash(5), "version": uint64(1),
+		},
+		"verdicts": {
+			"chain": uint64(134), "id": hash(1), "workerpool": address(1), "task": hash(2), "worker": address(2), "time": clock(1),
+			"outcome": "REJECTED", "reason": "QUOTE_NOT_BOUND", "detail": "the quote names \xff\"another\" task", "message": hash(3), "result_hash": hash(4),
+			"enclave_challenge": address(3), "agreement": "8/11", "quote_hash": hash(5), "mrenclave": "abcd", "source_partition": uint32(1),
+			"source_offset": uint64(2), "version": uint64(1),
+		},
+		"payouts": {
+			"chain": uint64(134), "block_number": uint64(1), "log_index": uint32(4294967295), "tx_hash": hash(1), "time": clock(1), "kind": "REWARD",
+			"role": "WORKER", "account": address(1), "amount": number("1230000000"), "task": hash(2), "deal": hash(3), "workerpool": address(2), "version": uint64(1),
+		},
+		"accounts": {
+			"chain": uint64(134), "address": address(1), "stake": enormous, "locked": number("1"), "score": number("7"), "deposited": number("2"),
+			"withdrawn": number("3"), "earned": number("1000000000"), "spent": number("5"), "seized": number("123456789012"), "block_number": uint64(6), "version": uint64(1),
+		},
+		"resources": {
+			"chain": uint64(134), "kind": "WORKERPOOL", "address": address(1), "owner": address(2), "name": "a pool \xff", "worker_stake_ratio": number("30"),
+			"scheduler_reward_ratio": number("10"), "registered_at": clock(1), "block_number": uint64(7), "version": uint64(1),
+		},
+	}
+)
