@@ -32,8 +32,10 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childEnv); dir != "" {
 		runChild(dir)
 	}
-	if err := flag.Set("rapid.checks", "15"); err != nil { // each takes a second
-		panic(err)
+	for name, value := range map[string]string{"rapid.checks": "10", "rapid.steps": "20"} { // a history takes long
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
 	}
 	os.Exit(m.Run())
 }
@@ -105,7 +107,7 @@ func TestKilledChainComesBackAtItsHead(t *testing.T) {
 			nonce, err = client.NonceAt(t.Context(), addressOf(keys[0]), nil)
 			check(t, err)
 		}
-		_, seen, final = loadUntil(t, client, nonce, 80*(kills+1))
+		_, seen, final = loadUntil(t, client, nonce, 50*(kills+1))
 		check(t, cmd.Process.Kill())
 		var exit *exec.ExitError
 		if err := cmd.Wait(); !errors.As(err, &exit) {
@@ -138,22 +140,32 @@ func checkKept(t *testing.T, client *ethclient.Client, seen, final *types.Header
 	}
 }
 
-func TestStartRefusesABusyPort(t *testing.T) {
+// occupy listens on some port until release is called.
+func occupy(t *testing.T) (port int, release func()) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	defer listener.Close()
+	addr, isTCP := listener.Addr().(*net.TCPAddr)
+	if !isTCP {
+		t.Fatalf("not a TCP address: %v", listener.Addr())
+	}
+	return addr.Port, func() { check(t, listener.Close()) }
+}
+
+func TestStartRefusesABusyPort(t *testing.T) {
 	cfg := config(t)
-	cfg.Port = listener.Addr().(*net.TCPAddr).Port
-	_, err = devchain.Start(cfg)
+	port, release := occupy(t)
+	defer release()
+	cfg.Port = port
+	_, err := devchain.Start(cfg)
 	wantError(t, err, devchain.ErrPortTaken)
 }
 
 func TestStartUsesThePortItIsGiven(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
 	cfg := config(t)
-	cfg.Port = listener.Addr().(*net.TCPAddr).Port
-	check(t, listener.Close())
+	port, release := occupy(t)
+	release()
+	cfg.Port = port
 	chain, _ := open(t, cfg)
 	if want := fmt.Sprintf("http://127.0.0.1:%d", cfg.Port); chain.HTTPURL() != want {
 		t.Errorf("the chain is at %s, want %s", chain.HTTPURL(), want)

@@ -23,7 +23,6 @@
 package devchain
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -83,8 +82,8 @@ type Chain struct {
 	offset time.Duration // of the chain's clock against the wall clock
 	now    func() time.Time
 
-	stop    context.CancelFunc
-	stopped chan struct{} // closed when the periodic sealer has ended
+	stop    func()        // ends the periodic sealer
+	stopped chan struct{} // closed when it has ended
 }
 
 // Start opens the chain in cfg.Dir, creating it if there is none, and serves it. A new
@@ -156,9 +155,9 @@ func (c *Chain) begin() error {
 	if err := c.resume(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	c.stop = cancel
-	go c.sealPeriodically(ctx)
+	stop := make(chan struct{})
+	c.stop = sync.OnceFunc(func() { close(stop) })
+	go c.sealPeriodically(stop)
 	return nil
 }
 

@@ -3,7 +3,6 @@ package devchain
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"time"
 
@@ -167,9 +166,9 @@ func (c *Chain) nextTime(parent *types.Header) uint64 {
 	return max(parent.Time+1, uint64(c.now().Add(c.offset).Unix()))
 }
 
-// sealPeriodically seals a block every period until ctx ends. A block that fails loses
-// nothing, its transactions wait in the pool for the next one.
-func (c *Chain) sealPeriodically(ctx context.Context) {
+// sealPeriodically seals a block every period until stop is closed. A block that fails
+// loses nothing, its transactions wait in the pool for the next one.
+func (c *Chain) sealPeriodically(stop <-chan struct{}) {
 	defer close(c.stopped)
 	if c.config.Period <= 0 {
 		return
@@ -178,10 +177,10 @@ func (c *Chain) sealPeriodically(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-stop:
 			return
 		case <-ticker.C:
-			if err := c.Seal(); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+			if err := c.Seal(); err != nil {
 				c.config.Log.Error("the development chain did not seal a block and will try again", "err", err)
 			}
 		}

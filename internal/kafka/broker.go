@@ -3,11 +3,11 @@ package kafka
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,6 +29,7 @@ type Broker struct {
 	cluster *kfake.Cluster
 	lock    *os.File
 	addr    string
+	log     *failures
 }
 
 // StartBroker opens the broker whose logs are in dir, creating it if there is none, on
@@ -47,21 +48,22 @@ func startBroker(dir string, port int) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := openCluster(dir, port)
+	log := &failures{}
+	cluster, err := openCluster(dir, port, log)
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	// kfake holds its whole log in memory for a moment when it opens it.
 	debug.FreeOSMemory()
-	return &Broker{cluster: cluster, lock: lock, addr: cluster.ListenAddrs()[0]}, nil
+	return &Broker{cluster: cluster, lock: lock, addr: cluster.ListenAddrs()[0], log: log}, nil
 }
 
-func openCluster(dir string, port int) (*kfake.Cluster, error) {
+func openCluster(dir string, port int, log *failures) (*kfake.Cluster, error) {
 	if err := verify(dir); err != nil {
 		return nil, err
 	}
 	cluster, err := kfake.NewCluster(
-		kfake.DataDir(dir), kfake.Ports(port), kfake.ClusterID("assay"), kfake.WithLogger(logger{}),
+		kfake.DataDir(dir), kfake.Ports(port), kfake.ClusterID("assay"), kfake.WithLogger(log),
 		kfake.BrokerConfigs(map[string]string{
 			// kfake's default of seven days can reach topics that ask for no end.
 			"log.retention.ms":  "-1",
@@ -82,7 +84,10 @@ func (b *Broker) Addr() string { return b.addr }
 // Close stops the broker and releases the directory.
 func (b *Broker) Close() error {
 	b.cluster.Close()
-	return b.lock.Close()
+	if err := errors.Join(b.log.all(), b.lock.Close()); err != nil {
+		return fmt.Errorf("stopping the Kafka broker: %w", err)
+	}
+	return nil
 }
 
 // lockPatience is how long to wait for a directory that another process holds: the
@@ -112,14 +117,25 @@ func lockDir(dir string) (*os.File, error) {
 	}
 }
 
-// logger passes kfake's warnings and errors to the program's default logger.
-type logger struct{}
+// failures keeps what kfake reports as an error, which is what it cannot write when it
+// shuts down. Its warnings are of an unfinished write that it drops when it starts, and
+// of writes that fail, which their senders are told.
+type failures struct {
+	mu   sync.Mutex
+	errs []error
+}
 
-func (logger) Logf(level kfake.LogLevel, format string, args ...any) {
-	switch level {
-	case kfake.LogLevelError:
-		slog.Error("Kafka broker: " + fmt.Sprintf(format, args...))
-	case kfake.LogLevelWarn:
-		slog.Warn("Kafka broker: " + fmt.Sprintf(format, args...))
+// Logf implements kfake's Logger.
+func (f *failures) Logf(level kfake.LogLevel, format string, args ...any) {
+	if level == kfake.LogLevelError {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.errs = append(f.errs, fmt.Errorf(format, args...))
 	}
+}
+
+func (f *failures) all() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return errors.Join(f.errs...)
 }

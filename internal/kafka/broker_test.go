@@ -61,13 +61,24 @@ func kill(t testing.TB, cmd *exec.Cmd) {
 	}
 }
 
-// freePort returns a port that nothing listens on.
-func freePort(t testing.TB) int {
+// occupy listens on some port until release is called.
+func occupy(t testing.TB) (port int, release func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	addr, isTCP := listener.Addr().(*net.TCPAddr)
+	if !isTCP {
+		t.Fatalf("not a TCP address: %v", listener.Addr())
+	}
+	return addr.Port, func() { check(t, listener.Close()) }
+}
+
+// freePort returns a port that nothing listens on.
+func freePort(t testing.TB) int {
+	t.Helper()
+	port, release := occupy(t)
+	release()
+	return port
 }
 
 func portOf(t testing.TB, broker *kafka.Broker) int {
@@ -88,11 +99,13 @@ func TestFollowerSurvivesRestarts(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	offsets := make(chan int64, 1000)
-	go client.Read(ctx, "log", 0, 0, -1, func(message kafka.Message) error {
-		offsets <- message.Offset
-		return nil
-	})
+	offsets, done := make(chan int64, 1000), make(chan error, 1)
+	go func() {
+		done <- client.Read(ctx, "log", 0, 0, -1, func(message kafka.Message) error {
+			offsets <- message.Offset
+			return nil
+		})
+	}()
 	for round := range 3 {
 		check(t, client.Append(ctx, "log", numbered(0, 10)...))
 		for i := range 10 {
@@ -101,8 +114,8 @@ func TestFollowerSurvivesRestarts(t *testing.T) {
 				if want := int64(10*round + i); got != want {
 					t.Fatalf("offset %d, want %d", got, want)
 				}
-			case <-ctx.Done():
-				t.Fatalf("nothing came after restart %d", round)
+			case err := <-done:
+				t.Fatalf("the follower ended after restart %d: %v", round, err)
 			}
 		}
 		check(t, broker.Close())
@@ -139,8 +152,8 @@ func TestFollowerNoticesACutLog(t *testing.T) {
 	check(t, seed.Close())
 	broker, err = kafka.StartBroker(other, port)
 	check(t, err)
-	defer broker.Close()
 	wantError(t, <-done, kafka.ErrOutOfRange)
+	check(t, broker.Close())
 }
 
 // attempt is one message that a writer appended, and when.
@@ -254,10 +267,9 @@ func diedWithin(deaths []time.Time, a attempt) bool {
 }
 
 func TestBrokerRefusesABusyPort(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	check(t, err)
-	defer listener.Close()
-	_, err = kafka.StartBroker(t.TempDir(), listener.Addr().(*net.TCPAddr).Port)
+	port, release := occupy(t)
+	defer release()
+	_, err := kafka.StartBroker(t.TempDir(), port)
 	wantError(t, err, kafka.ErrPortTaken)
 }
 

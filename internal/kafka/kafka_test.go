@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -137,8 +138,8 @@ func TestEqualKeysStayTogetherAndInOrder(t *testing.T) {
 			if want := kafka.PartitionOf(message.Key, partitions); message.Partition != partition || want != partition {
 				t.Fatalf("key %q is in partition %d (says %d), want %d", message.Key, partition, message.Partition, want)
 			}
-			var number int
-			fmt.Sscan(string(message.Value), &number)
+			number, err := strconv.Atoi(string(message.Value))
+			check(t, err)
 			if before, seen := last[string(message.Key)]; seen && number <= before {
 				t.Fatalf("key %q: %d follows %d", message.Key, number, before)
 			}
@@ -184,7 +185,7 @@ func TestFollowerGetsMessagesSoon(t *testing.T) {
 		latencies = append(latencies, (<-delivered).Sub(before))
 	}
 	cancel()
-	if err := <-done; err != context.Canceled {
+	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("the follower ended with %v, want context.Canceled", err)
 	}
 	slices.Sort(latencies)
@@ -204,7 +205,7 @@ func TestReadEndsWithTheHandlersError(t *testing.T) {
 		}
 		return nil
 	})
-	if err != own || calls != 5 {
+	if !errors.Is(err, own) || calls != 5 {
 		t.Errorf("error %v after %d calls, want the handler's own after 5", err, calls)
 	}
 }
@@ -220,7 +221,7 @@ func TestReadStopsWithinABatchWhenTheContextEnds(t *testing.T) {
 		}
 		return nil
 	})
-	if err != context.Canceled || calls != 3 {
+	if !errors.Is(err, context.Canceled) || calls != 3 {
 		t.Errorf("error %v after %d calls, want context.Canceled after 3", err, calls)
 	}
 }
@@ -324,7 +325,7 @@ func TestCallsEndWithTheirContextWhenNoBrokerAnswers(t *testing.T) {
 	if !strings.Contains(err.Error(), "refused") {
 		t.Errorf("the error does not say what was wrong: %v", err)
 	}
-	if err := client.Read(ctx, "log", 0, 0, -1, ignore); err != context.DeadlineExceeded {
+	if err := client.Read(ctx, "log", 0, 0, -1, ignore); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("reading gave %v, want context.DeadlineExceeded", err)
 	}
 }

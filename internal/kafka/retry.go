@@ -23,14 +23,17 @@ type place struct {
 
 // retry calls try until it succeeds, fails for good, or ctx ends.
 func (c *Client) retry(ctx context.Context, at place, try func(context.Context) error) error {
-	var last error
+	var last error // that is not just ctx's end
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		tryCtx, cancel := context.WithTimeout(ctx, tryTimeout)
 		defer cancel()
-		last = c.judge(tryCtx, at, try(tryCtx))
-		return struct{}{}, last
+		err := c.judge(tryCtx, at, try(tryCtx))
+		if ctx.Err() == nil {
+			last = err
+		}
+		return struct{}{}, err
 	}, backoff.WithBackOff(newBackOff()), backoff.WithMaxElapsedTime(0))
-	if err != nil && ctx.Err() != nil && !errors.Is(last, ctx.Err()) {
+	if err != nil && ctx.Err() != nil && last != nil {
 		return fmt.Errorf("%w; the last try failed: %w", ctx.Err(), last)
 	}
 	return err

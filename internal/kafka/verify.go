@@ -131,20 +131,22 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // verifySegment reads a segment's batches and returns the offset after the last. The
 // end of the last segment may be an unfinished write.
-func verifySegment(path string, next int64, last bool) (int64, error) {
+func verifySegment(path string, next int64, last bool) (end int64, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return 0, err
 	}
-	defer file.Close() // read only
-	in := bufio.NewReaderSize(file, 1<<20)
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return verifyBatches(bufio.NewReaderSize(file, 1<<20), next, last)
+}
+
+func verifyBatches(in io.Reader, next int64, last bool) (int64, error) {
 	var batch []byte
 	for {
+		var err error
 		batch, err = readBatch(in, batch)
 		switch {
-		case err == io.EOF:
-			return next, nil
-		case errors.Is(err, io.ErrUnexpectedEOF) && last:
+		case errors.Is(err, io.EOF), last && errors.Is(err, io.ErrUnexpectedEOF):
 			return next, nil
 		case err != nil:
 			return 0, fmt.Errorf("after offset %d: %w", next-1, err)
@@ -168,7 +170,7 @@ func readBatch(in io.Reader, buffer []byte) ([]byte, error) {
 		return buffer, fmt.Errorf("a batch of %d bytes", size)
 	}
 	buffer = slices.Grow(buffer, size-batchFrame)[:size]
-	if _, err := io.ReadFull(in, buffer[batchFrame:]); err == io.EOF {
+	if _, err := io.ReadFull(in, buffer[batchFrame:]); errors.Is(err, io.EOF) {
 		return buffer, io.ErrUnexpectedEOF
 	} else if err != nil {
 		return buffer, err
