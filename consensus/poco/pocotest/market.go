@@ -39,6 +39,7 @@ type Market struct {
 	deals    []poco.Hash
 	tasks    []poco.Hash
 	salt     uint64
+	now      uint64 // the chain's time when the step that is being drawn will happen
 }
 
 // Config says what a market is played on.
@@ -76,16 +77,20 @@ func NewMarket(cfg Config) *Market {
 }
 
 // People are the addresses that send commands.
-func People() []poco.Address {
-	people := make([]poco.Address, len(names))
-	for i, name := range names {
-		people[i] = Address(name)
-	}
-	return people
-}
+func People() []poco.Address { return append([]poco.Address(nil), people...) }
 
 // Address is a person's address.
-func Address(name string) poco.Address { return crypto.PubkeyToAddress(key(name).PublicKey) }
+func Address(name string) poco.Address { return addresses[name] }
+
+var people, addresses = func() ([]poco.Address, map[string]poco.Address) {
+	people, addresses := make([]poco.Address, len(names)), map[string]poco.Address{}
+	for i, name := range names {
+		people[i] = crypto.PubkeyToAddress(key(name).PublicKey)
+		addresses[name] = people[i]
+	}
+	addresses[enclaveName] = crypto.PubkeyToAddress(key(enclaveName).PublicKey)
+	return people, addresses
+}()
 
 func key(name string) *ecdsa.PrivateKey {
 	key, err := crypto.ToECDSA(crypto.Keccak256([]byte("pocotest " + name)))

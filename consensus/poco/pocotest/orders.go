@@ -11,7 +11,7 @@ import (
 var (
 	prices  = append(amounts(0, 1, 3, 100, 999, 1_000_000_007), power(60), power(200), most())
 	volumes = append(amounts(1, 2, 3, 5, 0, 70_000), most())
-	trusts  = append(amounts(1, 0, 2, 3, 5, 100), power(200))
+	trusts  = append(amounts(1, 1, 0, 2, 2, 3, 3, 5, 100), power(200))
 	tags    = []byte{0, 0, 0, 1, 3, 5, 9, 2, 8, 0xf}
 )
 
@@ -162,7 +162,7 @@ func (m *Market) signature(t *rapid.T, account poco.Address, hash poco.Hash) []b
 	if account == m.signer && account != (poco.Address{}) && likely(t, 90, "valid") {
 		return ValidSignature
 	}
-	if m.keys[account] == nil || !likely(t, 97, "own signature") {
+	if m.keys[account] == nil || !likely(t, 98, "own signature") {
 		account = pick(t, m.people, "forger")
 	}
 	long, err := crypto.Sign(hash[:], m.keys[account])
@@ -170,21 +170,21 @@ func (m *Market) signature(t *rapid.T, account poco.Address, hash poco.Hash) []b
 		t.Fatalf("signing: %v", err)
 	}
 	long[64] += 27
-	switch form := rapid.IntRange(0, 60).Draw(t, "form"); {
-	case form < 50:
+	switch form := rapid.IntRange(0, 160).Draw(t, "form"); {
+	case form < 140:
 		return long
-	case form < 56:
+	case form < 156:
 		short := long[:64:64]
 		short[32] |= (long[64] - 27) << 7
 		return short
-	case form == 56:
+	case form == 156:
 		return nil // presigned, perhaps
-	case form == 57:
+	case form == 157:
 		return long[:63]
-	case form == 58:
+	case form == 158:
 		long[64] = 29
 		return long
-	case form == 59:
+	case form == 159:
 		return highS(long)
 	default:
 		long[7] ^= 1

@@ -99,6 +99,9 @@ func (m *Market) resource(t *rapid.T, s *poco.State) (poco.Address, poco.Command
 	case likely(t, 20, "category"):
 		return m.mostly(t, m.rules.Owner), poco.AddCategory{Name: "C", Description: "d", WorkClockTimeRef: pick(t, amounts(1, 60, 0), "clock")}
 	}
+	if likely(t, 70, "stay with what there is") {
+		return m.escrow(t, s)
+	}
 	return m.register(t)
 }
 
@@ -118,7 +121,7 @@ func (m *Market) register(t *rapid.T) (poco.Address, poco.Command) {
 }
 
 func (m *Market) pushResult(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	id, index := m.dealTask(t, s)
+	id, index := m.dealTask(t, s, true)
 	deal, ok := s.Deal(id)
 	if !ok {
 		deal = &poco.Deal{}
@@ -139,6 +142,6 @@ func (m *Market) pushResult(t *rapid.T, s *poco.State) (poco.Address, poco.Comma
 }
 
 func (m *Market) claimBoost(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	deal, index := m.dealTask(t, s)
+	deal, index := m.dealTask(t, s, true)
 	return m.anyone(t), poco.ClaimBoost{Deal: deal, Index: index}
 }

@@ -1,6 +1,8 @@
 package pocotest
 
 import (
+	"slices"
+
 	"github.com/ethereum/go-ethereum/crypto"
 	"pgregory.net/rapid"
 
@@ -13,43 +15,105 @@ var results = []string{"right", "right", "right", "wrong", "other"}
 // Next draws what happens next, in view of the state and the chain's time.
 func (m *Market) Next(t *rapid.T, s *poco.State, now uint64) Step {
 	step := Step{Wait: m.wait(t, s, now)}
+	m.now = now + step.Wait
 	step.Sender, step.Command = m.command(t, s)
 	return step
 }
 
-// wait mostly lets no time pass, sometimes all until just before, at or after a deadline.
+// wait mostly lets no time pass, sometimes all until just before, at or after the next
+// deadline of a task that has not ended.
 func (m *Market) wait(t *rapid.T, s *poco.State, now uint64) uint64 {
-	if len(m.tasks) == 0 || likely(t, 85, "at once") {
+	live := append(m.fitting(s, isActive), m.fitting(s, isRevealing)...)
+	if len(live) == 0 || likely(t, 90, "at once") {
 		return rapid.Uint64Range(0, 3).Draw(t, "seconds")
 	}
-	task, _ := s.Task(pick(t, m.tasks, "whose deadline"))
-	deadlines := []uint64{task.ContributionDeadline, task.RevealDeadline, task.FinalDeadline}
-	until := pick(t, deadlines, "deadline") + rapid.Uint64Range(0, 2).Draw(t, "around") - 1
+	task, _ := s.Task(pick(t, live, "whose deadline"))
+	until := task.FinalDeadline
+	if task.Status == poco.TaskRevealing && likely(t, 80, "reveal deadline") {
+		until = task.RevealDeadline
+	} else if now < task.ContributionDeadline && likely(t, 40, "contribution deadline") {
+		until = task.ContributionDeadline
+	}
+	until += rapid.Uint64Range(0, 2).Draw(t, "around") - 1
 	if until < now || until > now+10_000_000 {
 		return 0
 	}
 	return until - now
 }
 
-// draws are the ways to draw a command, each as often as it stands there.
-func (m *Market) draws() []func(*rapid.T, *poco.State) (poco.Address, poco.Command) {
-	type draw = func(*rapid.T, *poco.State) (poco.Address, poco.Command)
+// fit says whether a call on a task can make sense.
+type fit func(task *poco.Task, deal *poco.Deal, now uint64) bool
+
+func isActive(task *poco.Task, _ *poco.Deal, now uint64) bool {
+	return task.Status == poco.TaskActive && now < task.ContributionDeadline
+}
+
+func isSolitary(task *poco.Task, deal *poco.Deal, now uint64) bool {
+	return isActive(task, deal, now) && len(task.Contributors) == 0 && deal.Trust.Eq(&trusts[0])
+}
+
+func isRevealing(task *poco.Task, _ *poco.Deal, now uint64) bool {
+	return task.Status == poco.TaskRevealing && now < task.FinalDeadline
+}
+
+func isRevealed(task *poco.Task, deal *poco.Deal, now uint64) bool {
+	over := task.RevealCounter > 0 && task.RevealDeadline <= now
+	return isRevealing(task, deal, now) && (over || task.RevealCounter == task.WinnerCounter)
+}
+
+func isSilent(task *poco.Task, deal *poco.Deal, now uint64) bool {
+	return isRevealing(task, deal, now) && task.RevealCounter == 0 && task.RevealDeadline <= now
+}
+
+func isOver(task *poco.Task, _ *poco.Deal, now uint64) bool {
+	return task.FinalDeadline <= now && (task.Status == poco.TaskActive || task.Status == poco.TaskRevealing)
+}
+
+// fitting lists the tasks that fit.
+func (m *Market) fitting(s *poco.State, fits fit) []poco.Hash {
+	var fitting []poco.Hash
+	for _, id := range m.tasks {
+		if task, ok := s.Task(id); ok {
+			if deal, ok := s.Deal(task.Deal); ok && fits(task, deal, m.now) {
+				fitting = append(fitting, id)
+			}
+		}
+	}
+	return fitting
+}
+
+type draw = func(*rapid.T, *poco.State) (poco.Address, poco.Command)
+
+// draws are the ways to draw a command, each as often as it stands there: more of what
+// brings tasks forward.
+func (m *Market) draws(s *poco.State) []draw {
 	all := []draw{m.matchOrders, m.matchOrders, m.escrow, m.manageOrder, m.resource}
-	if len(m.deals) > 0 {
+	if len(m.dealsOf(s, false)) > 0 {
 		all = append(all, m.initialize, m.initialize, m.initializeArray)
 	}
-	if len(m.tasks) > 0 {
-		all = append(all, m.contribute, m.contribute, m.contribute, m.contribute, m.contribute, m.reveal, m.reveal, m.reveal,
-			m.finalize, m.finalize, m.reopen, m.claim, m.contributeAndFinalize)
-	}
-	if m.boost && len(m.deals) > 0 {
+	if len(m.dealsOf(s, true)) > 0 {
 		all = append(all, m.pushResult, m.pushResult, m.claimBoost)
+	}
+	if len(m.tasks) > 0 {
+		all = append(all, m.contribute, m.reveal, m.finalize, m.reopen, m.claim, m.contributeAndFinalize)
+	}
+	for _, more := range []struct {
+		fits  fit
+		draw  draw
+		times int
+	}{
+		{isActive, m.contribute, 6}, {isSolitary, m.contributeAndFinalize, 2}, {isRevealing, m.reveal, 6},
+		{isRevealed, m.finalize, 6}, {isSilent, m.reopen, 6}, {isOver, m.claim, 2},
+	} {
+		if len(m.fitting(s, more.fits)) > 0 {
+			all = append(all, slices.Repeat([]draw{more.draw}, more.times)...)
+		}
 	}
 	return all
 }
 
 func (m *Market) command(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	return pick(t, m.draws(), "command")(t, s)
+	return pick(t, m.draws(s), "command")(t, s)
 }
 
 func (m *Market) anyone(t *rapid.T) poco.Address { return pick(t, m.people, "sender") }
@@ -65,11 +129,11 @@ func (m *Market) mostly(t *rapid.T, who poco.Address) poco.Address {
 func (m *Market) matchOrders(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
 	o := m.drawOrders(t, s)
 	kinds := []poco.Command{poco.MatchOrders{Orders: o}, poco.MatchOrders{Orders: o}, poco.SponsorMatchOrders{Orders: o}}
-	if m.boost {
-		o.Request.Trust = pick(t, amounts(1, 0, 2), "boost trust")
+	if m.boost && !likely(t, 75, "classic") {
+		o.Request.Trust = pick(t, amounts(1, 1, 0, 0, 2), "boost trust")
 		o.Workerpool.Trust = amounts(2)[0]
 		m.signOrders(t, s, &o)
-		kinds = append(kinds, poco.MatchOrdersBoost{Orders: o}, poco.MatchOrdersBoost{Orders: o}, poco.SponsorMatchOrdersBoost{Orders: o})
+		kinds = append(kinds[:0], poco.MatchOrdersBoost{Orders: o}, poco.MatchOrdersBoost{Orders: o}, poco.SponsorMatchOrdersBoost{Orders: o})
 	}
 	command := pick(t, kinds, "kind of match")
 	return m.mostly(t, pick(t, []poco.Address{Address("sponsor"), o.Request.Requester}, "matcher")), command
@@ -94,17 +158,33 @@ func (m *Market) manageOrder(t *rapid.T, s *poco.State) (poco.Address, poco.Comm
 }
 
 func (m *Market) initialize(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	deal, index := m.dealTask(t, s)
+	deal, index := m.dealTask(t, s, false)
 	return m.anyone(t), poco.Initialize{Deal: deal, Index: index}
 }
 
-// dealTask draws a deal and an index that is mostly one of its tasks'.
-func (m *Market) dealTask(t *rapid.T, s *poco.State) (poco.Hash, poco.Amount) {
-	id := pick(t, m.deals, "deal")
+// dealsOf lists the deals that are Boost, or those that are not.
+func (m *Market) dealsOf(s *poco.State, boost bool) []poco.Hash {
+	var deals []poco.Hash
+	for _, id := range m.deals {
+		if deal, ok := s.Deal(id); ok && deal.Boost == boost {
+			deals = append(deals, id)
+		}
+	}
+	return deals
+}
+
+// dealTask draws a deal, mostly of the kind that is asked for, and an index that is
+// mostly one of its tasks'.
+func (m *Market) dealTask(t *rapid.T, s *poco.State, boost bool) (poco.Hash, poco.Amount) {
+	deals := m.dealsOf(s, boost)
+	if len(deals) == 0 || !likely(t, 97, "deal of the right kind") {
+		deals = m.deals
+	}
+	id := pick(t, deals, "deal")
 	if !likely(t, 98, "known deal") {
 		id = poco.Hash{1}
 	}
-	index := *(&poco.Amount{}).SetUint64(rapid.Uint64Range(0, 3).Draw(t, "index"))
+	index := *(&poco.Amount{}).SetUint64(rapid.Uint64Range(0, 2).Draw(t, "index"))
 	if deal, ok := s.Deal(id); ok && !deal.Boost {
 		index.AddUint64(&index, deal.BotFirst)
 	}
@@ -118,7 +198,7 @@ func (m *Market) initializeArray(t *rapid.T, s *poco.State) (poco.Address, poco.
 	var deals []poco.Hash
 	var indices []poco.Amount
 	for range rapid.IntRange(0, 3).Draw(t, "length") {
-		deal, index := m.dealTask(t, s)
+		deal, index := m.dealTask(t, s, false)
 		deals, indices = append(deals, deal), append(indices, index)
 	}
 	if !likely(t, 95, "same length") {
@@ -130,18 +210,16 @@ func (m *Market) initializeArray(t *rapid.T, s *poco.State) (poco.Address, poco.
 	return m.anyone(t), poco.InitializeAndClaimArray{Deals: deals, Indices: indices}
 }
 
-// task draws a task, mostly one in a given state.
-func (m *Market) task(t *rapid.T, s *poco.State, status poco.TaskStatus) (poco.Hash, *poco.Task, *poco.Deal) {
-	var fit []poco.Hash
-	for _, id := range m.tasks {
-		if task, _ := s.Task(id); task.Status == status {
-			fit = append(fit, id)
-		}
+// task draws a task, mostly one that fits.
+func (m *Market) task(t *rapid.T, s *poco.State, fits fit) (poco.Hash, *poco.Task, *poco.Deal) {
+	fitting := m.fitting(s, fits)
+	if len(fitting) == 0 || !likely(t, 95, "task in the right state") {
+		fitting = m.tasks
 	}
-	if len(fit) == 0 || !likely(t, 95, "task in the right state") {
-		fit = m.tasks
+	id := fitting[0]
+	if !likely(t, 60, "the first") {
+		id = pick(t, fitting, "task")
 	}
-	id := pick(t, fit, "task")
 	task, _ := s.Task(id)
 	deal, _ := s.Deal(task.Deal)
 	return id, task, deal
@@ -171,7 +249,7 @@ func (m *Market) authorization(t *rapid.T, worker poco.Address, task poco.Hash, 
 }
 
 func (m *Market) contribute(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	id, _, deal := m.task(t, s, poco.TaskActive)
+	id, _, deal := m.task(t, s, isActive)
 	worker := m.worker(t)
 	digest := digestOf(pick(t, results, "result"))
 	c := poco.Contribute{Task: id, ResultHash: poco.ResultHash(id, digest), ResultSeal: poco.ResultSeal(worker, id, digest)}
@@ -187,7 +265,7 @@ func (m *Market) contribute(t *rapid.T, s *poco.State) (poco.Address, poco.Comma
 }
 
 func (m *Market) contributeAndFinalize(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	id, _, deal := m.task(t, s, poco.TaskActive)
+	id, _, deal := m.task(t, s, isSolitary)
 	worker := m.worker(t)
 	result := pick(t, results, "result")
 	c := poco.ContributeAndFinalize{Task: id, Digest: digestOf(result), Results: []byte("see " + result)}
@@ -210,7 +288,7 @@ func (m *Market) callback(t *rapid.T, deal *poco.Deal, result string) []byte {
 }
 
 func (m *Market) reveal(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	id, task, _ := m.task(t, s, poco.TaskRevealing)
+	id, task, _ := m.task(t, s, isRevealing)
 	worker, digest := m.worker(t), digestOf(pick(t, results, "result"))
 	if len(task.Contributors) > 0 && likely(t, 90, "a contributor") {
 		worker = pick(t, task.Contributors, "which contributor")
@@ -226,7 +304,7 @@ func (m *Market) reveal(t *rapid.T, s *poco.State) (poco.Address, poco.Command) 
 }
 
 func (m *Market) finalize(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	id, task, deal := m.task(t, s, poco.TaskRevealing)
+	id, task, deal := m.task(t, s, isRevealed)
 	command := poco.Finalize{Task: id, Results: rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "results")}
 	result := results[0]
 	for _, r := range results {
@@ -239,15 +317,15 @@ func (m *Market) finalize(t *rapid.T, s *poco.State) (poco.Address, poco.Command
 }
 
 func (m *Market) reopen(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	id, _, deal := m.task(t, s, poco.TaskRevealing)
+	id, _, deal := m.task(t, s, isSilent)
 	return m.mostly(t, deal.Workerpool.Owner), poco.Reopen{Task: id}
 }
 
 func (m *Market) claim(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	id, _, _ := m.task(t, s, poco.TaskActive)
+	id, _, _ := m.task(t, s, isOver)
 	if likely(t, 70, "one") {
 		return m.anyone(t), poco.Claim{Task: id}
 	}
-	other, _, _ := m.task(t, s, poco.TaskRevealing)
+	other, _, _ := m.task(t, s, isOver)
 	return m.anyone(t), poco.ClaimArray{Tasks: []poco.Hash{id, other}[:rapid.IntRange(0, 2).Draw(t, "length")]}
 }
