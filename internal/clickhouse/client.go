@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -86,6 +87,10 @@ func (c Config) options() *clickhouse.Options {
 		options.Addr = []string{"embedded"}
 		options.DialContext = func(ctx context.Context, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", c.Socket)
+		}
+		options.TransportFunc = func(transport *http.Transport) (http.RoundTripper, error) {
+			transport.Proxy = nil // whatever the environment says
+			return transport, nil
 		}
 	}
 	return options

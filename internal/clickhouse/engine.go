@@ -163,25 +163,27 @@ func (e *Engine) Err() error {
 }
 
 // Close lets the engine finish what it is doing and ends it. It fails if the engine had ended
-// before, or had to be killed; stored rows are safe in any case.
+// before by itself, or had to be killed; stored rows are safe in any case.
 func (e *Engine) Close() error {
-	if err := e.Err(); err != nil {
-		return err
+	if e.Err() == nil {
+		e.stop()
 	}
-	if _, err := e.lifeline.WriteString("."); err != nil {
-		e.kill()
-		return e.Err()
-	}
-	select {
-	case <-e.done:
-	case <-time.After(stopTimeout):
-		e.kill()
-	}
-	_ = e.lifeline.Close() // nobody reads it any more
 	if !e.command.ProcessState.Success() {
 		return e.Err()
 	}
 	return nil
+}
+
+// stop asks the process to end and kills it if it does not.
+func (e *Engine) stop() {
+	_, err := e.lifeline.WriteString(".")
+	if err == nil {
+		select {
+		case <-e.done:
+		case <-time.After(stopTimeout):
+		}
+	}
+	e.kill()
 }
 
 // kill ends the process at once and waits until it has.

@@ -56,6 +56,7 @@ func TestFilesArePrivate(t *testing.T) {
 		}
 	}
 	ok(t, engine.Close())
+	ok(t, engine.Close()) // once more changes nothing
 	if _, err := os.Stat(engine.socket); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the socket is left behind: %v", err)
 	}
