@@ -27,21 +27,19 @@ func choices(t *rapid.T) market.Choose {
 func TestForksLeaveNoTrace(t *testing.T) {
 	schema := schemaTables(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		const finality = 8
 		m, log := market.New(choices(rt)), &market.Log{}
 		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
-			if depth := rapid.IntRange(-8, finality).Draw(rt, "depth"); depth > 0 && depth < len(m.Blocks) {
-				// What the newest mark calls final stays; the log only knows that.
-				log.Retract(m.Fork(min(depth, finality)))
+			if depth := rapid.IntRange(-12, 8).Draw(rt, "depth"); depth > 0 {
+				log.Fork(m, depth)
 			}
 			log.Block(m.Grow(rapid.IntRange(0, 12).Draw(rt, "calls")))
 			if rapid.Bool().Draw(rt, "mark") {
-				log.Mark(m, 2*finality)
+				log.Mark(m, rapid.Uint64Range(0, 12).Draw(rt, "finality"))
 			}
 		}
-		log.Mark(m, 2*finality)
+		log.Mark(m, 0)
 		forked := fold(t, schema, projection.New(market.Preset), log.Records)
-		fresh := fold(t, schema, projection.New(market.Preset), market.Fresh(m, 2*finality).Records)
+		fresh := fold(t, schema, projection.New(market.Preset), market.Fresh(m, 0).Records)
 		if got, want := forked.dump(), fresh.dump(); got != want {
 			rt.Fatalf("after forks:\n%s", diff(got, want))
 		}
@@ -321,7 +319,9 @@ func TestFinalBlocksStay(t *testing.T) {
 		log.Block(m.Grow(20))
 	}
 	log.Mark(m, 1)
-	log.Retract(m.Fork(2))
+	unaware := &market.Log{Records: log.Records}
+	unaware.Fork(m, 2)
+	log.Records = unaware.Records
 	p := projection.New(market.Preset)
 	for i, record := range log.Records {
 		_, err := p.Apply(record)

@@ -68,7 +68,7 @@ func TestStory(t *testing.T) {
 	})
 	seal(10, func() { m.Call(liar, poco.Withdraw{Amount: *number(1)}) })
 	log.Mark(m, 2)
-	log.Retract(m.Fork(1))
+	log.Fork(m, 1)
 	seal(11, func() { m.Call(liar, poco.Withdraw{Amount: *number(2)}) })
 	log.Mark(m, 2)
 

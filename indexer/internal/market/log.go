@@ -5,6 +5,7 @@ import "assay/schema/assaypb"
 // Log writes the chain log of a market as a source would.
 type Log struct {
 	Records []*assaypb.ChainRecord
+	final   uint64 // newest final block of any mark
 }
 
 func (l *Log) append(record *assaypb.ChainRecord) {
@@ -19,9 +20,11 @@ func (l *Log) Block(b Block) {
 	}
 }
 
-// Retract appends retractions for those abandoned blocks that have events.
-func (l *Log) Retract(gone []Block) {
-	for _, b := range gone {
+// Fork abandons the market's newest blocks, but no final ones, and appends retractions
+// for those that have events.
+func (l *Log) Fork(m *Market, depth int) {
+	above := int(m.Head().Number - l.final) //nolint:gosec // small
+	for _, b := range m.Fork(min(depth, above)) {
 		if len(b.Events) > 0 {
 			l.append(&assaypb.ChainRecord{Body: &assaypb.ChainRecord_Retraction{
 				Retraction: &assaypb.Retraction{Number: b.Number, Hash: b.Hash},
@@ -30,9 +33,12 @@ func (l *Log) Retract(gone []Block) {
 	}
 }
 
-// Mark appends a mark at the market's head with finality some blocks behind it.
-func (l *Log) Mark(m *Market, depth int) {
-	head, final := m.Head(), m.Blocks[max(0, len(m.Blocks)-1-depth)]
+// Mark appends a mark at the market's head with finality some blocks behind it, or where
+// it was if that is later.
+func (l *Log) Mark(m *Market, depth uint64) {
+	head := m.Head()
+	l.final = max(l.final, head.Number-min(depth, head.Number))
+	final := m.Blocks[l.final]
 	l.append(&assaypb.ChainRecord{Body: &assaypb.ChainRecord_Mark{Mark: &assaypb.Mark{
 		HeadNumber: head.Number, HeadHash: head.Hash, HeadTime: head.Time,
 		FinalizedNumber: final.Number, FinalizedHash: final.Hash,
@@ -40,7 +46,7 @@ func (l *Log) Mark(m *Market, depth int) {
 }
 
 // Fresh is the log of a source that saw only the market's final chain.
-func Fresh(m *Market, depth int) *Log {
+func Fresh(m *Market, depth uint64) *Log {
 	l := &Log{}
 	for _, b := range m.Blocks {
 		l.Block(b)

@@ -1,0 +1,295 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"math/rand"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"assay/indexer/internal/market"
+	"assay/schema/assaypb"
+)
+
+// play makes a market's log with forks, and the log of its final chain.
+func play(seed int64, steps int) (m *market.Market, forked, fresh *market.Log) {
+	rng := rand.New(rand.NewSource(seed)) //nolint:gosec // a test's choices
+	m, forked = market.New(rng.Intn), &market.Log{}
+	for range steps {
+		if rng.Intn(4) == 0 {
+			forked.Fork(m, 1+rng.Intn(5))
+		}
+		forked.Block(m.Grow(10))
+		forked.Mark(m, 12)
+	}
+	forked.Mark(m, 0) // as in the fresh one
+	return m, forked, market.Fresh(m, 0)
+}
+
+func same(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got == want {
+		return
+	}
+	seen := map[string]bool{}
+	for _, line := range strings.Split(want, "\n") {
+		seen[line] = true
+	}
+	for _, line := range strings.Split(got, "\n") {
+		if !seen[line] {
+			t.Errorf("%s: unexpected %s", what, line)
+		}
+	}
+	t.Fatalf("%s: the tables differ (%d and %d bytes)", what, len(got), len(want))
+}
+
+// TestTablesAreTheFinalChains: forks and repeated records leave no trace in the database.
+func TestTablesAreTheFinalChains(t *testing.T) {
+	c := broker(t)
+	m, forked, fresh := play(1, 60)
+	fill(t, c, topicsOf("forked"), forked.Records, func(i int) bool { return i%5 == 3 })
+	fill(t, c, topicsOf("fresh"), fresh.Records, never)
+	forkedDB, freshDB := database(t, "forked"), database(t, "fresh")
+	settle(t, newSink(c, forkedDB, topicsOf("forked")))
+	settle(t, newSink(c, freshDB, topicsOf("fresh")))
+	same(t, "after forks", dump(t, forkedDB, false), dump(t, freshDB, false))
+
+	var events int
+	for _, block := range m.Blocks {
+		events += len(block.Events)
+	}
+	if got := len(strings2(t, forkedDB, "SELECT args FROM events FINAL")); got != events || events == 0 {
+		t.Errorf("%d events are in the database, the chain has %d", got, events)
+	}
+	if head := newest(t, forkedDB); head != m.Head().Number {
+		t.Errorf("the database's head is %d, the chain's %d", head, m.Head().Number)
+	}
+}
+
+func newest(t *testing.T, db driver.Conn) (head uint64) {
+	t.Helper()
+	ok(t, db.QueryRow(context.Background(), "SELECT head_number FROM heads FINAL").Scan(&head))
+	return head
+}
+
+// TestStoppingAnywhereChangesNothing stops the sink again and again while it writes, in
+// the middle of batches, and compares with one that was left alone.
+func TestStoppingAnywhereChangesNothing(t *testing.T) {
+	c := broker(t)
+	topics := topicsOf("stopped")
+	_, forked, _ := play(2, 60)
+	fill(t, c, topics, forked.Records, never)
+	decide(t, c, topics, 30)
+	calm, stopped := database(t, "calm"), database(t, "stopped")
+	settle(t, newSink(c, calm, topics))
+
+	rng := rand.New(rand.NewSource(2)) //nolint:gosec // a test's choices
+	restarts := 0
+	for ; !atEnd(t, newSink(c, stopped, topics)); restarts++ {
+		s := newSink(c, stopped, topics)
+		ctx, cancel := context.WithCancel(context.Background())
+		s.writer.db = &flaky{Conn: stopped, fail: failAfter(rng.Intn(30), cancel)}
+		done := make(chan error, 1)
+		go func() { done <- s.Run(ctx) }()
+		eventually(t, "it is stopped or has nothing left to do", func() bool { return ctx.Err() != nil || atEnd(t, s) })
+		cancel()
+		ok(t, <-done)
+	}
+	if restarts < 5 {
+		t.Errorf("only %d restarts: the test stops too late", restarts)
+	}
+	same(t, "after restarts", dump(t, stopped, true), dump(t, calm, true))
+}
+
+// failAfter lets some inserts pass; the next one is done or not, its answer is lost, and
+// the sink is stopped.
+func failAfter(inserts int, stop func()) func() fault {
+	var mu sync.Mutex
+	return func() fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if inserts--; inserts >= 0 {
+			return works
+		}
+		stop()
+		if inserts%2 == 0 {
+			return lost
+		}
+		return answerLost
+	}
+}
+
+// TestUncertainInsertsAreStoredOnce loses every other answer: what is tried again is
+// recognised by its token.
+func TestUncertainInsertsAreStoredOnce(t *testing.T) {
+	c := broker(t)
+	topics := topicsOf("uncertain")
+	_, _, fresh := play(3, 30)
+	fill(t, c, topics, fresh.Records, never)
+	decide(t, c, topics, 10)
+	calm, uncertain := database(t, "calm"), database(t, "uncertain")
+	settle(t, newSink(c, calm, topics))
+	s := newSink(c, uncertain, topics)
+	var n int
+	var mu sync.Mutex
+	s.writer.db = &flaky{Conn: uncertain, fail: func() fault {
+		mu.Lock()
+		defer mu.Unlock()
+		n++
+		return []fault{answerLost, works, lost, works}[n%4]
+	}}
+	settle(t, s)
+	same(t, "after uncertain inserts", dump(t, uncertain, true), dump(t, calm, true))
+	for _, table := range []string{"events", "payouts", "blocks", "decisions"} { // tables whose rows never have two versions here
+		if got, want := count(t, uncertain, table), count(t, calm, table); got != want {
+			t.Errorf("%s stores %d rows, want %d", table, got, want)
+		}
+	}
+	if s.Status().Errors == 0 {
+		t.Error("no failure was counted")
+	}
+}
+
+// TestLiveRecordsAreVisibleAtOnce measures from append to visible.
+func TestLiveRecordsAreVisibleAtOnce(t *testing.T) {
+	c := broker(t)
+	topics := topicsOf("live")
+	m, forked, _ := play(4, 5)
+	fill(t, c, topics, forked.Records, never)
+	db := database(t, "live")
+	s := newSink(c, db, topics)
+	start(t, s)
+	log := &market.Log{Records: forked.Records}
+	var worst time.Duration
+	for range 20 {
+		written := len(log.Records)
+		log.Block(m.Grow(10))
+		log.Mark(m, 12)
+		begun := time.Now()
+		for _, record := range log.Records[written:] {
+			ok(t, c.Append(context.Background(), topics.Log, encode(t, "chain", record)))
+		}
+		eventually(t, "the head is visible", func() bool { return s.Status().Head == m.Head().Number })
+		worst = max(worst, time.Since(begun))
+	}
+	if got := newest(t, db); got != m.Head().Number {
+		t.Errorf("the database's head is %d, want %d", got, m.Head().Number)
+	}
+	t.Logf("slowest of 20: %s", worst)
+	if worst > 10*time.Second { // far above what it takes, so that a busy machine does not fail it
+		t.Errorf("it took %s", worst)
+	}
+}
+
+// TestRefusals lists what ends a sink at once, and how it says so.
+func TestRefusals(t *testing.T) {
+	c := broker(t)
+	_, _, fresh := play(5, 5)
+	run := func(name string, records []*assaypb.ChainRecord, prepare func(driver.Conn)) error {
+		topics := topicsOf(name)
+		fill(t, c, topics, records, never)
+		db := database(t, name)
+		if prepare != nil {
+			prepare(db)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		return newSink(c, db, topics).Run(ctx)
+	}
+	cases := map[string]struct {
+		records []*assaypb.ChainRecord
+		prepare func(driver.Conn)
+		says    string
+	}{
+		"gap":     {records: append(fresh.Records[:2:2], fresh.Records[3:]...), says: "record 2 is missing"},
+		"behind":  {records: fresh.Records[:1], prepare: exec(t, "INSERT INTO progress VALUES (31337, 'assay.behind.log', 0, 99)"), says: "filled from another log"},
+		"column":  {records: fresh.Records, prepare: exec(t, "ALTER TABLE tasks DROP COLUMN reopened"), says: "no column tasks.reopened"},
+		"refused": {records: fresh.Records, prepare: exec(t, "ALTER TABLE events ADD CONSTRAINT never CHECK log_index > 100000"), says: "never"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			err := run(name, c.records, c.prepare)
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("got %v, want an error that says %q", err, c.says)
+			}
+		})
+	}
+}
+
+func exec(t *testing.T, statement string) func(driver.Conn) {
+	return func(db driver.Conn) { ok(t, db.Exec(context.Background(), statement)) }
+}
+
+// TestGarbageStops: a record that is no message is nobody's to skip.
+func TestGarbageStops(t *testing.T) {
+	c := broker(t)
+	topics := topicsOf("garbage")
+	fill(t, c, topics, nil, never)
+	message := encode(t, "x", &assaypb.Decision{})
+	message.Value = []byte("not a message")
+	ok(t, c.Append(context.Background(), topics.Decisions, message))
+	err := newSink(c, database(t, "db"), topics).Run(context.Background())
+	if err == nil || !strings.Contains(err.Error(), topics.Decisions) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestTemporary(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{errors.New("connection refused"), true},
+		{&clickhouse.Exception{Code: 252}, true},  // too many parts
+		{&clickhouse.Exception{Code: 16}, false},  // no such column
+		{&clickhouse.Exception{Code: 469}, false}, // violated constraint
+		{&rowError{errors.New("out of range")}, false},
+	} {
+		if got := temporary(c.err); got != c.want {
+			t.Errorf("%v: temporary %v, want %v", c.err, got, c.want)
+		}
+	}
+}
+
+// fault is what becomes of an insert.
+type fault int
+
+const (
+	works      fault = iota
+	lost             // it does not arrive
+	answerLost       // it is done, but nobody says so
+)
+
+// flaky is a connection whose inserts fail as fail says.
+type flaky struct {
+	driver.Conn
+	fail func() fault
+}
+
+func (f *flaky) PrepareBatch(ctx context.Context, query string, opts ...driver.PrepareBatchOption) (driver.Batch, error) {
+	batch, err := f.Conn.PrepareBatch(ctx, query, opts...)
+	return &flakyBatch{Batch: batch, fault: f.fail()}, err
+}
+
+type flakyBatch struct {
+	driver.Batch
+	fault fault
+}
+
+func (b *flakyBatch) Send() error {
+	if b.fault == lost {
+		return errors.New("connection reset")
+	}
+	if err := b.Batch.Send(); err != nil {
+		return err
+	}
+	if b.fault == answerLost {
+		return errors.New("connection reset")
+	}
+	return nil
+}
