@@ -51,6 +51,26 @@ func TestKillLosesNothing(t *testing.T) {
 	}
 }
 
+// The token alone says whether a batch was stored before, not what is in it.
+func TestDeduplicationToken(t *testing.T) {
+	conn := connect(t, testDatabase(t))
+	run(t, conn, "CREATE TABLE t (x UInt64) ENGINE = MergeTree ORDER BY x SETTINGS non_replicated_deduplication_window = 1000")
+	for _, c := range []struct {
+		token string
+		x     uint64
+		rows  uint64 // afterwards
+	}{{"a", 1, 1}, {"a", 1, 1}, {"b", 1, 2}, {"a", 2, 2}, {"c", 2, 3}} {
+		ctx := clickhouse.Context(t.Context(), clickhouse.WithSettings(clickhouse.Settings{"insert_deduplication_token": c.token}))
+		batch, err := conn.PrepareBatch(ctx, "INSERT INTO t")
+		ok(t, err)
+		ok(t, batch.Append(c.x))
+		ok(t, batch.Send())
+		if n := one[uint64](t, conn, "SELECT count() FROM t"); n != c.rows {
+			t.Errorf("%d rows after %d with token %s, want %d", n, c.x, c.token, c.rows)
+		}
+	}
+}
+
 func sendBatch(ctx context.Context, conn driver.Conn, number, rows uint64) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"insert_deduplication_token": fmt.Sprint("batch ", number)}))
 	batch, err := conn.PrepareBatch(ctx, "INSERT INTO t")

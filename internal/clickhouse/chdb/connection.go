@@ -62,7 +62,7 @@ func (c *Connection) Classify(sql string) (statements int, class Class) {
 	var pins runtime.Pinner
 	defer pins.Unpin()
 	report := &struct{ size, statements, flags, class uint32 }{size: 16}
-	if c.library.classify(*c.handle, pointer(&pins, sql), uintptr(len(sql)), nil, 0, unsafe.Pointer(report)) != 0 {
+	if c.library.classify(*c.handle, cString(&pins, sql), uintptr(len(sql)), nil, 0, unsafe.Pointer(report)) != 0 {
 		return 0, Unknown
 	}
 	return int(report.statements), Class(report.class)

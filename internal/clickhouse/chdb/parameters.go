@@ -20,23 +20,17 @@ func call(c *Connection, function statement, sql, format string, parameters Para
 	var names, values []unsafe.Pointer
 	var nameLengths, valueLengths []uintptr
 	for name, value := range parameters {
-		names, nameLengths = append(names, pointer(&pins, name)), append(nameLengths, uintptr(len(name)))
-		values, valueLengths = append(values, pointer(&pins, value)), append(valueLengths, uintptr(len(value)))
+		names, nameLengths = append(names, cString(&pins, name)), append(nameLengths, uintptr(len(name)))
+		values, valueLengths = append(values, cString(&pins, value)), append(valueLengths, uintptr(len(value)))
 	}
-	result := function(*c.handle,
-		pointer(&pins, sql), uintptr(len(sql)), pointer(&pins, format), uintptr(len(format)),
+	return function(*c.handle,
+		cString(&pins, sql), uintptr(len(sql)), cString(&pins, format), uintptr(len(format)),
 		array(&pins, names), array(&pins, nameLengths), array(&pins, values), array(&pins, valueLengths),
 		uintptr(len(parameters)))
-	return result
 }
 
-// pointer returns the address of the text, which has an explicit length. It is never
-// null: the library reads null as "no string", not as the empty one.
-func pointer(pins *runtime.Pinner, text string) unsafe.Pointer {
-	return cString(pins, text)
-}
-
-// cString returns the address of a copy of the text that ends in a zero byte.
+// cString returns the address of a copy of the text that ends in a zero byte. It is never null:
+// the library reads null as "no string", not as the empty one.
 func cString(pins *runtime.Pinner, text string) unsafe.Pointer {
 	bytes := append([]byte(text), 0)
 	pins.Pin(&bytes[0])

@@ -92,7 +92,7 @@ func (s *Server) run(ctx context.Context, response *response, request *request) 
 	statements, class := session.Classify(request.statement)
 	if statements > 1 || class == chdb.Unknown && strings.Contains(strings.TrimRight(request.statement, "; \t\r\n"), ";") {
 		// The engine would run them one after the other; clickhouse-server refuses them so.
-		return errors.New("Code: 62. DB::Exception: Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)") //nolint:staticcheck // the server's wording
+		return errors.New("Code: 62. DB::Exception: Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)")
 	}
 	if class == chdb.ReadOnly {
 		defer s.killWhenDone(ctx, tag)()
