@@ -74,15 +74,16 @@ func (c *Client) Batch(ctx context.Context, at At, reads ...*Read) error {
 
 func (c *Client) request(ctx context.Context, at At, reads []*Read) error {
 	batch := make([]rpc.BatchElem, len(reads))
+	answers := make([]hexutil.Bytes, len(reads))
 	for i, r := range reads {
 		call := map[string]any{"to": r.to, "data": hexutil.Bytes(r.data)}
-		batch[i] = rpc.BatchElem{Method: "eth_call", Args: []any{call, at.param()}, Result: new(hexutil.Bytes)}
+		batch[i] = rpc.BatchElem{Method: "eth_call", Args: []any{call, at.param()}, Result: &answers[i]}
 	}
 	if err := c.rpc.BatchCallContext(ctx, batch); err != nil {
 		return fmt.Errorf("reading the contracts: %w", err)
 	}
 	for i, r := range reads {
-		r.Err = r.finish(batch[i].Error, *batch[i].Result.(*hexutil.Bytes))
+		r.Err = r.finish(batch[i].Error, answers[i])
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,8 +23,7 @@ import (
 type node struct {
 	answer func(method string, params json.RawMessage) (result any, err *nodeError)
 
-	mu       sync.Mutex
-	requests []int // elements of each HTTP request
+	requests chan int // elements of each HTTP request
 }
 
 type nodeError struct {
@@ -55,9 +53,7 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	n.mu.Lock()
-	n.requests = append(n.requests, len(calls))
-	n.mu.Unlock()
+	n.requests <- len(calls)
 	answers := make([]map[string]any, len(calls))
 	for i, call := range calls {
 		answers[i] = map[string]any{"jsonrpc": "2.0", "id": call.ID}
@@ -79,7 +75,7 @@ func (n *node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func startNode(t *testing.T, answer func(method string, params json.RawMessage) (any, *nodeError)) (*node, *rpc.Client) {
 	t.Helper()
-	n := &node{answer: answer}
+	n := &node{answer: answer, requests: make(chan int, 100)}
 	server := httptest.NewServer(n)
 	client, err := rpc.Dial(server.URL)
 	if err != nil {
@@ -105,8 +101,10 @@ func TestBatchIsBounded(t *testing.T) {
 	if err := c.Batch(t.Context(), Latest, reads...); err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(n.requests) != fmt.Sprint([]int{MaxBatch, MaxBatch, 50}) {
-		t.Errorf("requests held %v reads", n.requests)
+	for i, want := range []int{MaxBatch, MaxBatch, 50} {
+		if got := <-n.requests; got != want {
+			t.Errorf("request %d held %d reads; want %d", i, got, want)
+		}
 	}
 	for i, score := range scores {
 		if reads[i].Err != nil || score.Int64() != 7 {

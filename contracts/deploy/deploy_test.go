@@ -113,18 +113,18 @@ func TestDeployTwice(t *testing.T) {
 			if (first.Token == common.Address{}) != mode.native {
 				t.Errorf("the token is %s", first.Token)
 			}
-			nonce := minedNonce(t, ctx, client, key)
+			nonce := minedNonce(ctx, t, client, key)
 			if again, err := Deploy(ctx, cfg); err != nil || again != first {
 				t.Errorf("a second run gives %+v, %v; want %+v", again, err, first)
 			}
-			if after := minedNonce(t, ctx, client, key); after != nonce {
+			if after := minedNonce(ctx, t, client, key); after != nonce {
 				t.Errorf("the second run sent %d transactions", after-nonce)
 			}
 		})
 	}
 }
 
-func minedNonce(t *testing.T, ctx context.Context, client *rpc.Client, key *ecdsa.PrivateKey) uint64 {
+func minedNonce(ctx context.Context, t *testing.T, client *rpc.Client, key *ecdsa.PrivateKey) uint64 {
 	t.Helper()
 	nonce, err := contracts.NewWallet(client, key, chainID).MinedNonce(ctx)
 	if err != nil {
@@ -134,23 +134,26 @@ func minedNonce(t *testing.T, ctx context.Context, client *rpc.Client, key *ecds
 }
 
 // Whatever step a deployment was killed after, the next run ends with the same
-// addresses; so it does where the killed run left transactions waiting.
+// addresses; so it does where the killed run left transactions waiting in the pool, with
+// other fees. They wait here because the step before them was never sent.
 func TestDeployResumes(t *testing.T) {
 	needPackage(t)
 	key := newKey(t, 1)
-	wallet := crypto.PubkeyToAddress(key.PublicKey)
-	for _, stop := range []struct{ mined, waiting int }{{1, 0}, {6, 3}, {7, 0}, {20, 20}, {29, 1}, {40, 1}, {0, 41}} {
+	for _, stop := range []struct{ mined, waiting int }{{1, 0}, {6, 3}, {7, 0}, {20, 20}, {40, 0}, {0, 40}} {
 		t.Run(fmt.Sprintf("%d mined and %d waiting", stop.mined, stop.waiting), func(t *testing.T) {
 			t.Parallel()
-			chain, client := startChain(t, chainConfig(t.TempDir(), key, 0))
+			_, client := startChain(t, chainConfig(t.TempDir(), key, fast))
 			ctx := testContext(t)
-			p := newTestPlan(t, wallet)
-			sendSteps(t, ctx, client, key, p, 0, stop.mined)
-			if err := chain.Seal(); err != nil {
-				t.Fatal(err)
+			wallet := contracts.NewWallet(client, key, chainID)
+			p := newTestPlan(t, wallet.Address())
+			sent := sendSteps(ctx, t, wallet, p, 0, stop.mined)
+			if stop.mined > 0 {
+				if _, err := wallet.Wait(ctx, sent[stop.mined-1]); err != nil {
+					t.Fatal(err)
+				}
 			}
-			sendSteps(t, ctx, client, key, p, stop.mined, stop.waiting)
-			got, err := deployWhileSealing(ctx, chain, Config{Client: client, Key: key, Packages: modules})
+			sendSteps(ctx, t, wallet, p, stop.mined+1, stop.mined+1+stop.waiting)
+			got, err := Deploy(ctx, Config{Client: client, Key: key, Packages: modules})
 			if err != nil || got != p.deployment {
 				t.Errorf("resuming gives %+v, %v; want %+v", got, err, p.deployment)
 			}
@@ -158,12 +161,13 @@ func TestDeployResumes(t *testing.T) {
 	}
 }
 
-// sendSteps sends a part of a plan with fees that Deploy would not choose.
-func sendSteps(t *testing.T, ctx context.Context, client *rpc.Client, key *ecdsa.PrivateKey, p plan, first, n int) {
+// sendSteps sends steps [from, to) of a plan, the last first, with fees that Deploy
+// would not choose.
+func sendSteps(ctx context.Context, t *testing.T, wallet *contracts.Wallet, p plan, from, to int) map[int]common.Hash {
 	t.Helper()
-	wallet := contracts.NewWallet(client, key, chainID)
 	fees := contracts.Fees{Tip: big.NewInt(3e9), Max: big.NewInt(30e9)}
-	for i := first; i < first+n; i++ {
+	sent := map[int]common.Hash{}
+	for i := to - 1; i >= from; i-- {
 		s := p.steps[i]
 		tx, err := wallet.SignWith(contracts.Tx{To: s.to, Data: s.data, Nonce: uint64(i), Gas: s.gas}, fees)
 		if err == nil {
@@ -172,30 +176,9 @@ func sendSteps(t *testing.T, ctx context.Context, client *rpc.Client, key *ecdsa
 		if err != nil {
 			t.Fatal(err)
 		}
+		sent[i] = tx.Hash()
 	}
-}
-
-func deployWhileSealing(ctx context.Context, chain *devchain.Chain, cfg Config) (Deployment, error) {
-	stop, sealed := make(chan struct{}), make(chan error, 1)
-	go func() {
-		ticker := time.NewTicker(fast)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-stop:
-				sealed <- nil
-				return
-			case <-ticker.C:
-				if err := chain.Seal(); err != nil {
-					sealed <- err
-					return
-				}
-			}
-		}
-	}()
-	d, err := Deploy(ctx, cfg)
-	close(stop)
-	return d, errors.Join(err, <-sealed)
+	return sent
 }
 
 // A node that restarts forgets what waited in its pool; Deploy has to send it again.
@@ -227,31 +210,25 @@ func TestDeployOutlivesTheNodesPool(t *testing.T) {
 	}
 }
 
-// One block can hold the whole deployment: the steps do not wait for one another.
-func TestDeployNeedsOneBlock(t *testing.T) {
+// The steps do not wait for one another: sent at once, they fill a block or two.
+func TestStepsShareABlock(t *testing.T) {
 	needPackage(t)
 	t.Parallel()
 	key := newKey(t, 1)
-	chain, client := startChain(t, chainConfig(t.TempDir(), key, 0))
+	_, client := startChain(t, chainConfig(t.TempDir(), key, fast))
 	ctx := testContext(t)
-	deployed := make(chan error, 1)
-	go func() {
-		_, err := Deploy(ctx, Config{Client: client, Key: key, Packages: modules})
-		deployed <- err
-	}()
 	wallet := contracts.NewWallet(client, key, chainID)
-	steps := uint64(len(newTestPlan(t, wallet.Address()).steps))
-	for sent := uint64(0); sent < steps; time.Sleep(fast) {
-		var err error
-		if sent, err = wallet.Nonce(ctx); err != nil {
-			t.Fatal(err)
+	p := newTestPlan(t, wallet.Address())
+	blocks := map[uint64]bool{}
+	for _, hash := range sendSteps(ctx, t, wallet, p, 0, len(p.steps)) {
+		receipt, err := wallet.Wait(ctx, hash)
+		if err != nil || receipt.Status != 1 {
+			t.Fatalf("%+v, %v", receipt, err)
 		}
+		blocks[receipt.BlockNumber.Uint64()] = true
 	}
-	if err := chain.Seal(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-deployed; err != nil {
-		t.Error(err)
+	if len(blocks) > 3 {
+		t.Errorf("%d steps took %d blocks", len(p.steps), len(blocks))
 	}
 }
 
