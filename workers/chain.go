@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -21,14 +22,20 @@ type header struct {
 	time         uint64 // seconds since 1970
 }
 
+// subject is what an event of PoCo is about.
+type subject struct {
+	task   common.Hash
+	worker common.Address // zero: it concerns all workers of the task
+}
+
 // chain is what a fleet asks of a node. Tests play one.
 type chain interface {
 	// head returns the newest block.
 	head(ctx context.Context) (header, error)
 	// hashAt returns the hash of the canonical block with a number.
 	hashAt(ctx context.Context, number uint64) (common.Hash, error)
-	// touched lists the tasks that events of these blocks are about.
-	touched(ctx context.Context, from, to uint64) ([]common.Hash, error)
+	// touched lists what events of these blocks are about.
+	touched(ctx context.Context, from, to uint64) ([]subject, error)
 	// views returns what the contract says of each job after a block.
 	views(ctx context.Context, at common.Hash, jobs []*job) ([]view, error)
 	// mined returns how many transactions of each address there are up to a block.
@@ -93,24 +100,27 @@ func (n *node) block(ctx context.Context, which string) (header, error) {
 	return header{uint64(raw.Number), raw.Hash, raw.ParentHash, uint64(raw.Timestamp)}, nil
 }
 
-func (n *node) touched(ctx context.Context, from, to uint64) ([]common.Hash, error) {
+func (n *node) touched(ctx context.Context, from, to uint64) ([]subject, error) {
 	var logs []struct {
 		Topics []common.Hash `json:"topics"`
 	}
 	filter := map[string]any{
-		"address": n.client.Hub(), "topics": []any{taskEvents},
+		"address": n.client.Hub(), "topics": []any{slices.Concat(workerEvents, taskEvents)},
 		"fromBlock": hexutil.Uint64(from), "toBlock": hexutil.Uint64(to),
 	}
 	if err := n.rpc.CallContext(ctx, &logs, "eth_getLogs", filter); err != nil {
 		return nil, fmt.Errorf("reading the events of blocks %d to %d: %w", from, to, err)
 	}
-	tasks := make([]common.Hash, 0, len(logs))
+	subjects := make([]subject, 0, len(logs))
 	for _, log := range logs {
-		if len(log.Topics) > 1 {
-			tasks = append(tasks, log.Topics[1])
+		switch {
+		case len(log.Topics) > 2 && slices.Contains(workerEvents, log.Topics[0]):
+			subjects = append(subjects, subject{log.Topics[1], common.BytesToAddress(log.Topics[2][:])})
+		case len(log.Topics) > 1:
+			subjects = append(subjects, subject{task: log.Topics[1]})
 		}
 	}
-	return tasks, nil
+	return subjects, nil
 }
 
 func (n *node) views(ctx context.Context, at common.Hash, jobs []*job) ([]view, error) {
@@ -216,14 +226,17 @@ func (n *node) submit(ctx context.Context, agent *agent, tx *types.Transaction) 
 	return n.wallets[agent.address].Submit(ctx, tx)
 }
 
-// taskEvents are the events whose first topic is a task.
-var taskEvents = func() (ids []common.Hash) {
-	hub := bindings.NewHub().GetABI()
-	for _, name := range []string{
-		"TaskInitialize", "TaskContribute", "TaskConsensus", "TaskReveal",
-		"TaskReopen", "TaskFinalize", "TaskClaimed",
-	} {
-		ids = append(ids, hub.Events[name].ID)
+// Events that change what a worker sees: of its own contribution, and of the task.
+var (
+	workerEvents = eventIDs("TaskContribute", "TaskReveal")
+	taskEvents   = eventIDs("TaskInitialize", "TaskConsensus", "TaskReopen", "TaskFinalize", "TaskClaimed")
+)
+
+func eventIDs(names ...string) []common.Hash {
+	events := bindings.NewHub().GetABI().Events
+	ids := make([]common.Hash, len(names))
+	for i, name := range names {
+		ids[i] = events[name].ID
 	}
 	return ids
-}()
+}

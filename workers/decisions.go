@@ -105,7 +105,7 @@ func (f *Fleet) assigned(key jobKey, asked *assaypb.Assignment) {
 	if f.jobs[key] != nil {
 		return
 	}
-	j := &job{agent: f.agents[key.worker], task: key.task, asked: asked}
+	j := &job{agent: f.agents[key.worker], task: key.task, asked: asked, stale: true}
 	f.jobs[key] = j
 	f.byTask[key.task] = append(f.byTask[key.task], j)
 	f.counters.assigned.Add(1)

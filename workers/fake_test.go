@@ -34,7 +34,7 @@ type fakeBlock struct {
 	txs   []*types.Transaction
 	tasks map[common.Hash]fakeTask
 	spent map[common.Address]uint64 // nonces
-	about []common.Hash             // tasks that events are about
+	about []subject                 // of the events
 }
 
 type fakeTask struct {
@@ -86,7 +86,7 @@ func (c *fakeChain) mine() {
 	for id, task := range parent.tasks {
 		if task.status == taskRevealing && task.revealed() {
 			task.status = taskCompleted
-			b.tasks[id], b.about = task, append(b.about, id)
+			b.tasks[id], b.about = task, append(b.about, subject{task: id})
 		}
 	}
 	for _, sender := range slices.SortedFunc(maps.Keys(c.pool), common.Address.Cmp) {
@@ -154,6 +154,7 @@ func (c *fakeChain) execute(b *fakeBlock, sender common.Address, call []byte) er
 		task.mine[sender] = fakeContribution{contributed, argument}
 		if task.agreeing(argument) >= c.quorum {
 			task.status, task.consensus = taskRevealing, argument
+			b.about = append(b.about, subject{task: id})
 		}
 	case name == "contributeAndFinalize" && task.status == taskActive && len(task.mine) == 0:
 		task.mine[sender] = fakeContribution{proved, contracts.ResultHash(id, argument)}
@@ -164,7 +165,7 @@ func (c *fakeChain) execute(b *fakeBlock, sender common.Address, call []byte) er
 	default:
 		return &contracts.RevertError{}
 	}
-	b.tasks[id], b.about = task, append(b.about, id)
+	b.tasks[id], b.about = task, append(b.about, subject{id, sender})
 	return nil
 }
 
@@ -200,13 +201,13 @@ func (c *fakeChain) hashAt(_ context.Context, number uint64) (common.Hash, error
 	return c.blocks[number-1].hash, c.down
 }
 
-func (c *fakeChain) touched(_ context.Context, from, to uint64) (tasks []common.Hash, err error) {
+func (c *fakeChain) touched(_ context.Context, from, to uint64) (subjects []subject, err error) {
 	for _, b := range c.blocks {
 		if b.number >= from && b.number <= to {
-			tasks = append(tasks, b.about...)
+			subjects = append(subjects, b.about...)
 		}
 	}
-	return tasks, c.down
+	return subjects, c.down
 }
 
 var errGone = errors.New("no such block")

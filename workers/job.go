@@ -24,8 +24,8 @@ type job struct {
 	dropped  bool             // given up
 	ended    uint64           // block at which nothing was left to do; 0: open
 	dirty    bool             // to be looked at
-	view     view             // what the contract said last
-	seen     common.Hash      // the block after which it said so
+	view     view             // what the contract says
+	stale    bool             // it may say something else by now
 	credited [2]bool          // counted as contributed, as revealed
 }
 

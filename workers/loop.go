@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"golang.org/x/sync/errgroup"
 
 	"assay/internal/kafka"
@@ -34,8 +35,8 @@ type pipes struct {
 func newPipes() *pipes {
 	return &pipes{
 		decisions: make(chan *assaypb.Decision, 1024),
-		orders:    make(chan order),
-		results:   make(chan result, 64),
+		orders:    make(chan order, 256),
+		results:   make(chan result, 256),
 		letters:   make(chan []kafka.Message),
 	}
 }
@@ -179,12 +180,12 @@ func (f *Fleet) follow(ctx context.Context) error {
 		return err
 	}
 	if extends {
-		tasks, err := f.chain.touched(ctx, f.head.number+1, newest.number)
+		subjects, err := f.chain.touched(ctx, f.head.number+1, newest.number)
 		if err != nil {
 			return err
 		}
-		for _, task := range tasks {
-			f.mark(f.byTask[task]...)
+		for _, about := range subjects {
+			f.touch(about)
 		}
 	}
 	if err := f.confirm(ctx, newest, !extends); err != nil {
@@ -214,6 +215,7 @@ func (f *Fleet) age(all bool) {
 	for key, j := range f.jobs {
 		switch {
 		case all:
+			j.stale = true
 			f.mark(j)
 		case j.ended != 0 && j.ended+f.config.Depth < f.head.number:
 			f.release(key, j)
@@ -233,7 +235,17 @@ func (f *Fleet) release(key jobKey, j *job) {
 	}
 }
 
-// mark has jobs looked at in the next turn.
+// touch has what the contract says of a subject read again.
+func (f *Fleet) touch(about subject) {
+	for _, j := range f.byTask[about.task] {
+		if about.worker == (common.Address{}) || about.worker == j.agent.address {
+			j.stale = true
+			f.mark(j)
+		}
+	}
+}
+
+// mark has jobs advanced in the next turn.
 func (f *Fleet) mark(jobs ...*job) {
 	for _, j := range jobs {
 		if !j.dirty {
@@ -243,29 +255,30 @@ func (f *Fleet) mark(jobs ...*job) {
 	}
 }
 
-// look reads what the contract says of the marked jobs, unless it was read after this
-// very block before, and returns them.
+// look returns the marked jobs that need not wait. It reads what the contract says of
+// those that something happened to: every change of a task or contribution shows in an
+// event, so of the others it still says the same.
 func (f *Fleet) look(ctx context.Context) ([]*job, error) {
-	var due, later, unknown []*job
+	var due, later, stale []*job
 	for _, j := range f.dirty {
-		switch {
-		case j.resume > f.head.number:
+		if j.resume > f.head.number {
 			later = append(later, j)
 			continue
-		case j.seen != f.head.hash:
-			unknown = append(unknown, j)
 		}
 		due = append(due, j)
+		if j.stale {
+			stale = append(stale, j)
+		}
 	}
-	views, err := f.chain.views(ctx, f.head.hash, unknown)
+	views, err := f.chain.views(ctx, f.head.hash, stale)
 	if err != nil {
 		return nil, err
 	}
-	for i, j := range unknown {
-		j.view, j.seen = views[i], f.head.hash
-		j.view.time = f.head.time
+	for i, j := range stale {
+		j.view, j.stale = views[i], false
 	}
 	for _, j := range due {
+		j.view.time = f.head.time
 		j.dirty, j.resume = false, 0
 	}
 	f.dirty = later

@@ -226,6 +226,9 @@ func (f *Fleet) confirm(ctx context.Context, newest header, reorged bool) error 
 	}
 	for i, w := range busy {
 		again, news := w.confirm(counts[i], newest.number, f.config.Depth, reorged)
+		for _, j := range news {
+			j.stale = true
+		}
 		f.mark(news...)
 		for _, lost := range again {
 			f.resend(ctx, w, lost)
@@ -241,6 +244,7 @@ func (f *Fleet) resend(ctx context.Context, w *wallet, lost *sent) {
 		f.config.Log.Warn("a transaction is not accepted again; its step starts anew",
 			"worker", w.agent.address, "task", lost.job.task, "error", err)
 		w.forget(lost)
+		lost.job.stale = true
 		f.mark(lost.job)
 	}
 }
