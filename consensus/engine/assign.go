@@ -30,9 +30,12 @@ func (c *Core) assign(task *task, known *poco.Task) []*assaypb.Decision {
 	var due []*assaypb.Decision
 	for !c.enough(task, known) {
 		next := c.candidate(task)
-		if next == nil {
+		if next == nil && c.hopeless(task) {
 			return append(due, c.alert(task, "task_unassignable",
-				"no worker is free, staked and new to the task, and those at work cannot bring about a consensus")...)
+				"those at work cannot bring about a consensus, and no other worker is there whose stake would do")...)
+		}
+		if next == nil {
+			return due // all are busy
 		}
 		due = append(due, c.ask(task, known, next))
 		c.assigned(task, next.address, c.now)
@@ -143,6 +146,17 @@ func (c *Core) candidate(task *task) *worker {
 		}
 	}
 	return best
+}
+
+// hopeless says that not even a worker that is busy now could be asked later.
+func (c *Core) hopeless(task *task) bool {
+	for _, next := range c.workers[task.deal.Workerpool.Pointer] {
+		account := c.state.Account(next.address)
+		if next.slots > 0 && task.assignment(next.address) == nil && !account.Stake.Lt(&task.deal.WorkerStake) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *Core) before(a, b *worker) bool {

@@ -228,7 +228,7 @@ func (s *story) count(ctx context.Context) (uint64, error) {
 // ended waits until so many tasks have ended, or nothing has for a while.
 func (s *story) ended(ctx context.Context, what string, want uint64) error {
 	last, since := uint64(0), time.Now()
-	err := s.until(ctx, "", func() (bool, error) {
+	err := s.poll(ctx, 200*time.Millisecond, func() (bool, error) {
 		done, err := s.count(ctx)
 		if err != nil {
 			return false, err
@@ -250,15 +250,20 @@ func (s *story) ended(ctx context.Context, what string, want uint64) error {
 
 // until asks again and again, and then says what has come about.
 func (s *story) until(ctx context.Context, what string, happened func() (bool, error)) error {
-	ticker := time.NewTicker(50 * time.Millisecond)
+	if err := s.poll(ctx, 50*time.Millisecond, happened); err != nil {
+		return err
+	}
+	s.show.step("%s", what)
+	return nil
+}
+
+// poll asks at intervals until the answer is yes.
+func (s *story) poll(ctx context.Context, every time.Duration, happened func() (bool, error)) error {
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		yes, err := happened()
-		if err != nil {
+		if yes, err := happened(); yes || err != nil {
 			return err
-		}
-		if yes {
-			break
 		}
 		select {
 		case <-ctx.Done():
@@ -266,8 +271,4 @@ func (s *story) until(ctx context.Context, what string, happened func() (bool, e
 		case <-ticker.C:
 		}
 	}
-	if what != "" {
-		s.show.step("%s", what)
-	}
-	return nil
 }
