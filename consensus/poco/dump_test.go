@@ -63,3 +63,12 @@ func viewTable[K comparable, V any](views map[Key]string, t table[K, V]) {
 		views[t.name(key)] = fmt.Sprintf("%+v", row.value)
 	}
 }
+
+// TypeHashes are the EIP-712 type hashes of orders and of operations on them.
+var TypeHashes = struct {
+	Domain, App, Dataset, Workerpool, Request                             Hash
+	AppOperation, DatasetOperation, WorkerpoolOperation, RequestOperation Hash
+}{
+	domainTypeHash, appTypeHash, datasetTypeHash, workerpoolTypeHash, requestTypeHash,
+	appOperationTypeHash, datasetOperationTypeHash, workerpoolOperationTypeHash, requestOperationTypeHash,
+}

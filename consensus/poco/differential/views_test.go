@@ -161,21 +161,30 @@ func (r *run) contribution(task poco.Hash, worker poco.Address) (view, view) {
 
 // The consensus has no accessor: it is read where PocoStorageLib keeps it, 16 slots after
 // the beginning of PocoStorage. A task's entry has the map of groups, then the total.
-var consensusSlot = new(big.Int).Add(
-	common.HexToHash("0x5862653c6982c162832160cf30593645e8487b257e44d77cdd6b51eee2651b00").Big(), big.NewInt(16))
+// Scores are two slots further on.
+var (
+	storage       = common.HexToHash("0x5862653c6982c162832160cf30593645e8487b257e44d77cdd6b51eee2651b00").Big()
+	consensusSlot = common.BigToHash(new(big.Int).Add(storage, big.NewInt(16)))
+	scoreSlot     = common.BigToHash(new(big.Int).Add(storage, big.NewInt(18)))
+)
+
+func (c *chain) setScore(worker poco.Address, score uint64) {
+	slot := mapped(common.BytesToHash(worker[:]), scoreSlot)
+	c.state.SetState(c.hub, slot, common.BigToHash(small(score)))
+}
 
 func mapped(key common.Hash, slot common.Hash) common.Hash {
 	return crypto.Keccak256Hash(key[:], slot[:])
 }
 
 func (c *chain) total(task poco.Hash) *big.Int {
-	entry := mapped(task, common.BigToHash(consensusSlot)).Big()
+	entry := mapped(task, consensusSlot).Big()
 	value := c.state.GetState(c.hub, common.BigToHash(entry.Add(entry, big.NewInt(1))))
 	return value.Big()
 }
 
 func (c *chain) groupWeight(task, result poco.Hash) *big.Int {
-	entry := mapped(task, common.BigToHash(consensusSlot))
+	entry := mapped(task, consensusSlot)
 	value := c.state.GetState(c.hub, mapped(result, entry))
 	return value.Big()
 }
