@@ -179,7 +179,7 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request) {
 	defer a.streams.Done()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(a.ctx, cancel)()
+	defer context.AfterFunc(a.ctx, cancel)() //nolint:contextcheck // the server's end, beside the request's
 	a.graphql.ServeHTTP(w, r.WithContext(ctx))
 }
 

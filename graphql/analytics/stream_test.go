@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"math/rand/v2"
@@ -378,7 +379,7 @@ func TestSlowReader(t *testing.T) {
 	for e := range slow.out {
 		got = append(got, fmt.Sprint(e.Payout.Chain, " ", e.Payout.BlockNumber, " ", e.Payout.LogIndex))
 	}
-	if err := <-ended; err != errBehind {
+	if err := <-ended; !errors.Is(err, errBehind) {
 		t.Fatalf("the slow reader's stream ended with %v", err)
 	}
 	if len(got) < feedQueue {
@@ -392,7 +393,9 @@ func TestSlowReader(t *testing.T) {
 		got = append(got, fmt.Sprint(e.Payout.Chain, " ", e.Payout.BlockNumber, " ", e.Payout.LogIndex))
 	}
 	cancel()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Fatalf("the second stream ended with %v", err)
+	}
 	if !slices.Equal(got, l.written[start:]) {
 		t.Fatal("the payouts before and after the cut are not those written")
 	}
@@ -435,7 +438,7 @@ func TestServerSentEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // only read
 	waitSubscribers(t, server, 1)
 	l.write(t, 7, 4)
 	var got []string
@@ -472,7 +475,7 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	newLedger(conn).write(t, 7, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	address, served := serve(t, ctx, conn)
+	address, served := serve(ctx, t, conn)
 	server := &httptest.Server{URL: "http://" + address}
 	s := dial(t, server)
 	s.subscribe("1", nil, nil)

@@ -25,7 +25,7 @@ func (w socketWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return &boundedConn{Conn: conn, frames: frames{limit: uint64(w.limit)}}, buffer, nil //nolint:gosec // positive
+	return &boundedConn{Conn: conn, frames: frames{limit: uint64(w.limit)}}, buffer, nil
 }
 
 // boundedConn is a WebSocket connection with a client. It breaks off when a message is

@@ -2,22 +2,36 @@ package model
 
 import "context"
 
-// The connections and edges of each kind of row.
+// The SDL has a connection and an edge of each kind of row.
 type (
-	DealConnection         = Connection[Deal]
-	DealEdge               = Edge[Deal]
-	TaskConnection         = Connection[Task]
-	TaskEdge               = Edge[Task]
+	// DealConnection is a page of deals.
+	DealConnection = Connection[Deal]
+	// DealEdge is a deal in a list.
+	DealEdge = Edge[Deal]
+	// TaskConnection is a page of tasks.
+	TaskConnection = Connection[Task]
+	// TaskEdge is a task in a list.
+	TaskEdge = Edge[Task]
+	// ContributionConnection is a page of contributions.
 	ContributionConnection = Connection[Contribution]
-	ContributionEdge       = Edge[Contribution]
-	VerdictConnection      = Connection[Verdict]
-	VerdictEdge            = Edge[Verdict]
-	PayoutConnection       = Connection[Payout]
-	PayoutEdge             = Edge[Payout]
-	AccountConnection      = Connection[Account]
-	AccountEdge            = Edge[Account]
-	WorkerpoolConnection   = Connection[Workerpool]
-	WorkerpoolEdge         = Edge[Workerpool]
+	// ContributionEdge is a contribution in a list.
+	ContributionEdge = Edge[Contribution]
+	// VerdictConnection is a page of verdicts.
+	VerdictConnection = Connection[Verdict]
+	// VerdictEdge is a verdict in a list.
+	VerdictEdge = Edge[Verdict]
+	// PayoutConnection is a page of payouts.
+	PayoutConnection = Connection[Payout]
+	// PayoutEdge is a payout in a list.
+	PayoutEdge = Edge[Payout]
+	// AccountConnection is a page of accounts.
+	AccountConnection = Connection[Account]
+	// AccountEdge is an account in a list.
+	AccountEdge = Edge[Account]
+	// WorkerpoolConnection is a page of worker pools.
+	WorkerpoolConnection = Connection[Workerpool]
+	// WorkerpoolEdge is a worker pool in a list.
+	WorkerpoolEdge = Edge[Workerpool]
 )
 
 // Connection is a page of a list.

@@ -1,0 +1,53 @@
+package client
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// Whatever an endpoint answers that is not data is an error that says what it was.
+func TestBadAnswers(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		status int
+		body   string
+		want   string
+	}{
+		{"an error", 200, `{"errors":[{"message":"the query took too long"}],"data":null}`, "the query took too long"},
+		{"an error beside data", 200, `{"errors":[{"message":"internal error"}],"data":{"taskCounts":[]}}`, "internal error"},
+		{"a page of a proxy", 502, `<html>`, "502"},
+		{"nothing", 200, `{}`, "no data"},
+		{"other data", 200, `{"data":{"taskCounts":[{"count":-1}],"verdictCounts":[{"count":-1}],"meta":{"chains":[{"chain":-1}]},"accounts":{"nodes":[{"chain":-1}]}}}`, "-1"},
+		{"too much", 200, strings.Repeat(" ", maxResponse+1), "more than"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(test.status)
+				_, _ = io.WriteString(w, test.body)
+			}))
+			defer server.Close()
+			c := New(server.URL)
+			_, accounts := c.Accounts(t.Context(), 1)
+			_, tasks := c.TaskCounts(t.Context(), 1)
+			_, verdicts := c.VerdictCounts(t.Context(), 1)
+			_, meta := c.Meta(t.Context())
+			for _, err := range []error{accounts, tasks, verdicts, meta} {
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("got %v, want an error with %q", err, test.want)
+				}
+			}
+		})
+	}
+}
+
+// An endpoint that is not there is an error.
+func TestNobodyThere(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	if _, err := New(server.URL).Meta(t.Context()); err == nil {
+		t.Error("an endpoint that is not there answers")
+	}
+}
