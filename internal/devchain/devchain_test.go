@@ -166,7 +166,7 @@ func TestSealIncludesWhatWasSent(t *testing.T) {
 }
 
 func TestThousandsOfTransactionsOfOneAccountFitOneBlock(t *testing.T) {
-	const n = 5000
+	const n = 3000
 	chain, client := open(t, config(t))
 	send(t, client, 0, n)
 	check(t, chain.Seal())
