@@ -142,7 +142,7 @@ func ethConfig(cfg Config) ethconfig.Config {
 	return config
 }
 
-// genesis is geth's development genesis with every fork active from the start. The
+// genesis is geth's development genesis, with Osaka active from the start. The
 // chain id is written into it, so that its hash tells chains apart.
 func genesis(cfg Config) *core.Genesis {
 	genesis := core.DeveloperGenesisBlock(cfg.GasLimit, nil)
