@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/spf13/cobra"
 
+	"assay/cmd/assay/roles"
 	"assay/contracts/deploy"
 	"assay/internal/devchain"
 	"assay/schema/chains"
@@ -98,7 +99,7 @@ func deployCommand() *cobra.Command {
 			}
 			client, err := rpc.DialContext(command.Context(), config.RPC)
 			if err != nil {
-				return fmt.Errorf("the chain's RPC endpoint cannot be reached, check --rpc: %w", err)
+				return fmt.Errorf("the chain's RPC endpoint cannot be reached, check --rpc: %w", roles.WithoutURL(err))
 			}
 			defer client.Close()
 			deployed, err := deploy.Deploy(command.Context(), deploy.Config{Client: client, Key: key, Packages: packages})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"strings"
 
@@ -134,13 +135,30 @@ func readFile(settings *viper.Viper, flags *pflag.FlagSet) error {
 	return nil
 }
 
+// print writes the settings, but for what an endpoint's address hides: many end in an
+// API key.
 func (c Config) print(command *cobra.Command) error {
+	c.RPC = masked(c.RPC)
 	encoder := yaml.NewEncoder(command.OutOrStdout())
 	encoder.SetIndent(2)
 	if err := encoder.Encode(c); err != nil {
 		return err
 	}
 	return encoder.Close()
+}
+
+// masked is an address without user, path and query, where secrets are.
+func masked(address string) string {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return "(not an address)"
+	}
+	hidden := parsed.User != nil || parsed.RawQuery != "" || strings.Trim(parsed.Path, "/") != ""
+	shown := parsed.Scheme + "://" + parsed.Host
+	if hidden {
+		shown += "/…"
+	}
+	return shown
 }
 
 // logger writes to standard error, so that standard output is the command's answer.

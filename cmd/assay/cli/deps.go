@@ -27,7 +27,7 @@ func (c Config) connect(ctx context.Context, log *slog.Logger) (deps roles.Deps,
 		return deps, nil, &exitError{exitUsage, err}
 	}
 	if deps.RPC, err = rpc.DialContext(ctx, c.RPC); err != nil {
-		return deps, nil, fmt.Errorf("the chain's RPC endpoint cannot be reached, check --rpc: %w", err)
+		return deps, nil, fmt.Errorf("the chain's RPC endpoint cannot be reached, check --rpc: %w", roles.WithoutURL(err))
 	}
 	deps.Kafka = kafka.NewClient(c.Kafka)
 	closeAll = func() {

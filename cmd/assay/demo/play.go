@@ -14,10 +14,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"assay/cmd/assay/demo/client"
 	"assay/cmd/assay/roles"
 	"assay/consensus/engine"
 	"assay/graphql/analytics"
-	"assay/cmd/assay/demo/client"
 	"assay/internal/clickhouse"
 	"assay/internal/devpki"
 	"assay/internal/telemetry"

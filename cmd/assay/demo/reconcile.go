@@ -9,8 +9,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/jedib0t/go-pretty/v6/table"
 
-	"assay/contracts"
 	"assay/cmd/assay/demo/client"
+	"assay/contracts"
 )
 
 // statement is an account as GraphQL serves it, beside the contract's own word.

@@ -9,8 +9,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 
-	"assay/contracts"
 	"assay/cmd/assay/demo/client"
+	"assay/contracts"
 	"assay/internal/kafka"
 	"assay/schema"
 	"assay/schema/assaypb"

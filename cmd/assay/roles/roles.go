@@ -7,8 +7,10 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -54,7 +56,7 @@ func (d Deps) Hub() common.Address { return common.HexToAddress(d.Preset.Hub) }
 func (d Deps) CheckChain(ctx context.Context) error {
 	var id hexutil.Uint64
 	if err := d.RPC.CallContext(ctx, &id, "eth_chainId"); err != nil {
-		return fmt.Errorf("the chain's RPC endpoint does not answer, check --rpc: %w", err)
+		return fmt.Errorf("the chain's RPC endpoint does not answer, check --rpc: %w", WithoutURL(err))
 	}
 	if uint64(id) != d.Preset.ChainID {
 		return fmt.Errorf("the RPC endpoint serves chain %d, and %s is chain %d: check --rpc and --chain", id, d.Preset.Name, d.Preset.ChainID)
@@ -67,6 +69,15 @@ func (d Deps) CheckChain(ctx context.Context) error {
 		return fmt.Errorf("there is no contract at %s on chain %d: check the preset's hub", d.Hub(), d.Preset.ChainID)
 	}
 	return nil
+}
+
+// WithoutURL is what went wrong with a request, without the address: endpoints' addresses
+// hold API keys.
+func WithoutURL(err error) error {
+	if failed := (*url.Error)(nil); errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
 }
 
 // CreateTopics makes the chain's logs, where they are missing.
