@@ -279,7 +279,7 @@ const (
 // await polls until a condition holds.
 func await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(60 * time.Second)
+	deadline := time.Now().Add(120 * time.Second)
 	for !holds() {
 		if time.Now().After(deadline) {
 			t.Fatalf("no end of waiting until %s", what)

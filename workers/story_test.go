@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"testing"
 
@@ -89,7 +88,7 @@ func assignment(member Agent, task common.Hash, index uint64, finalizes bool) *a
 func (w *world) start() {
 	w.starts++
 	w.fleet = must(New(Config{
-		ChainID: fakeChainID, Depth: fakeDepth, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		ChainID: fakeChainID, Depth: fakeDepth, Log: slog.New(slog.DiscardHandler),
 	}, w.members))
 	w.fleet.chain = w.chain
 	for _, decision := range w.log {

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"fmt"
+	"log/slog"
 )
 
 // work computes answers, one after the other.
@@ -79,8 +80,12 @@ func (f *Fleet) setback(j *job, why error) {
 	j.resume = f.head.number + 1<<j.setbacks
 	j.dropped = j.setbacks >= maxSetbacks
 	f.counters.setbacks.Add(1)
-	f.config.Log.Warn("a step of a task failed", "worker", j.agent.address, "task", j.task,
-		"try", j.setbacks, "given up", j.dropped, "error", why)
+	level := slog.LevelWarn
+	if j.setbacks == 1 {
+		level = slog.LevelInfo // as when others agreed in the meantime
+	}
+	f.config.Log.Log(context.Background(), level, "a step of a task failed", "worker", j.agent.address, "task", j.task,
+		"try", j.setbacks, "given_up", j.dropped, "error", why)
 	if j.dropped {
 		f.counters.dropped.Add(1)
 		j.resume = 0
