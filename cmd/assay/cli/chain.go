@@ -23,6 +23,7 @@ func chainCommand() *cobra.Command {
 		Use:   "chain",
 		Short: "Look at the chains that Assay knows, or make one to develop on",
 		Args:  cobra.NoArgs,
+		RunE:  help,
 	}
 	command.AddCommand(presetsCommand(), devCommand(), deployCommand())
 	return command

@@ -50,7 +50,7 @@ var keys = map[string]struct {
 	"chain":                    {"", "the chain: a preset's name (see `assay chain presets`) or a preset file"},
 	"rpc":                      {"http://127.0.0.1:8545", "address of the chain's JSON-RPC endpoint"},
 	"kafka":                    {[]string{"127.0.0.1:9092"}, "addresses of Kafka brokers"},
-	"clickhouse":               {"127.0.0.1:8123", "address of ClickHouse's HTTP interface"},
+	"clickhouse":               {"127.0.0.1:8123", "address of ClickHouse's HTTP interface: host:port, or unix: and a socket's path"},
 	"clickhouse-database":      {"assay", "database in ClickHouse"},
 	"clickhouse-user":          {"default", "user of ClickHouse"},
 	"clickhouse-password-file": {"", "file that holds the user's password"},
@@ -210,12 +210,13 @@ func (c Config) database() (clickhouse.Config, error) {
 	if err != nil {
 		return clickhouse.Config{}, fmt.Errorf("reading ClickHouse's password: %w", err)
 	}
-	return clickhouse.Config{
-		Addr:     c.ClickHouse,
-		Database: c.ClickHouseDatabase,
-		User:     c.ClickHouseUser,
-		Password: password,
-	}, nil
+	database := clickhouse.Config{Database: c.ClickHouseDatabase, User: c.ClickHouseUser, Password: password}
+	if socket, local := strings.CutPrefix(c.ClickHouse, "unix:"); local {
+		database.Socket = socket
+	} else {
+		database.Addr = c.ClickHouse
+	}
+	return database, nil
 }
 
 // secret reads a file that holds one secret; no file, no secret.

@@ -38,6 +38,7 @@ func New() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
+		RunE:          help,
 	}
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return &exitError{exitUsage, fmt.Errorf("%w (see `%s --help`)", err, command.CommandPath())}
@@ -46,6 +47,9 @@ func New() *cobra.Command {
 		migrateCommand(), chainCommand(), healthCommand(), versionCommand())
 	return root
 }
+
+// help is what a command does that only has sub-commands.
+func help(command *cobra.Command, _ []string) error { return command.Help() }
 
 const long = `Assay is an event-sourced settlement engine and proof-of-contribution indexer for
 iExec's marketplace: it follows the PoCo contracts of a chain, judges what workers

@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/rpc"
+
+	"assay/contracts"
+	"assay/contracts/deploy"
+	"assay/internal/clickhouse"
+	"assay/internal/devchain"
+	"assay/internal/kafka"
+)
+
+func TestMain(m *testing.M) {
+	clickhouse.ChildMain()
+	os.Exit(m.Run())
+}
+
+const packages = "../../../node_modules"
+
+// servers are what the roles are pointed at.
+type servers struct {
+	testing.TB
+	dir    string
+	rpc    *rpc.Client
+	wallet *contracts.Wallet
+	common []string // flags of every role
+	chain  []string // flags of the roles that work on the chain
+	hub    common.Address
+	deploy.Deployment
+}
+
+// key is the only account of the test: it deploys, asks, owns and works.
+var key, _ = crypto.ToECDSA(crypto.Keccak256([]byte("assay cli test")))
+
+func start3(t *testing.T) *servers {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(packages, "@iexec", "poco")); err != nil {
+		t.Skip("run `make deps` first: ", err)
+	}
+	s := &servers{TB: t, dir: t.TempDir()}
+	coins := new(big.Int).Exp(big.NewInt(10), big.NewInt(24), nil)
+	account := crypto.PubkeyToAddress(key.PublicKey)
+	chain, err := devchain.Start(devchain.Config{
+		Dir: filepath.Join(s.dir, "chain"), ChainID: 1337, Period: 200 * time.Millisecond, Alloc: map[common.Address]*big.Int{account: coins},
+	})
+	s.ok(err)
+	t.Cleanup(func() { s.ok(chain.Close()) })
+	broker, err := kafka.StartBroker(filepath.Join(s.dir, "kafka"), 0)
+	s.ok(err)
+	t.Cleanup(func() { s.ok(broker.Close()) })
+	engine, err := clickhouse.StartEngine(t.Context(), filepath.Join(s.dir, "clickhouse"))
+	s.ok(err)
+	t.Cleanup(func() { s.ok(engine.Close()) })
+	s.rpc, err = rpc.Dial(chain.HTTPURL())
+	s.ok(err)
+	t.Cleanup(s.rpc.Close)
+	s.wallet = contracts.NewWallet(s.rpc, key, 1337)
+	s.ok(os.WriteFile(s.file("key"), []byte(hex.EncodeToString(crypto.FromECDSA(key))), 0o600))
+	s.command("chain", "deploy", "--rpc", chain.HTTPURL(), "--key-file", s.file("key"), "--packages", packages, "--out", s.file("chain.json"))
+	s.Deployment, err = deploy.Deploy(t.Context(), deploy.Config{Client: s.rpc, Key: key, Packages: packages})
+	s.ok(err)
+	s.common = []string{"--clickhouse", "unix:" + engine.Config("").Socket, "--clickhouse-database", "assay"}
+	s.chain = []string{"--chain", s.file("chain.json"), "--rpc", chain.WSURL(), "--kafka", broker.Addr()}
+	return s
+}
+
+func (s *servers) ok(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *servers) file(name string) string { return filepath.Join(s.dir, name) }
+
+// command runs a command to its end and returns what it printed.
+func (s *servers) command(arguments ...string) string {
+	s.Helper()
+	root := New()
+	var out bytes.Buffer
+	root.SetOut(&out)
+	root.SetArgs(arguments)
+	if err := root.ExecuteContext(s.Context()); err != nil {
+		s.Fatalf("assay %s: %v", strings.Join(arguments, " "), err)
+	}
+	return out.String()
+}
+
+// role runs a role until the test ends; it must end well when it is told to.
+func (s *servers) role(arguments ...string) {
+	s.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	var stderr bytes.Buffer
+	go func() {
+		root := New()
+		root.SetArgs(arguments)
+		ended <- report(ctx, root.ExecuteContext(ctx), &stderr)
+	}()
+	s.Cleanup(func() {
+		stop()
+		if code := <-ended; code != 0 {
+			s.Errorf("assay %s: exit %d: %s", arguments[0], code, &stderr)
+		}
+	})
+}
+
+// free is an address that nobody listens on.
+func (s *servers) free() string {
+	s.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	s.ok(err)
+	defer func() { s.ok(listener.Close()) }()
+	return listener.Addr().String()
+}
+
+// until asks until the answer is yes.
+func (s *servers) until(what string, happened func() bool) {
+	s.Helper()
+	deadline := time.Now().Add(90 * time.Second)
+	for !happened() {
+		if time.Now().After(deadline) {
+			s.Fatalf("it never came about that %s", what)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// deal registers resources, deposits and matches orders; it returns the pool and the task.
+func (s *servers) deal() (pool common.Address, task common.Hash) {
+	s.Helper()
+	ctx := s.Context()
+	client := contracts.NewClient(s.rpc, s.Hub)
+	app, err := deploy.RegisterApp(ctx, client, s.wallet, s.AppRegistry, contracts.App{Name: "numbers", Type: "DOCKER"})
+	s.ok(err)
+	pool, err = deploy.RegisterWorkerpool(ctx, client, s.wallet, s.WorkerpoolRegistry, "pool")
+	s.ok(err)
+	s.ok(deploy.Deposit(ctx, s.wallet, s.Deployment, big.NewInt(1e12)))
+	domain := contracts.Domain{ChainID: 1337, Hub: s.Hub}
+	one := big.NewInt(1)
+	appOrder, err := contracts.AppOrder{App: app, Volume: one}.Signed(domain, key)
+	s.ok(err)
+	poolOrder, err := contracts.WorkerpoolOrder{Workerpool: pool, Workerpoolprice: big.NewInt(1e9), Volume: one, Trust: one}.Signed(domain, key)
+	s.ok(err)
+	request, err := contracts.RequestOrder{
+		App: app, Workerpool: pool, Workerpoolmaxprice: big.NewInt(1e9), Requester: s.wallet.Address(), Volume: one, Trust: one,
+		Params: `{"cmd":"primes","n":1000}`,
+	}.Signed(domain, key)
+	s.ok(err)
+	_, err = s.wallet.Send(ctx, contracts.Call{To: s.Hub, Data: contracts.MatchOrdersCall(appOrder, contracts.DatasetOrder{}, poolOrder, request)})
+	s.ok(err)
+	return pool, contracts.TaskID(contracts.DealID(request.Hash(domain), common.Big0), 0)
+}
+
+// completed asks GraphQL whether a task has ended well.
+func (s *servers) completed(api string, task common.Hash) bool {
+	s.Helper()
+	body, err := json.Marshal(map[string]string{"query": `{task(id:"` + task.Hex() + `"){status}}`})
+	s.ok(err)
+	response, err := http.Post("http://"+api+"/graphql", "application/json", bytes.NewReader(body)) //nolint:gosec,noctx // our own server
+	if err != nil {
+		return false // it is not up yet
+	}
+	defer func() { s.ok(response.Body.Close()) }()
+	answer, err := io.ReadAll(response.Body)
+	s.ok(err)
+	return strings.Contains(string(answer), `"COMPLETED"`)
+}
+
+// TestRolesApart runs each role as its own command, with nothing in common but addresses:
+// they settle a deal, and GraphQL tells of it.
+func TestRolesApart(t *testing.T) {
+	s := start3(t)
+	pool, task := s.deal()
+	s.command(append([]string{"migrate"}, s.common...)...)
+	api, metrics := s.free(), s.free()
+	s.role(append(append([]string{"index", "--metrics", metrics}, s.common...), s.chain...)...)
+	s.role(append([]string{"serve", "--listen", api}, s.common...)...)
+	s.role(append([]string{"pool", "--metrics", s.free(), "--key-file", s.file("key"), "--workerpool", pool.Hex()}, s.chain...)...)
+	s.role(append([]string{"worker", "--metrics", s.free(), "--key-file", s.file("key"), "--workerpool", pool.Hex()}, s.chain...)...)
+	s.until("the task is completed, and served so", func() bool { return s.completed(api, task) })
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		s.command("health", "http://"+metrics+path)
+		s.command("health", "http://"+api+path)
+	}
+}
