@@ -547,6 +547,22 @@ func TestPolicyAndMetadata(t *testing.T) {
 	}
 }
 
+// More accounts than one transaction stakes for.
+func TestStakeForMany(t *testing.T) {
+	modes(t, func(t *testing.T, m *market) {
+		grants := make([]deploy.Grant, 65)
+		for i := range grants {
+			grants[i] = deploy.Grant{Owner: common.BigToAddress(big.NewInt(int64(0xabc000 + i))), NRLC: big.NewInt(int64(1 + i))}
+		}
+		m.must(deploy.Stake(m.ctx, m.deployer.Wallet, m.d, grants...))
+		for _, grant := range grants {
+			if free, _ := m.account(grant.Owner); free != grant.NRLC.Int64() {
+				t.Errorf("%s has %d nRLC; want %s", grant.Owner, free, grant.NRLC)
+			}
+		}
+	})
+}
+
 func TestMoneyInAndOut(t *testing.T) {
 	modes(t, func(t *testing.T, m *market) {
 		who := m.workers[0]

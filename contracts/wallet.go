@@ -221,18 +221,17 @@ func (w *Wallet) Wait(ctx context.Context, hash common.Hash) (*types.Receipt, er
 	}
 }
 
-// RevertOf makes a reverted transaction's call again on the state before its block and
-// returns why the contract refused, nil where it succeeded. Transactions before it in
-// the block do not take part, so the reason can be another one, or missing.
+// RevertOf makes a reverted transaction's call again and returns why the contract
+// refuses it, nil where it succeeded. It calls on the state after the transaction's
+// block, whose time is the transaction's own and where it left nothing itself; only
+// those after it in the block can make the reason another one, or none.
 func (w *Wallet) RevertOf(ctx context.Context, tx *types.Transaction, receipt *types.Receipt) error {
 	if receipt.Status == types.ReceiptStatusSuccessful {
 		return nil
 	}
-	before := new(big.Int).Sub(receipt.BlockNumber, common.Big1)
 	call := ethereum.CallMsg{From: w.address, To: tx.To(), Gas: tx.Gas(), Value: tx.Value(), Data: tx.Data()}
-	_, err := w.eth.CallContract(ctx, call, before)
-	if err == nil {
-		return &RevertError{}
+	if _, err := w.eth.CallContract(ctx, call, receipt.BlockNumber); err != nil {
+		return revertOf(err)
 	}
-	return revertOf(err)
+	return &RevertError{}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,9 @@ import (
 	"assay/internal/devchain"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
@@ -244,6 +247,27 @@ func TestDeployRefusesAnAccountThatDidOtherThings(t *testing.T) {
 	}
 	if d, err := Deploy(ctx, Config{Client: client, Key: key, Packages: modules}); !errors.Is(err, ErrFailed) {
 		t.Errorf("%+v, %v; want ErrFailed", d, err)
+	}
+}
+
+func TestFailedStepIsNamed(t *testing.T) {
+	needPackage(t)
+	t.Parallel()
+	key := newKey(t, 1)
+	_, client := startChain(t, chainConfig(t.TempDir(), key, fast))
+	ctx := testContext(t)
+	wallet := contracts.NewWallet(client, key, chainID)
+	p := newTestPlan(t, wallet.Address())
+	again := p.steps[slices.IndexFunc(p.steps, func(s step) bool { return s.name == "configure" })]
+	again.name = "configure again"
+	p.steps = append(p.steps, again)
+	d := deployer{wallet: wallet, eth: ethclient.NewClient(client), plan: p, sent: map[int]*types.Transaction{}}
+	if err := d.run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	err := d.check(ctx, contracts.NewClient(client, p.deployment.Hub), chainID)
+	if !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), `"configure again": the contract reverted: already-configured`) {
+		t.Errorf("%v; want ErrFailed, the step and the reason", err)
 	}
 }
 
