@@ -1,6 +1,7 @@
 package poco_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/crypto"
@@ -47,7 +48,7 @@ func (h *history) play(step pocotest.Step) []poco.Event {
 	h.now.Number++
 	h.now.Time += step.Wait
 	events, err := h.state.Decide(h.now, step.Sender, step.Command)
-	if _, reverted := err.(*poco.Revert); err != nil && !reverted {
+	if revert := new(poco.Revert); err != nil && !errors.As(err, &revert) {
 		h.Fatalf("%T: %v", step.Command, err)
 	}
 	for _, event := range events {

@@ -35,11 +35,11 @@ type chain struct {
 	now    poco.Block
 	calls  uint64
 
-	hub, token                         common.Address
-	apps, datasets, pools              common.Address
-	group, signer                      common.Address // ERC734Mock, ERC1271Mock
-	library                            common.Address
-	api, boost, registry, app, poolAPI abi.ABI
+	hub, token                    common.Address
+	apps, datasets, pools         common.Address
+	group, signer                 common.Address // ERC734Mock, ERC1271Mock
+	library                       common.Address
+	api, boost, registry, poolAPI abi.ABI
 }
 
 const chainID = 1337

@@ -281,7 +281,10 @@ func TestRulesAgreeWithTheContracts(t *testing.T) {
 		t.Skip("@iexec/poco is not installed: run `make deps`")
 	}
 	for _, native := range []bool{false, true} {
-		t.Run(map[bool]string{false: "token", true: "native"}[native], func(t *testing.T) { agree(t, native) })
+		t.Run(map[bool]string{false: "token", true: "native"}[native], func(t *testing.T) {
+			t.Parallel()
+			agree(t, native)
+		})
 	}
 }
 

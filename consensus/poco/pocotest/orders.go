@@ -11,7 +11,7 @@ import (
 var (
 	prices  = append(amounts(0, 1, 3, 100, 999, 1_000_000_007), power(60), power(200), most())
 	volumes = append(amounts(1, 2, 3, 5, 0, 70_000), most())
-	trusts  = append(amounts(1, 1, 0, 2, 2, 3, 3, 5, 100), power(200))
+	trusts  = append(amounts(1, 0, 2, 2, 2, 3, 3, 4, 100), power(200))
 	tags    = []byte{0, 0, 0, 1, 3, 5, 9, 2, 8, 0xf}
 )
 

@@ -10,7 +10,7 @@ import (
 )
 
 // results are what workers come up with; the first is right.
-var results = []string{"right", "right", "right", "wrong", "other"}
+var results = []string{"right", "right", "right", "right", "wrong", "wrong", "other"}
 
 // Next draws what happens next, in view of the state and the chain's time.
 func (m *Market) Next(t *rapid.T, s *poco.State, now uint64) Step {
@@ -56,6 +56,10 @@ func isRevealing(task *poco.Task, _ *poco.Deal, now uint64) bool {
 	return task.Status == poco.TaskRevealing && now < task.FinalDeadline
 }
 
+func isUnrevealed(task *poco.Task, deal *poco.Deal, now uint64) bool {
+	return isRevealing(task, deal, now) && now < task.RevealDeadline && task.RevealCounter < task.WinnerCounter
+}
+
 func isRevealed(task *poco.Task, deal *poco.Deal, now uint64) bool {
 	over := task.RevealCounter > 0 && task.RevealDeadline <= now
 	return isRevealing(task, deal, now) && (over || task.RevealCounter == task.WinnerCounter)
@@ -84,30 +88,35 @@ func (m *Market) fitting(s *poco.State, fits fit) []poco.Hash {
 
 type draw = func(*rapid.T, *poco.State) (poco.Address, poco.Command)
 
-// draws are the ways to draw a command, each as often as it stands there: more of what
-// brings tasks forward.
+// draws are the ways to draw a command, each as often as it stands there: mostly what
+// brings tasks forward. (Rapid prefers what stands first.)
 func (m *Market) draws(s *poco.State) []draw {
-	all := []draw{m.matchOrders, m.matchOrders, m.escrow, m.manageOrder, m.resource}
-	if len(m.dealsOf(s, false)) > 0 {
-		all = append(all, m.initialize, m.initialize, m.initializeArray)
-	}
-	if len(m.dealsOf(s, true)) > 0 {
-		all = append(all, m.pushResult, m.pushResult, m.claimBoost)
-	}
-	if len(m.tasks) > 0 {
-		all = append(all, m.contribute, m.reveal, m.finalize, m.reopen, m.claim, m.contributeAndFinalize)
-	}
-	for _, more := range []struct {
+	var all []draw
+	for _, step := range []struct {
 		fits  fit
 		draw  draw
 		times int
 	}{
-		{isActive, m.contribute, 6}, {isSolitary, m.contributeAndFinalize, 2}, {isRevealing, m.reveal, 6},
-		{isRevealed, m.finalize, 6}, {isSilent, m.reopen, 6}, {isOver, m.claim, 2},
+		{isRevealed, m.finalize, 8}, {isUnrevealed, m.reveal, 12}, {isActive, m.contribute, 8}, {isSilent, m.reopen, 8},
+		{isSolitary, m.contributeAndFinalize, 2}, {isOver, m.claim, 2},
 	} {
-		if len(m.fitting(s, more.fits)) > 0 {
-			all = append(all, slices.Repeat([]draw{more.draw}, more.times)...)
+		if len(m.fitting(s, step.fits)) > 0 {
+			all = append(all, slices.Repeat([]draw{step.draw}, step.times)...)
 		}
+	}
+	if len(m.uninitialized(s)) > 0 {
+		all = append(all, m.initialize, m.initialize)
+	}
+	all = append(all, m.matchOrders, m.matchOrders)
+	if len(m.dealsOf(s, true)) > 0 {
+		all = append(all, m.pushResult, m.pushResult, m.claimBoost)
+	}
+	all = append(all, m.escrow, m.manageOrder, m.resource)
+	if len(m.tasks) > 0 {
+		all = append(all, m.contribute, m.reveal, m.finalize, m.reopen, m.claim, m.contributeAndFinalize)
+	}
+	if len(m.dealsOf(s, false)) > 0 {
+		all = append(all, m.initialize, m.initializeArray)
 	}
 	return all
 }
@@ -157,7 +166,26 @@ func (m *Market) manageOrder(t *rapid.T, s *poco.State) (poco.Address, poco.Comm
 	return m.mostly(t, kind.owner), command
 }
 
+// uninitialized lists deals that have tasks among their first three to be initialized.
+func (m *Market) uninitialized(s *poco.State) []poco.Initialize {
+	var waiting []poco.Initialize
+	for _, id := range m.dealsOf(s, false) {
+		deal, _ := s.Deal(id)
+		for i := range min(deal.BotSize, 3) {
+			index := amounts(deal.BotFirst + i)[0]
+			if _, known := s.Task(poco.TaskID(id, &index)); !known {
+				waiting = append(waiting, poco.Initialize{Deal: id, Index: index})
+				break
+			}
+		}
+	}
+	return waiting
+}
+
 func (m *Market) initialize(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
+	if waiting := m.uninitialized(s); len(waiting) > 0 && likely(t, 85, "a task that waits") {
+		return m.anyone(t), pick(t, waiting, "which task")
+	}
 	deal, index := m.dealTask(t, s, false)
 	return m.anyone(t), poco.Initialize{Deal: deal, Index: index}
 }
@@ -249,8 +277,13 @@ func (m *Market) authorization(t *rapid.T, worker poco.Address, task poco.Hash, 
 }
 
 func (m *Market) contribute(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	id, _, deal := m.task(t, s, isActive)
+	id, task, deal := m.task(t, s, isActive)
 	worker := m.worker(t)
+	if likely(t, 85, "new to the task") {
+		for i := 8; slices.Contains(task.Contributors, worker) && i < 13; i++ {
+			worker = m.people[i]
+		}
+	}
 	digest := digestOf(pick(t, results, "result"))
 	c := poco.Contribute{Task: id, ResultHash: poco.ResultHash(id, digest), ResultSeal: poco.ResultSeal(worker, id, digest)}
 	if !likely(t, 97, "good seal") {
@@ -288,9 +321,11 @@ func (m *Market) callback(t *rapid.T, deal *poco.Deal, result string) []byte {
 }
 
 func (m *Market) reveal(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	id, task, _ := m.task(t, s, isRevealing)
+	id, task, _ := m.task(t, s, isUnrevealed)
 	worker, digest := m.worker(t), digestOf(pick(t, results, "result"))
-	if len(task.Contributors) > 0 && likely(t, 90, "a contributor") {
+	if winners := m.winners(s, id, task); len(winners) > 0 && likely(t, 85, "a winner") {
+		worker = pick(t, winners, "which winner")
+	} else if len(task.Contributors) > 0 && likely(t, 90, "a contributor") {
 		worker = pick(t, task.Contributors, "which contributor")
 	}
 	if likely(t, 93, "what was contributed") {
@@ -301,6 +336,17 @@ func (m *Market) reveal(t *rapid.T, s *poco.State) (poco.Address, poco.Command) 
 		}
 	}
 	return worker, poco.Reveal{Task: id, Digest: digest}
+}
+
+// winners are those who may reveal.
+func (m *Market) winners(s *poco.State, id poco.Hash, task *poco.Task) []poco.Address {
+	var winners []poco.Address
+	for _, worker := range task.Contributors {
+		if c, ok := s.Contribution(id, worker); ok && c.Status == poco.Contributed && c.ResultHash == task.ConsensusValue {
+			winners = append(winners, worker)
+		}
+	}
+	return winners
 }
 
 func (m *Market) finalize(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {

@@ -78,7 +78,11 @@ func TestEveryEventSurvivesTheWire(t *testing.T) {
 		t.Run(reflect.TypeOf(zero).Name(), rapid.MakeCheck(func(t *rapid.T) {
 			v := reflect.New(reflect.TypeOf(zero)).Elem()
 			fill(t, v)
-			event := onWire(v.Interface().(poco.Event))
+			filled, ok := v.Interface().(poco.Event)
+			if !ok {
+				t.Fatalf("%v is no event", v.Type())
+			}
+			event := onWire(filled)
 			data, err := proto.Marshal(wire.ToProto(event))
 			if err != nil {
 				t.Fatal(err)
