@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 
@@ -23,32 +24,44 @@ func (s *Source) resume(ctx context.Context) error {
 	if err := tail.agrees(headers[0]); err != nil {
 		return err
 	}
-	canonical := func(p point) bool {
-		i := p.number - headers[0].Number
-		return p.number >= headers[0].Number && i < uint64(len(headers)) && headers[i].Hash == p.hash
+	trail, gone := tail.meet(headers)
+	if err := s.appendRetractions(ctx, gone); err != nil {
+		return err
 	}
+	if !tail.empty && !tail.markedAt(trail.top()) { // the mark was lost, or is of another branch
+		if err := s.log.append(ctx, mark(trail.top(), trail.anchor())); err != nil {
+			return err
+		}
+	}
+	s.trail, s.final = trail, trail.anchor()
+	s.note(func(st *Status) { st.Indexed, st.Finalized = trail.top().Number, trail.anchor().Number })
+	s.logger.Info("following the chain", "chain", s.preset.Name, "from", trail.top().Number+1,
+		"record", s.log.next, "retracted", len(gone))
+	return nil
+}
+
+// meet returns the part of the node's chain that the log has completely, which ends with
+// the newest point that is canonical, and retractions for blocks that are not, newest
+// first.
+func (t *tail) meet(headers []header) (met trail, gone []*assaypb.ChainRecord) {
 	top, logged := headers[0].Number, map[uint64]bool{}
-	var gone []*assaypb.ChainRecord
-	for i := len(tail.points) - 1; i >= 0; i-- {
-		switch p := tail.points[i]; {
-		case canonical(p):
+	for i := len(t.points) - 1; i >= 0; i-- {
+		switch p := t.points[i]; {
+		case canonical(headers, p):
 			top = max(top, p.number)
 			logged[p.number] = logged[p.number] || p.block
 		case p.block:
 			gone = append(gone, retraction(p))
 		}
 	}
-	if err := s.appendRetractions(ctx, gone); err != nil {
-		return err
-	}
-	s.trail = nil
 	for _, h := range headers[:top-headers[0].Number+1] {
-		s.trail = append(s.trail, step{header: h, logged: logged[h.Number]})
+		met = append(met, step{header: h, logged: logged[h.Number]})
 	}
-	s.final = headers[0]
-	s.note(func(st *Status) { st.Indexed, st.Finalized = top, headers[0].Number })
-	s.logger.Info("following the chain", "chain", s.preset.Name, "from", top+1, "record", s.log.next, "retracted", len(gone))
-	return nil
+	return met, gone
+}
+
+func (t *tail) markedAt(h header) bool {
+	return t.mark != nil && common.BytesToHash(t.mark.HeadHash) == h.Hash
 }
 
 // recent returns the node's headers from the last block that the log holds as final, or
@@ -66,17 +79,34 @@ func (s *Source) recent(ctx context.Context, t *tail) ([]header, error) {
 	if err != nil {
 		return nil, err
 	}
-	if head.Number < top { // it lags: what it does not show may well be canonical
-		return nil, fmt.Errorf("the node is at block %d, the chain log or the preset's first block at %d: waiting for the node", head.Number, top)
+	behind := fmt.Errorf("the node is at block %d, the chain log or the preset's first block at %d: waiting for the node", head.Number, top)
+	if head.Number < anchor {
+		return nil, behind
 	}
-	headers, err := s.node.headers(ctx, anchor, top)
+	headers, err := s.node.headers(ctx, anchor, min(top, head.Number))
 	if err != nil {
 		return nil, err
 	}
 	if !linked(headers[0], headers[1:]) {
 		return nil, fmt.Errorf("reading the chain back to block %d: %w", anchor, errMoved)
 	}
+	if head.Number < top && !t.contradicts(headers) {
+		return nil, behind // it lags: what it does not show may well be canonical
+	}
 	return headers, nil
+}
+
+// contradicts says whether the log knows another block where the node has one.
+func (t *tail) contradicts(headers []header) bool {
+	return slices.ContainsFunc(t.points, func(p point) bool {
+		return p.number-headers[0].Number < uint64(len(headers)) && !canonical(headers, p)
+	})
+}
+
+// canonical says whether a point is on the chain that headers are of.
+func canonical(headers []header, p point) bool {
+	i := p.number - headers[0].Number // wraps around below the first
+	return i < uint64(len(headers)) && headers[i].Hash == p.hash
 }
 
 // agrees fails if the node's chain has another block where the log has a final one.
