@@ -14,10 +14,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"assay/cmd/assay/demo/client"
 	"assay/cmd/assay/roles"
 	"assay/consensus/engine"
 	"assay/graphql/analytics"
+	"assay/graphql/client"
 	"assay/internal/clickhouse"
 	"assay/internal/devpki"
 	"assay/internal/telemetry"
@@ -280,7 +280,7 @@ func count(ctx context.Context, api *client.Client, summary *Summary) (err error
 	if summary.Block, err = indexed(ctx, api); err != nil {
 		return err
 	}
-	tasks, err := api.TaskCounts(ctx)
+	tasks, err := api.TaskCounts(ctx, chainID)
 	if err != nil {
 		return err
 	}
@@ -288,7 +288,7 @@ func count(ctx context.Context, api *client.Client, summary *Summary) (err error
 	for status, n := range tasks {
 		summary.Tasks[status] = int(n)
 	}
-	verdicts, err := api.VerdictCounts(ctx)
+	verdicts, err := api.VerdictCounts(ctx, chainID)
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/jedib0t/go-pretty/v6/table"
 
-	"assay/cmd/assay/demo/client"
 	"assay/contracts"
+	"assay/graphql/client"
 )
 
 // statement is an account as GraphQL serves it, beside the contract's own word.
@@ -36,7 +36,7 @@ func reconcile(ctx context.Context, w *world, m *market, api *client.Client) ([]
 		if err != nil {
 			return nil, err
 		}
-		accounts, err := api.Accounts(ctx)
+		accounts, err := api.Accounts(ctx, chainID)
 		if err != nil {
 			return nil, err
 		}
@@ -56,11 +56,16 @@ func reconcile(ctx context.Context, w *world, m *market, api *client.Client) ([]
 
 // indexed is the newest block whose rows are all there.
 func indexed(ctx context.Context, api *client.Client) (uint64, error) {
-	meta, err := api.Meta(ctx, chainID)
+	heads, err := api.Meta(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return meta.HeadNumber, nil
+	for _, head := range heads {
+		if head.Chain == chainID {
+			return head.HeadNumber, nil
+		}
+	}
+	return 0, nil
 }
 
 // caughtUp waits until what is now the newest block is indexed.

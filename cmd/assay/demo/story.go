@@ -9,8 +9,8 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 
-	"assay/cmd/assay/demo/client"
 	"assay/contracts"
+	"assay/graphql/client"
 	"assay/internal/kafka"
 	"assay/schema"
 	"assay/schema/assaypb"
@@ -218,7 +218,7 @@ func (s *story) travel(d time.Duration) error {
 
 // count is how many tasks have ended.
 func (s *story) count(ctx context.Context) (uint64, error) {
-	counts, err := s.api.TaskCounts(ctx)
+	counts, err := s.api.TaskCounts(ctx, chainID)
 	if err != nil {
 		return 0, err
 	}
