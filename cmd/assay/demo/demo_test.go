@@ -75,8 +75,8 @@ func settled(t *testing.T, summary Summary) {
 		t.Errorf("tasks ended %v, want 7 completed and 1 failed", summary.Tasks)
 	}
 	for _, reason := range []string{"OK", "MALFORMED", "OVERSIZED", "BAD_SIGNATURE", "REPLAYED"} {
-		if summary.Verdicts[reason] == 0 {
-			t.Errorf("no verdict says %s: %v", reason, summary.Verdicts)
+		if summary.Reasons[reason] == 0 {
+			t.Errorf("no verdict says %s: %v", reason, summary.Reasons)
 		}
 	}
 }
@@ -101,7 +101,7 @@ func TestDemo(t *testing.T) {
 	run(t, dir, &second)
 	again := summaryOf(t, second.Bytes())
 	settled(t, again)
-	if again.Verdicts["OK"] != summary.Verdicts["OK"] || again.Accounts != summary.Accounts {
+	if again.Verdicts["ACCEPTED"] != summary.Verdicts["ACCEPTED"] || again.Accounts != summary.Accounts {
 		t.Errorf("a second run on the same folder did something: %+v after %+v", again, summary)
 	}
 }

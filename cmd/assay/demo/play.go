@@ -32,7 +32,8 @@ type Summary struct {
 	Reconciled     bool           `json:"reconciled"`
 	Differences    int            `json:"differences"`
 	Tasks          map[string]int `json:"tasks"`    // by status
-	Verdicts       map[string]int `json:"verdicts"` // by reason; OK is an acceptance
+	Verdicts       map[string]int `json:"verdicts"` // by outcome
+	Reasons        map[string]int `json:"reasons"`  // of the verdicts; OK is an acceptance
 	Seconds        float64        `json:"seconds"`
 	Accounts       int            `json:"accounts"`
 	TasksPerSecond float64        `json:"tasksPerSecond"`
@@ -292,9 +293,10 @@ func count(ctx context.Context, api *client.Client, summary *Summary) (err error
 	if err != nil {
 		return err
 	}
-	summary.Verdicts = make(map[string]int)
+	summary.Verdicts, summary.Reasons = make(map[string]int), make(map[string]int)
 	for _, verdict := range verdicts {
-		summary.Verdicts[verdict.Reason] += int(verdict.Count)
+		summary.Verdicts[verdict.Outcome] += int(verdict.Count)
+		summary.Reasons[verdict.Reason] += int(verdict.Count)
 	}
 	return nil
 }
@@ -305,9 +307,9 @@ func (p *play) print(statements []statement, summary Summary) error {
 	if !summary.Reconciled {
 		verdict = fmt.Sprintf("%d accounts DIFFER from the contract", summary.Differences)
 	}
-	_, err := fmt.Fprintf(out, "%s\n%d tasks in %.1f s, %.1f tasks/s, of which %.0f %% waiting for the chain; tasks %v; verdicts %v\nAt block %d %s.\n",
+	_, err := fmt.Fprintf(out, "%s\n%d tasks in %.1f s, %.1f tasks/s, of which %.0f %% waiting for the chain; tasks %v; verdicts %v, of which %v\nAt block %d %s.\n",
 		render(statements), total(summary.Tasks), summary.Seconds, summary.TasksPerSecond, summary.ChainWait*100,
-		summary.Tasks, summary.Verdicts, summary.Block, verdict)
+		summary.Tasks, summary.Verdicts, summary.Reasons, summary.Block, verdict)
 	if err != nil || !p.options.JSON {
 		return err
 	}
