@@ -142,7 +142,8 @@
 // without any event: setTeeBroker (Rules.TEEBroker), setCallbackGas and
 // updateDomainSeparator (no effect here), and importScore, which raised the scores of some
 // workers of chains that came from PoCo 3: there Evolve believes the chain's TaskConsensus
-// rather than its own weights.
+// rather than its own weights. What a deal's callback does when it is called is its own
+// affair: its events come after those that Decide returns.
 //
 // # Undoing
 //

@@ -5,6 +5,7 @@ import (
 	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
+	"pgregory.net/rapid"
 
 	"assay/consensus/poco"
 	"assay/contracts/bindings"
@@ -172,6 +173,17 @@ func (c *chain) predict(r poco.Resource) (common.Address, error) {
 	}
 	answer, err := c.view(to, data)
 	return common.BytesToAddress(answer), err
+}
+
+// setBroker names the TEE broker, of which no event tells.
+func (c *chain) setBroker(t *rapid.T, owner, broker common.Address) {
+	data, err := c.api.Pack("setTeeBroker", broker)
+	if err == nil {
+		_, err = c.send(owner, c.hub, data, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func appOrder(o poco.AppOrder) bindings.IexecLibOrdersV5AppOrder {

@@ -61,6 +61,10 @@ func newRun(t *rapid.T, c *chain, seen coverage) *run {
 	rules := poco.Rules{
 		ChainID: chainID, Hub: c.hub, Native: c.token == poco.Address{}, Owner: pocotest.Address("hubOwner"), Contracts: o,
 	}
+	if rapid.Bool().Draw(t, "TEE broker") {
+		rules.TEEBroker = pocotest.Address("sponsor")
+		c.setBroker(t, rules.Owner, rules.TEEBroker)
+	}
 	r := &run{T: t, chain: c, state: poco.New(rules), coverage: seen, decoder: contracts.Decoder{
 		Hub: c.hub, AppRegistry: c.apps, DatasetRegistry: c.datasets, WorkerpoolRegistry: c.pools,
 	}}

@@ -273,7 +273,11 @@ func (m *Market) enclave(t *rapid.T, deal *poco.Deal) poco.Address {
 }
 
 func (m *Market) authorization(t *rapid.T, worker poco.Address, task poco.Hash, enclave poco.Address, deal *poco.Deal) []byte {
-	return m.signature(t, deal.Workerpool.Owner, poco.AuthorizationMessage(worker, task, enclave))
+	signer := deal.Workerpool.Owner
+	if broker := m.rules.TEEBroker; broker != (poco.Address{}) && enclave != (poco.Address{}) && likely(t, 90, "by the broker") {
+		signer = broker
+	}
+	return m.signature(t, signer, poco.AuthorizationMessage(worker, task, enclave))
 }
 
 func (m *Market) contribute(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
