@@ -38,6 +38,7 @@ type Market struct {
 	orders   []poco.Orders
 	deals    []poco.Hash
 	tasks    []poco.Hash
+	approved []poco.Approval
 	salt     uint64
 	now      uint64 // the chain's time when the step that is being drawn will happen
 }
@@ -137,6 +138,8 @@ func (m *Market) Happened(events []poco.Event) {
 			if e.From == (poco.Address{}) {
 				m.registered(e.Kind, e.Resource)
 			}
+		case poco.Approval:
+			m.approved = append(m.approved, e)
 		case poco.OrdersMatched:
 			m.deals = append(m.deals, e.Deal)
 		case poco.TaskInitialize:

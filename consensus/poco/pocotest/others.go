@@ -18,7 +18,11 @@ var (
 
 // escrow draws deposits, withdrawals, transfers and allowances.
 func (m *Market) escrow(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
-	sender, other := m.anyone(t), pick(t, append(m.people, poco.Address{}, m.rules.Hub), "other")
+	sender, other := m.anyone(t), pick(t, append(People(), poco.Address{}, m.rules.Hub), "other")
+	if len(m.approved) > 0 && likely(t, 40, "who approved") {
+		a := pick(t, m.approved, "approval")
+		sender, other = a.Owner, a.Spender
+	}
 	sum := pick(t, sums, "sum")
 	commands := []func() poco.Command{
 		func() poco.Command { return poco.Deposit{Amount: m.affordable(t)} },
@@ -34,12 +38,21 @@ func (m *Market) escrow(t *rapid.T, s *poco.State) (poco.Address, poco.Command) 
 		func() poco.Command { return poco.TransferStake{To: other, Amount: sum} },
 		func() poco.Command { return poco.Approve{Spender: other, Amount: sum} },
 		func() poco.Command { return poco.IncreaseAllowance{Spender: other, Amount: sum} },
-		func() poco.Command { return poco.DecreaseAllowance{Spender: other, Amount: sum} },
 		func() poco.Command {
-			return poco.TransferStakeFrom{From: other, To: pick(t, m.people, "to"), Amount: sum}
+			if allowance := s.Allowance(sender, other); !allowance.IsZero() && likely(t, 50, "what there is") {
+				sum = allowance
+			}
+			return poco.DecreaseAllowance{Spender: other, Amount: sum}
+		},
+		func() poco.Command {
+			return poco.TransferStakeFrom{From: sender, To: pick(t, m.people, "to"), Amount: sum}
 		},
 	}
-	return sender, pick(t, commands, "escrow call")()
+	command := pick(t, commands, "escrow call")()
+	if _, ok := command.(poco.TransferStakeFrom); ok && m.keys[other] != nil {
+		sender = other // the spender sends
+	}
+	return sender, command
 }
 
 // affordable draws what everybody has outside; with the native coin also what is no
