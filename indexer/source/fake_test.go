@@ -50,6 +50,7 @@ type fakeNode struct {
 	mu        sync.Mutex
 	chain     []*fakeBlock // canonical, by number
 	all       map[common.Hash]*fakeBlock
+	born      []*fakeBlock // all, in the order in which they were made
 	finality  uint64 // blocks behind the head that are final
 	final     uint64 // newest final block ever
 	salt      uint64
@@ -86,7 +87,7 @@ func (n *fakeNode) grow(emitters []common.Address) *fakeBlock {
 		b.logs = append(b.logs, n.logOf(b, emitter, uint(3*i)))
 	}
 	n.chain = append(n.chain, b)
-	n.all[b.Hash] = b
+	n.all[b.Hash], n.born = b, append(n.born, b)
 	if b.Number > n.finality {
 		n.final = max(n.final, b.Number-n.finality)
 	}
@@ -109,6 +110,22 @@ func (n *fakeNode) fork(depth int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.chain = n.chain[:max(int(n.final)+1, len(n.chain)-depth)]
+}
+
+// flip makes a block of any branch the head, if no final block is abandoned for it.
+func (n *fakeNode) flip(pick func(n int) int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	tip := n.born[pick(len(n.born))]
+	chain := make([]*fakeBlock, tip.Number+1)
+	for b := tip; ; b = n.all[b.Parent] {
+		if chain[b.Number] = b; b.Number == 0 {
+			break
+		}
+	}
+	if tip.Number > n.final && chain[n.final] == n.chain[n.final] {
+		n.chain = chain
+	}
 }
 
 func (n *fakeNode) head() header {

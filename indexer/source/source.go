@@ -187,8 +187,11 @@ func (s *Source) turn(ctx context.Context) error {
 		return err
 	}
 	s.note(func(st *Status) { st.Head = head.Number })
-	if s.trail.has(head) {
+	switch {
+	case s.trail.has(head):
 		return nil // nothing new, or a node that lags behind the one that answered before
+	case head.Number < s.trail.anchor().Number:
+		return fmt.Errorf("the node is at block %d, below the final block %d: waiting for the node", head.Number, s.trail.anchor().Number)
 	}
 	final, err := s.node.finalized(ctx, head, s.preset.FinalityDepth)
 	if err != nil {

@@ -61,10 +61,15 @@ func TestTheLogIsTheChain(t *testing.T) {
 		var peak uint64 // while the chain is shorter than it was, a new source may take the node for a lagging one
 		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
 			mu.Lock()
-			depth, blocks, wait, restart := rng.Intn(20)-10, 1+rng.Intn(6), rng.Intn(2) == 0, rng.Intn(4) == 0
+			depth, blocks, wait, restart, back := rng.Intn(20)-10, rng.Intn(6), rng.Intn(2) == 0, rng.Intn(4) == 0, rng.Intn(3) == 0
 			mu.Unlock()
 			if depth > 0 {
 				n.fork(depth)
+			}
+			if back {
+				mu.Lock()
+				n.flip(rng.Intn)
+				mu.Unlock()
 			}
 			for range blocks {
 				mu.Lock()
@@ -72,7 +77,7 @@ func TestTheLogIsTheChain(t *testing.T) {
 				mu.Unlock()
 				n.grow(emitters)
 			}
-			if peak = max(peak, n.head().Number); wait && n.head().Number == peak {
+			if peak = max(peak, n.head().Number); wait && peak > 0 && n.head().Number == peak {
 				eventually(t, "the log reaches the head", func() bool { return atHead(t, n, l) }, s)
 			}
 			if restart {
