@@ -47,7 +47,7 @@ func TestArraysAreAllOrNothing(t *testing.T) {
 	w.refused("anyone", poco.InitializeArray{Deals: two, Indices: []poco.Amount{amount(0), amount(2)}}, "")
 	w.refused("anyone", poco.InitializeArray{Deals: two, Indices: []poco.Amount{amount(0)}}, "")
 	equal(t, "events", kinds(w.must("anyone", poco.InitializeArray{Deals: two, Indices: []poco.Amount{amount(0), amount(1)}})),
-		"TaskInitialize TaskInitialize")
+		"TaskInitialize"+" "+"TaskInitialize")
 }
 
 // TestSignaturesInBothForms: 65 bytes and 64 (EIP-2098), of the right signer only.
