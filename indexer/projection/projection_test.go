@@ -19,7 +19,7 @@ import (
 )
 
 func choices(t *rapid.T) market.Choose {
-	return rand.New(rand.NewSource(rapid.Int64().Draw(t, "seed"))).Intn //nolint:gosec // a test's choices
+	return rand.New(rand.NewSource(rapid.Int64().Draw(t, "seed"))).Intn
 }
 
 // TestForksLeaveNoTrace is the reorg law: after any forks, the tables are those of a fold
@@ -66,7 +66,7 @@ func diff(got, want string) string {
 
 // TestTheSameLogGivesTheSameRows also folds each record twice: a retry changes nothing.
 func TestTheSameLogGivesTheSameRows(t *testing.T) {
-	m := market.New(rand.New(rand.NewSource(7)).Intn) //nolint:gosec // a test's choices
+	m := market.New(rand.New(rand.NewSource(7)).Intn)
 	for range 60 {
 		m.Grow(12)
 	}
@@ -264,7 +264,7 @@ func TestContributionsTellHowTheyEnded(t *testing.T) {
 
 // TestALogThatCannotBeIsRefused lists what no source writes.
 func TestALogThatCannotBeIsRefused(t *testing.T) {
-	m := market.New(rand.New(rand.NewSource(3)).Intn) //nolint:gosec // a test's choices
+	m := market.New(rand.New(rand.NewSource(3)).Intn)
 	for range 6 {
 		m.Grow(20)
 	}
@@ -313,7 +313,7 @@ func retraction(b market.Block) *assaypb.ChainRecord_Retraction {
 
 // TestFinalBlocksStay says that a final block cannot be retracted, and one above can.
 func TestFinalBlocksStay(t *testing.T) {
-	m := market.New(rand.New(rand.NewSource(3)).Intn) //nolint:gosec // a test's choices
+	m := market.New(rand.New(rand.NewSource(3)).Intn)
 	log := &market.Log{}
 	for range 4 {
 		log.Block(m.Grow(20))

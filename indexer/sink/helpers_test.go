@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -66,7 +65,6 @@ func database(t testing.TB, name string) driver.Conn {
 	return conn
 }
 
-// topics are where a test's logs are.
 func topicsOf(name string) schema.Topics { return schema.TopicsOf(name) }
 
 // broker returns a client of a broker that the test has for itself.
@@ -122,7 +120,7 @@ func decide(t testing.TB, c *kafka.Client, topics schema.Topics, n int) {
 func newSink(c Log, db driver.Conn, topics schema.Topics) *Sink {
 	s := New(Config{
 		Preset: market.Preset, Topics: topics, Kafka: c, DB: db, MaxRows: 200,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log: slog.New(slog.DiscardHandler),
 	})
 	s.writer.pause = func(int) time.Duration { return time.Millisecond }
 	return s
@@ -186,14 +184,14 @@ func dump(t testing.TB, db driver.Conn, withVersion bool) string {
 			columns = "* EXCEPT version"
 		}
 		out.WriteString(table + "\n")
-		for _, row := range strings2(t, db, "SELECT toString(tuple("+columns+")) FROM "+table+" FINAL ORDER BY 1") {
+		for _, row := range column(t, db, "SELECT toString(tuple("+columns+")) FROM "+table+" FINAL ORDER BY 1") {
 			out.WriteString(row + "\n")
 		}
 	}
 	return out.String()
 }
 
-func strings2(t testing.TB, db driver.Conn, query string) []string {
+func column(t testing.TB, db driver.Conn, query string) []string {
 	t.Helper()
 	rows, err := db.Query(context.Background(), query)
 	ok(t, err)

@@ -157,7 +157,7 @@ func (s *Sink) foldDecision(m kafka.Message) (projection.Rows, error) {
 		return projection.Rows{}, err
 	}
 	fold := projection.Decisions{Chain: s.preset.ChainID}
-	return fold.Apply(uint32(m.Partition), uint64(m.Offset), decision) //nolint:gosec // neither is negative
+	return fold.Apply(uint32(m.Partition), uint64(m.Offset), decision)
 }
 
 // partitions waits until a topic exists.

@@ -18,7 +18,7 @@ import (
 
 // play makes a market's log with forks, and the log of its final chain.
 func play(seed int64, steps int) (m *market.Market, forked, fresh *market.Log) {
-	rng := rand.New(rand.NewSource(seed)) //nolint:gosec // a test's choices
+	rng := rand.New(rand.NewSource(seed))
 	m, forked = market.New(rng.Intn), &market.Log{}
 	for range steps {
 		if rng.Intn(4) == 0 {
@@ -63,7 +63,7 @@ func TestTablesAreTheFinalChains(t *testing.T) {
 	for _, block := range m.Blocks {
 		events += len(block.Events)
 	}
-	if got := len(strings2(t, forkedDB, "SELECT args FROM events FINAL")); got != events || events == 0 {
+	if got := len(column(t, forkedDB, "SELECT args FROM events FINAL")); got != events || events == 0 {
 		t.Errorf("%d events are in the database, the chain has %d", got, events)
 	}
 	if head := newest(t, forkedDB); head != m.Head().Number {
@@ -88,7 +88,7 @@ func TestStoppingAnywhereChangesNothing(t *testing.T) {
 	calm, stopped := database(t, "calm"), database(t, "stopped")
 	settle(t, newSink(c, calm, topics))
 
-	rng := rand.New(rand.NewSource(2)) //nolint:gosec // a test's choices
+	rng := rand.New(rand.NewSource(2))
 	restarts := 0
 	for ; !atEnd(t, newSink(c, stopped, topics)); restarts++ {
 		s := newSink(c, stopped, topics)

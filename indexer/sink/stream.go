@@ -101,7 +101,7 @@ func (s *stream) write(ctx context.Context) error {
 
 // collect waits for a record and takes those that are there after it, up to a full batch.
 func (s *stream) collect(ctx context.Context) (*batch, error) {
-	b := &batch{topic: s.topic, partition: uint32(s.partition)} //nolint:gosec // not negative
+	b := &batch{topic: s.topic, partition: uint32(s.partition)}
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()

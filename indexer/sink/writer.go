@@ -88,17 +88,17 @@ func columnNames(row any) []string {
 func (w *writer) progress(ctx context.Context, topic string, partition int) (int64, error) {
 	var next uint64
 	err := w.db.QueryRow(ctx, "SELECT max(next_offset) FROM progress WHERE chain = ? AND topic = ? AND partition = ?",
-		w.chain, topic, uint32(partition)).Scan(&next) //nolint:gosec // not negative
+		w.chain, topic, uint32(partition)).Scan(&next)
 	if err != nil {
 		return 0, fmt.Errorf("reading how far %s/%d is written: %w", topic, partition, err)
 	}
-	return int64(next), nil //nolint:gosec // an offset
+	return int64(next), nil
 }
 
 // write inserts a batch, its progress last. What can pass is tried again, with the very
 // same rows and tokens, until ctx ends.
 func (w *writer) write(ctx context.Context, b *batch) error {
-	progress := progressTable(progressRow{Chain: w.chain, Topic: b.topic, Partition: b.partition, NextOffset: uint64(b.last + 1)}) //nolint:gosec // not negative
+	progress := progressTable(progressRow{Chain: w.chain, Topic: b.topic, Partition: b.partition, NextOffset: uint64(b.last + 1)})
 	for _, table := range append(b.rows.Tables(), progress) {
 		if table.Len == 0 {
 			continue

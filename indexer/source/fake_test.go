@@ -47,21 +47,20 @@ type fakeBlock struct {
 // fakeNode is a scripted chain behind JSON-RPC. Every block it ever had can still be asked
 // for by hash.
 type fakeNode struct {
-	mu        sync.Mutex
-	chain     []*fakeBlock // canonical, by number
-	all       map[common.Hash]*fakeBlock
-	born      []*fakeBlock // all, in the order in which they were made
-	finality  uint64 // blocks behind the head that are final
-	final     uint64 // newest final block ever
-	salt      uint64
-	chainID   uint64
-	noCode    bool
-	noTag     bool // the node does not know the finalized tag
-	maxRange  uint64
-	fault     func(method string) error
-	corrupt   func(logs []types.Log) []types.Log
-	calls     map[string]int
-	maxAnswer int
+	mu       sync.Mutex
+	chain    []*fakeBlock // canonical, by number
+	all      map[common.Hash]*fakeBlock
+	born     []*fakeBlock // all, in the order in which they were made
+	finality uint64       // blocks behind the head that are final
+	final    uint64       // newest final block ever
+	salt     uint64
+	chainID  uint64
+	noCode   bool
+	noTag    bool // the node does not know the finalized tag
+	maxRange uint64
+	fault    func(method string) error
+	corrupt  func(logs []types.Log) []types.Log
+	calls    map[string]int
 }
 
 func newFakeNode() *fakeNode {
@@ -161,7 +160,7 @@ func (a *fakeAPI) enter(method string) (*fakeNode, func(), error) {
 	return a.n, a.n.mu.Unlock, nil
 }
 
-func (a *fakeAPI) ChainId() (hexutil.Uint64, error) { //nolint:revive,staticcheck // the method's name
+func (a *fakeAPI) ChainId() (hexutil.Uint64, error) {
 	n, leave, err := a.enter("chainId")
 	if err != nil {
 		return 0, err

@@ -76,7 +76,7 @@ func New(cfg Config) *Source {
 		client: contracts.NewClient(cfg.RPC, decoder.Hub),
 		log:    chainLog{kafka: cfg.Kafka, topic: cfg.Topic, chainID: cfg.Preset.ChainID},
 		logger: cfg.Log, poll: cfg.Poll, pause: backoff, span: firstSpan,
-		known: map[common.Address]bool{}, heads: &heads{rpc: cfg.RPC},
+		known: map[common.Address]bool{},
 	}
 	if s.poll == 0 {
 		s.poll = DefaultPoll
@@ -84,6 +84,7 @@ func New(cfg Config) *Source {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
+	s.heads = &heads{rpc: cfg.RPC, logger: s.logger}
 	return s
 }
 

@@ -31,7 +31,7 @@ func emit(rng *rand.Rand) []common.Address {
 // what leads to it.
 func TestTheLogIsTheChain(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		rng := rand.New(rand.NewSource(rapid.Int64().Draw(rt, "seed"))) //nolint:gosec // a test's choices
+		rng := rand.New(rand.NewSource(rapid.Int64().Draw(rt, "seed")))
 		n, l := newFakeNode(), &memoryLog{}
 		n.finality = rapid.Uint64Range(1, 12).Draw(rt, "finality")
 		var mu sync.Mutex
@@ -106,7 +106,7 @@ func TestTheLogIsTheChain(t *testing.T) {
 func TestHistoryIsFetchedInRanges(t *testing.T) {
 	n, l := newFakeNode(), &memoryLog{}
 	n.maxRange = 300
-	rng := rand.New(rand.NewSource(1)) //nolint:gosec // a test's choices
+	rng := rand.New(rand.NewSource(1))
 	for range 3000 {
 		n.grow(emit(rng))
 	}
@@ -238,7 +238,9 @@ func TestForkBelowFinalityStops(t *testing.T) {
 			eventually(t, "the log reaches the head", func() bool { return atHead(t, n, l) })
 			if !live {
 				cancel()
-				<-done
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
 			}
 			n.mu.Lock()
 			n.chain, n.final = n.chain[:10], 5

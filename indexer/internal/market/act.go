@@ -47,7 +47,7 @@ func (m *Market) give() {
 }
 
 func (m *Market) register() {
-	m.Register(poco.ResourceKind(1+m.choose(3)), m.person()) //nolint:gosec // 1 to 3
+	m.Register(poco.ResourceKind(1+m.choose(3)), m.person())
 }
 
 // Register makes a resource and returns its address.
@@ -72,7 +72,7 @@ func (m *Market) resource(kind poco.ResourceKind) (address, owner poco.Address, 
 }
 
 func (m *Market) transferResource() {
-	kind := poco.ResourceKind(1 + m.choose(3)) //nolint:gosec // 1 to 3
+	kind := poco.ResourceKind(1 + m.choose(3))
 	if address, owner, ok := m.resource(kind); ok {
 		m.Call(owner, poco.TransferResource{Kind: kind, Resource: address, From: owner, To: m.person()})
 	}
@@ -140,7 +140,7 @@ func (m *Market) initialize() {
 	}
 	id := m.recent(m.rig.deals)
 	deal, _ := m.State.Deal(id)
-	m.Call(m.person(), poco.Initialize{Deal: id, Index: amount(int(deal.BotFirst) + m.choose(int(deal.BotSize)+1))}) //nolint:gosec // small
+	m.Call(m.person(), poco.Initialize{Deal: id, Index: amount(int(deal.BotFirst) + m.choose(int(deal.BotSize)+1))})
 }
 
 func (m *Market) task() poco.Hash { return m.recent(m.rig.tasks) }

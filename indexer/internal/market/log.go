@@ -23,7 +23,7 @@ func (l *Log) Block(b Block) {
 // Fork abandons the market's newest blocks, but no final ones, and appends retractions
 // for those that have events.
 func (l *Log) Fork(m *Market, depth int) {
-	above := int(m.Head().Number - l.final) //nolint:gosec // small
+	above := int(m.Head().Number - l.final)
 	for _, b := range m.Fork(min(depth, above)) {
 		if len(b.Events) > 0 {
 			l.append(&assaypb.ChainRecord{Body: &assaypb.ChainRecord_Retraction{

@@ -190,4 +190,4 @@ func (m *Market) keyOf(owner poco.Address) *ecdsa.PrivateKey {
 	panic(fmt.Sprintf("nobody has the key of %s", owner))
 }
 
-func amount(n int) poco.Amount { return *uint256.NewInt(uint64(n)) } //nolint:gosec // not negative
+func amount(n int) poco.Amount { return *uint256.NewInt(uint64(n)) }
