@@ -25,7 +25,7 @@ demo: deps build ## settle real work on the real contracts (options: DEMO_ARGS="
 
 .PHONY: build
 build: ## build bin/assay
-	@go build -trimpath -o bin/assay ./cmd/assay
+	@go build -trimpath -ldflags='-s -w' -o bin/assay ./cmd/assay
 
 # npm ci installs exactly what package-lock.json says and checks every integrity hash in
 # it. The copy of the lock file beside what it installed says when to do so again.
