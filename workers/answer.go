@@ -102,7 +102,7 @@ func (f *Fleet) contribution(a *answer, agent *agent, task common.Hash, quote []
 // heartbeat is the signed message that offers a worker to its pool.
 func (f *Fleet) heartbeat(agent *agent, slots uint32, session uint64) ([]byte, error) {
 	return f.sign(agent, &assaypb.WorkerPayload{Body: &assaypb.WorkerPayload_Heartbeat{Heartbeat: &assaypb.Heartbeat{
-		Workerpool: agent.Workerpool[:], Slots: slots, Session: session,
+		Workerpool: agent.Workerpool[:], Slots: slots, Session: session, Enclave: agent.Enclave != nil,
 	}}})
 }
 

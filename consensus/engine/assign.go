@@ -138,7 +138,7 @@ func (c *Core) strongest(id poco.Hash, known *poco.Task) poco.Consensus {
 func (c *Core) candidate(task *task) *worker {
 	var best *worker
 	for _, next := range c.workers[task.deal.Workerpool.Pointer] {
-		if task.assignment(next.address) != nil || c.loadOf(next.address).slots >= next.slots || !c.staked(next.address, task.deal) {
+		if !suits(task, next) || c.loadOf(next.address).slots >= next.slots || !c.staked(next.address, task.deal) {
 			continue
 		}
 		if best == nil || c.before(next, best) {
@@ -148,11 +148,16 @@ func (c *Core) candidate(task *task) *worker {
 	return best
 }
 
+// suits says that a worker is new to the task, and has the enclave that it may ask for.
+func suits(task *task, next *worker) bool {
+	return task.assignment(next.address) == nil && (next.enclave || !wantsEnclave(task.deal))
+}
+
 // hopeless says that not even a worker that is busy now could be asked later.
 func (c *Core) hopeless(task *task) bool {
 	for _, next := range c.workers[task.deal.Workerpool.Pointer] {
 		account := c.state.Account(next.address)
-		if next.slots > 0 && task.assignment(next.address) == nil && !account.Stake.Lt(&task.deal.WorkerStake) {
+		if next.slots > 0 && suits(task, next) && !account.Stake.Lt(&task.deal.WorkerStake) {
 			return false
 		}
 	}

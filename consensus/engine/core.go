@@ -56,7 +56,8 @@ type worker struct {
 	address poco.Address
 	slots   int
 	session uint64
-	failed  int // assignments that it let expire, or that were rejected
+	enclave bool // it can run tasks that ask for one
+	failed  int  // assignments that it let expire, or that were rejected
 }
 
 // load is what a worker has taken on.

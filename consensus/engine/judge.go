@@ -174,7 +174,7 @@ func (c *Core) heartbeat(opened *message) *refusal {
 	if body.Session < known.session {
 		return nil // an older word of the same worker, sent again
 	}
-	known.session, known.slots = body.Session, int(body.Slots)
+	known.session, known.slots, known.enclave = body.Session, int(body.Slots), body.Enclave
 	return nil
 }
 

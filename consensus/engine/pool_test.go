@@ -252,7 +252,7 @@ func (p *pool) hire(names ...string) {
 	for _, name := range names {
 		p.must(name, poco.Deposit{Amount: nRLC(100_000)})
 		p.post(p.seal65(name, &assaypb.WorkerPayload{Body: &assaypb.WorkerPayload_Heartbeat{
-			Heartbeat: &assaypb.Heartbeat{Workerpool: testPool[:], Slots: 4, Session: 1},
+			Heartbeat: &assaypb.Heartbeat{Workerpool: testPool[:], Slots: 4, Session: 1, Enclave: name != "bare"},
 		}}))
 	}
 	p.settle()

@@ -146,6 +146,18 @@ func TestPoorWorkerIsNotAsked(t *testing.T) {
 	p.expect(map[string]int{"assignment": 0, "task_unassignable": 1})
 }
 
+// TestWorkerWithoutEnclaveIsNotAsked for a task that wants one, and is for others.
+func TestWorkerWithoutEnclaveIsNotAsked(t *testing.T) {
+	p := newPool(t)
+	p.hire("bare")
+	p.deal(1, inEnclave)
+	p.settle()
+	p.expect(map[string]int{"assignment": 0, "task_unassignable": 1})
+	task := p.deal(1, nil)
+	p.settle()
+	p.ends(task, poco.TaskCompleted)
+}
+
 // TestOtherPoolsDealsAreLeftAlone: neither acted on nor answered for.
 func TestOtherPoolsDealsAreLeftAlone(t *testing.T) {
 	p := newPool(t)

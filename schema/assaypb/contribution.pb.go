@@ -189,7 +189,8 @@ type Heartbeat struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Workerpool    []byte                 `protobuf:"bytes,1,opt,name=workerpool,proto3" json:"workerpool,omitempty"`
 	Slots         uint32                 `protobuf:"varint,2,opt,name=slots,proto3" json:"slots,omitempty"`     // tasks it takes at once; 0 takes it off the list
-	Session       uint64                 `protobuf:"varint,3,opt,name=session,proto3" json:"session,omitempty"` // makes each start of a worker a message of its own
+	Session       uint64                 `protobuf:"varint,3,opt,name=session,proto3" json:"session,omitempty"` // grows with each start of the worker, so that an old word is known as such
+	Enclave       bool                   `protobuf:"varint,4,opt,name=enclave,proto3" json:"enclave,omitempty"` // it can run tasks that ask for an enclave
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -243,6 +244,13 @@ func (x *Heartbeat) GetSession() uint64 {
 		return x.Session
 	}
 	return 0
+}
+
+func (x *Heartbeat) GetEnclave() bool {
+	if x != nil {
+		return x.Enclave
+	}
+	return false
 }
 
 // Contribution is a worker's commitment to a result (PoCo's contribute, before the
@@ -347,13 +355,14 @@ const file_contribution_proto_rawDesc = "" +
 	"\theartbeat\x18\n" +
 	" \x01(\v2\x13.assay.v1.HeartbeatH\x00R\theartbeat\x12<\n" +
 	"\fcontribution\x18\v \x01(\v2\x16.assay.v1.ContributionH\x00R\fcontributionB\x06\n" +
-	"\x04body\"[\n" +
+	"\x04body\"u\n" +
 	"\tHeartbeat\x12\x1e\n" +
 	"\n" +
 	"workerpool\x18\x01 \x01(\fR\n" +
 	"workerpool\x12\x14\n" +
 	"\x05slots\x18\x02 \x01(\rR\x05slots\x12\x18\n" +
-	"\asession\x18\x03 \x01(\x04R\asession\"\xd4\x01\n" +
+	"\asession\x18\x03 \x01(\x04R\asession\x12\x18\n" +
+	"\aenclave\x18\x04 \x01(\bR\aenclave\"\xd4\x01\n" +
 	"\fContribution\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\fR\x04task\x12\x1f\n" +
 	"\vresult_hash\x18\x02 \x01(\fR\n" +
