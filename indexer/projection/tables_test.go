@@ -30,13 +30,16 @@ func schemaTables(t testing.TB) map[string]schemaTable {
 		t.Fatal(err)
 	}
 	out := map[string]schemaTable{}
-	create := regexp.MustCompile(`(?s)CREATE TABLE (\w+) \(\n(.*?)\n\) ENGINE = \S+(?: deleted\))? ORDER BY \(?([^)\n]*)`)
+	create := regexp.MustCompile(`(?s)CREATE TABLE (?:IF NOT EXISTS )?(\w+) \(\n(.*?)\n\) ENGINE = \S+(?: deleted\))? ORDER BY \(?([^)\n]*)`)
 	for _, match := range create.FindAllStringSubmatch(string(sql), -1) {
 		var columns []string
 		for _, line := range strings.Split(match[2], "\n") {
 			columns = append(columns, strings.Fields(line)[0])
 		}
 		out[match[1]] = schemaTable{columns: columns, key: strings.Split(match[3], ", ")}
+	}
+	if len(out) == 0 {
+		t.Fatal("no table was found in the migration")
 	}
 	return out
 }
