@@ -45,6 +45,9 @@ func (g guard) MutateOperationParameters(_ context.Context, request *graphql.Raw
 	m := measurer{fragments: make(map[string]measure), document: document}
 	for _, operation := range document.Operations {
 		size := m.selections(operation.SelectionSet, false)
+		if size.deferred {
+			return limitError("@defer is not supported")
+		}
 		if size.depth > g.limits.Depth {
 			return limitError("the query is %d levels deep, more than %d", size.depth, g.limits.Depth)
 		}
@@ -68,7 +71,8 @@ func limitError(format string, args ...any) *gqlerror.Error {
 type measure struct {
 	depth        int // of fields, without those of the schema's description
 	fields       int
-	introspected int // about how many values of the schema's description it answers with
+	deferred     bool // whether @defer is used, for which our transports have no use
+	introspected int  // about how many values of the schema's description it answers with
 }
 
 type measurer struct {
@@ -87,9 +91,12 @@ func (m *measurer) selections(set ast.SelectionSet, introspecting bool) (sum mea
 			one = m.field(s, introspecting)
 		case *ast.InlineFragment:
 			one = m.selections(s.SelectionSet, introspecting)
+			one.deferred = one.deferred || s.Directives.ForName("defer") != nil
 		case *ast.FragmentSpread:
 			one = m.fragment(s.Name, introspecting)
+			one.deferred = one.deferred || s.Directives.ForName("defer") != nil
 		}
+		sum.deferred = sum.deferred || one.deferred
 		sum.depth = max(sum.depth, one.depth)
 		sum.fields = min(sum.fields+one.fields, ceiling)
 		sum.introspected = min(sum.introspected+one.introspected, ceiling)

@@ -197,7 +197,7 @@ func TestStatements(t *testing.T) {
 		{`{ accounts(first: N) { nodes { payouts { totalCount } contributions { totalCount } } } workerpools(first: N) { nodes { deals { nodes { id } } } } }`, 7},
 	}
 	for _, test := range tests {
-		for _, n := range []string{"20", "100"} {
+		for _, n := range []string{"60", "100"} {
 			before := db.statements.Load()
 			get[any](t, server, strings.ReplaceAll(test.query, "N", n), nil)
 			if got := db.statements.Load() - before; got != test.statements {

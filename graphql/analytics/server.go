@@ -86,7 +86,7 @@ func Handler(ctx context.Context, config Config) http.Handler { return newAPI(ct
 
 // api is the HTTP side.
 type api struct {
-	*http.ServeMux
+	mux     *http.ServeMux
 	ctx     context.Context // its end ends streams
 	limits  Limits
 	reader  *reader
@@ -109,16 +109,22 @@ func newAPI(ctx context.Context, config Config) *api {
 	r := newReader(config.Database, config.Limits, m)
 	f := newFeed(r, config.Poll, config.Log)
 	a := &api{
-		ServeMux: http.NewServeMux(), ctx: ctx, limits: config.Limits, reader: r,
+		mux: http.NewServeMux(), ctx: ctx, limits: config.Limits, reader: r,
 		graphql: newExecutor(r, f, config.Log, loaderWait),
 		page:    playground.Handler("Assay", "/graphql"),
 	}
 	a.streams.Go(func() { f.run(ctx) })
-	a.HandleFunc("/graphql", a.serveGraphQL)
-	a.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
-	a.HandleFunc("/readyz", a.serveReady)
-	a.Handle("/metrics", promhttp.HandlerFor(config.Metrics, promhttp.HandlerOpts{}))
+	a.mux.HandleFunc("/graphql", a.serveGraphQL)
+	a.mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
+	a.mux.HandleFunc("/readyz", a.serveReady)
+	a.mux.Handle("/metrics", promhttp.HandlerFor(config.Metrics, promhttp.HandlerOpts{}))
 	return a
+}
+
+// ServeHTTP answers a request in bounded time, but for streams, which bound each write.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyTimeout + a.limits.Timeout + writeTimeout)) // where it can be set
+	a.mux.ServeHTTP(w, r)
 }
 
 // newExecutor makes gqlgen's server. Its transports are asked in this order.
@@ -164,7 +170,6 @@ func (a *api) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 	case strings.Contains(r.Header.Get("Accept"), "text/event-stream"):
 		a.stream(eventWriter{w}, r)
 	default:
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(a.limits.Timeout + writeTimeout)) // where it can be set
 		a.graphql.ServeHTTP(w, r)
 	}
 }

@@ -209,6 +209,8 @@ func TestExpensiveQueries(t *testing.T) {
 		{"many words", "GRAPHQL_PARSE_FAILED", `{ ` + strings.Repeat("__typename ", 5000) + ` }`},
 		{"many fields", codeLimit, `{ ` + repeat(1100, "a%d: __typename ") + ` }`},
 		{"the same field many times", codeLimit, `{ ` + strings.Repeat("__typename ", 1100) + ` }`},
+		{"a deferred part, whose reader would wait for ever", codeLimit, `{ ... @defer { deals { totalCount } } }`},
+		{"a deferred fragment", codeLimit, `{ tasks { nodes { ...f @defer } } } fragment f on Task { deal { id } }`},
 		{"an endless fragment", "GRAPHQL_VALIDATION_FAILED", `{ ...f } fragment f on Query { ...f }`},
 	} {
 		began := time.Now()

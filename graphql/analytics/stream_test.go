@@ -290,15 +290,15 @@ func TestStreamFilters(t *testing.T) {
 	r := newReader(conn, DefaultLimits(), newMetrics(newRegistry()))
 	all := make(map[uint64][]*model.Payout)
 	whole := place{^uint64(0), 0, 0}
-	read := func(t tester, filter *model.PayoutStreamFilter, chain uint64) []*model.Payout {
-		rows, err := payoutsBetween(context.Background(), r, streamConditions(filter), chain, place{}, whole)
+	read := func(t tester, filter *model.PayoutStreamFilter, chain uint64, from, to place) []*model.Payout {
+		rows, err := payoutsBetween(context.Background(), r, streamConditions(filter), chain, from, to)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return rows
 	}
 	for _, chain := range chains {
-		all[chain] = read(t, nil, chain)
+		all[chain] = read(t, nil, chain, place{}, whole)
 	}
 	if len(data["payouts"]) != len(all[7])+len(all[134])+len(all[42161]) {
 		t.Fatal("not all payouts are read")
@@ -322,13 +322,14 @@ func TestStreamFilters(t *testing.T) {
 		}
 		for _, chain := range chains {
 			var want []model.Payout
+			from, to := placeOf(rapid.SampledFrom(all[chain]).Draw(t, "from")), placeOf(rapid.SampledFrom(all[chain]).Draw(t, "to"))
 			for _, p := range all[chain] {
-				if wants(filter, p) {
+				if wants(filter, p) && from.before(placeOf(p)) && !to.before(placeOf(p)) {
 					want = append(want, *p)
 				}
 			}
 			var got []model.Payout
-			for _, p := range read(t, filter, chain) {
+			for _, p := range read(t, filter, chain, from, to) {
 				got = append(got, *p)
 			}
 			if !slices.Equal(got, want) {
@@ -377,7 +378,7 @@ func TestSlowReader(t *testing.T) {
 	waitJoined(t, f, 0)
 	var got []string
 	for e := range slow.out {
-		got = append(got, fmt.Sprint(e.Payout.Chain, " ", e.Payout.BlockNumber, " ", e.Payout.LogIndex))
+		got = append(got, nameOf(e.Payout))
 	}
 	if err := <-ended; !errors.Is(err, errBehind) {
 		t.Fatalf("the slow reader's stream ended with %v", err)
@@ -389,8 +390,12 @@ func TestSlowReader(t *testing.T) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() { ended <- again.run(ctx) }()
 	for len(got) < len(l.written)-start {
-		e := <-again.out
-		got = append(got, fmt.Sprint(e.Payout.Chain, " ", e.Payout.BlockNumber, " ", e.Payout.LogIndex))
+		select {
+		case e := <-again.out:
+			got = append(got, nameOf(e.Payout))
+		case <-time.After(patience):
+			t.Fatalf("after %d of %d payouts nothing comes", len(got), len(l.written)-start)
+		}
 	}
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
@@ -400,6 +405,8 @@ func TestSlowReader(t *testing.T) {
 		t.Fatal("the payouts before and after the cut are not those written")
 	}
 }
+
+func nameOf(p *model.Payout) string { return fmt.Sprint(p.Chain, " ", p.BlockNumber, " ", p.LogIndex) }
 
 func waitJoined(t *testing.T, f *feed, want int) {
 	t.Helper()
@@ -503,6 +510,24 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	}
 }
 
+// A cursor from a server that had read further is not a reason to tell anything twice.
+func TestCursorAhead(t *testing.T) {
+	conn := newDatabase(t)
+	l := newLedger(conn)
+	l.write(t, 7, 1)
+	server := newServer(t, conn)
+	s := dial(t, server)
+	cursor := encodeCursor("payouts", []any{uint64(7), uint64(3), uint64(3), uint64(0)})
+	s.subscribe("1", nil, &cursor)
+	waitSubscribers(t, server, 1)
+	for range 3 {
+		l.write(t, 7, 2)
+	}
+	if e := s.event(); e.name() != "7 3 1" {
+		t.Fatalf("told of %s, want 7 3 1", e.name())
+	}
+}
+
 // A cursor of a list, or a made-up one, is refused in words.
 func TestStreamRefusesCursors(t *testing.T) {
 	conn := newDatabase(t)
@@ -558,9 +583,12 @@ func TestTooManyOperations(t *testing.T) {
 func TestOversizedMessage(t *testing.T) {
 	server := newServer(t, newDatabase(t))
 	s := dial(t, server)
-	s.send(message{Type: "ping", Payload: json.RawMessage(`"` + strings.Repeat("x", DefaultLimits().Body) + `"`)})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	large := message{Type: "ping", Payload: json.RawMessage(`"` + strings.Repeat("x", DefaultLimits().Body) + `"`)}
+	if err := wsjson.Write(ctx, s.conn, large); err != nil {
+		return // the server did not even take it all
+	}
 	if _, _, err := s.conn.Read(ctx); err == nil || ctx.Err() != nil {
 		t.Fatalf("the connection goes on after an oversized message: %v", err)
 	}
