@@ -11,17 +11,18 @@ import (
 
 // Preset is one chain. Addresses are hex with 0x.
 type Preset struct {
-	Name               string `json:"name"`    // names the chain's topics and endpoints
-	ChainID            uint64 `json:"chainId"` //
-	Hub                string `json:"hub"`     // the PoCo contract
-	AppRegistry        string `json:"appRegistry"`
-	DatasetRegistry    string `json:"datasetRegistry"`
-	WorkerpoolRegistry string `json:"workerpoolRegistry"`
-	StartBlock         uint64 `json:"startBlock"`    // of the hub's deployment
-	Native             bool   `json:"native"`        // RLC is the chain's own coin
-	Confirmations      uint64 `json:"confirmations"` // how deep a block is before a pool acts on it
-	FinalityDepth      uint64 `json:"finalityDepth"` // how deep a block cannot vanish; 0: ask for the finalized tag
-	Eras               []Era  `json:"eras"`          // in order of FromBlock, the first from 0
+	Name               string   `json:"name"`    // names the chain's topics and endpoints
+	ChainID            uint64   `json:"chainId"` //
+	Hub                string   `json:"hub"`     // the PoCo contract
+	AppRegistry        string   `json:"appRegistry"`
+	DatasetRegistry    string   `json:"datasetRegistry"`
+	WorkerpoolRegistry string   `json:"workerpoolRegistry"`
+	StartBlock         uint64   `json:"startBlock"`            // of the hub's deployment
+	Native             bool     `json:"native"`                // RLC is the chain's own coin
+	Confirmations      uint64   `json:"confirmations"`         // how deep a block is before a pool acts on it
+	FinalityDepth      uint64   `json:"finalityDepth"`         // how deep a block cannot vanish; 0: ask for the finalized tag
+	Eras               []Era    `json:"eras"`                  // in order of FromBlock, the first from 0
+	Workerpools        []string `json:"workerpools,omitempty"` // of a development chain: what --workerpool means there where it is not given
 }
 
 // Era is the set of rules that the contracts follow from a block on. They were

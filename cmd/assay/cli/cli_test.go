@@ -74,7 +74,7 @@ func TestWrongInput(t *testing.T) {
 		"bad key":          {[]string{"pool", "--chain", "arbitrum-one", "--key-file", write("key", secret)}, "64 hex digits", exitUsage},
 		"no pool":          {[]string{"pool", "--chain", "arbitrum-one", "--key-file", write("good", strings.Repeat("5e", 32))}, "--workerpool", exitUsage},
 		"bad pool":         {[]string{"pool", "--chain", "arbitrum-one", "--key-file", write("good", strings.Repeat("5e", 32)), "--workerpool", "0x1"}, "not an address", exitUsage},
-		"two pools":        {[]string{"worker", "--key-file", write("good", strings.Repeat("5e", 32))}, "one workerpool", exitUsage},
+		"two pools":        {[]string{"worker", "--chain", "arbitrum-one", "--key-file", write("good", strings.Repeat("5e", 32))}, "one workerpool", exitUsage},
 		"no such file":     {[]string{"index", "--config", filepath.Join(dir, "absent")}, "absent", exitUsage},
 		"unknown setting":  {[]string{"index", "--config", write("config.yaml", "rcp: x\n")}, `no setting "rcp"`, exitUsage},
 		"bad level":        {[]string{"index", "--log-level", "loud"}, "debug, info, warn or error", exitUsage},

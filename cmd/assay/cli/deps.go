@@ -54,9 +54,16 @@ func (c Config) check(ctx context.Context, deps roles.Deps) error {
 	return deps.CreateTopics(ctx)
 }
 
-// pools are the addresses that --workerpool names.
+// pools are the addresses that --workerpool names, or else the chain's preset.
 func (c Config) pools() ([]common.Address, error) {
-	return addresses("workerpool", c.Workerpool)
+	if len(c.Workerpool) > 0 {
+		return addresses("workerpool", c.Workerpool)
+	}
+	preset, err := c.preset()
+	if err != nil {
+		return nil, err
+	}
+	return addresses("workerpool", preset.Workerpools)
 }
 
 func addresses(setting string, texts []string) ([]common.Address, error) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"encoding/hex"
 	"encoding/json"
 	"io"
@@ -24,6 +25,7 @@ import (
 	"assay/internal/clickhouse"
 	"assay/internal/devchain"
 	"assay/internal/kafka"
+	"assay/schema/chains"
 )
 
 func TestMain(m *testing.M) {
@@ -41,11 +43,10 @@ type servers struct {
 	wallet *contracts.Wallet
 	common []string // flags of every role
 	chain  []string // flags of the roles that work on the chain
-	hub    common.Address
 	deploy.Deployment
 }
 
-// key is the only account of the test: it deploys, asks, owns and works.
+// key deploys, sells the app and asks for work.
 var key, _ = crypto.ToECDSA(crypto.Keccak256([]byte("assay cli test")))
 
 func start3(t *testing.T) *servers {
@@ -71,8 +72,16 @@ func start3(t *testing.T) *servers {
 	s.ok(err)
 	t.Cleanup(s.rpc.Close)
 	s.wallet = contracts.NewWallet(s.rpc, key, 1337)
-	s.ok(os.WriteFile(s.file("key"), []byte(hex.EncodeToString(crypto.FromECDSA(key))), 0o600))
-	s.command("chain", "deploy", "--rpc", chain.HTTPURL(), "--key-file", s.file("key"), "--packages", packages, "--out", s.file("chain.json"))
+	for i, name := range []string{"key", "pool", "worker"} {
+		own := key
+		if i > 0 {
+			own, err = crypto.ToECDSA(crypto.Keccak256([]byte("assay cli test, " + name)))
+			s.ok(err)
+		}
+		s.ok(os.WriteFile(s.file(name), []byte(hex.EncodeToString(crypto.FromECDSA(own))), 0o600))
+	}
+	s.command("chain", "deploy", "--rpc", chain.HTTPURL(), "--key-file", s.file("key"), "--packages", packages, "--out", s.file("chain.json"),
+		"--pool-key-file", s.file("pool"), "--worker-key-file", s.file("worker"))
 	s.Deployment, err = deploy.Deploy(t.Context(), deploy.Config{Client: s.rpc, Key: key, Packages: packages})
 	s.ok(err)
 	s.common = []string{"--clickhouse", "unix:" + engine.Config("").Socket, "--clickhouse-database", "assay"}
@@ -142,21 +151,20 @@ func (s *servers) until(what string, happened func() bool) {
 	}
 }
 
-// deal registers resources, deposits and matches orders; it returns the pool and the task.
-func (s *servers) deal() (pool common.Address, task common.Hash) {
+// deal registers an app, deposits and matches orders with the pool that was furnished.
+func (s *servers) deal() (task common.Hash) {
 	s.Helper()
 	ctx := s.Context()
 	client := contracts.NewClient(s.rpc, s.Hub)
 	app, err := deploy.RegisterApp(ctx, client, s.wallet, s.AppRegistry, contracts.App{Name: "numbers", Type: "DOCKER"})
 	s.ok(err)
-	pool, err = deploy.RegisterWorkerpool(ctx, client, s.wallet, s.WorkerpoolRegistry, "pool")
-	s.ok(err)
+	pool, owner := s.pool()
 	s.ok(deploy.Deposit(ctx, s.wallet, s.Deployment, big.NewInt(1e12)))
 	domain := contracts.Domain{ChainID: 1337, Hub: s.Hub}
 	one := big.NewInt(1)
 	appOrder, err := contracts.AppOrder{App: app, Volume: one}.Signed(domain, key)
 	s.ok(err)
-	poolOrder, err := contracts.WorkerpoolOrder{Workerpool: pool, Workerpoolprice: big.NewInt(1e9), Volume: one, Trust: one}.Signed(domain, key)
+	poolOrder, err := contracts.WorkerpoolOrder{Workerpool: pool, Workerpoolprice: big.NewInt(1e9), Volume: one, Trust: one}.Signed(domain, owner)
 	s.ok(err)
 	request, err := contracts.RequestOrder{
 		App: app, Workerpool: pool, Workerpoolmaxprice: big.NewInt(1e9), Requester: s.wallet.Address(), Volume: one, Trust: one,
@@ -165,7 +173,22 @@ func (s *servers) deal() (pool common.Address, task common.Hash) {
 	s.ok(err)
 	_, err = s.wallet.Send(ctx, contracts.Call{To: s.Hub, Data: contracts.MatchOrdersCall(appOrder, contracts.DatasetOrder{}, poolOrder, request)})
 	s.ok(err)
-	return pool, contracts.TaskID(contracts.DealID(request.Hash(domain), common.Big0), 0)
+	return contracts.TaskID(contracts.DealID(request.Hash(domain), common.Big0), 0)
+}
+
+// pool is the workerpool of the preset, and its owner's key.
+func (s *servers) pool() (common.Address, *ecdsa.PrivateKey) {
+	s.Helper()
+	data, err := os.ReadFile(s.file("chain.json"))
+	s.ok(err)
+	preset, err := chains.Parse(data)
+	s.ok(err)
+	if len(preset.Workerpools) != 1 {
+		s.Fatalf("the preset names the workerpools %v, want one", preset.Workerpools)
+	}
+	owner, err := Config{KeyFile: s.file("pool")}.key()
+	s.ok(err)
+	return common.HexToAddress(preset.Workerpools[0]), owner
 }
 
 // completed asks GraphQL whether a task has ended well.
@@ -187,13 +210,13 @@ func (s *servers) completed(api string, task common.Hash) bool {
 // they settle a deal, and GraphQL tells of it.
 func TestRolesApart(t *testing.T) {
 	s := start3(t)
-	pool, task := s.deal()
+	task := s.deal()
 	s.command(append([]string{"migrate"}, s.common...)...)
 	api, metrics := s.free(), s.free()
 	s.role(append(append([]string{"index", "--metrics", metrics}, s.common...), s.chain...)...)
 	s.role(append([]string{"serve", "--listen", api}, s.common...)...)
-	s.role(append([]string{"pool", "--metrics", s.free(), "--key-file", s.file("key"), "--workerpool", pool.Hex()}, s.chain...)...)
-	s.role(append([]string{"worker", "--metrics", s.free(), "--key-file", s.file("key"), "--workerpool", pool.Hex()}, s.chain...)...)
+	s.role(append([]string{"pool", "--metrics", s.free(), "--key-file", s.file("pool")}, s.chain...)...)
+	s.role(append([]string{"worker", "--metrics", s.free(), "--key-file", s.file("worker")}, s.chain...)...)
 	s.until("the task is completed, and served so", func() bool { return s.completed(api, task) })
 	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
 		s.command("health", "http://"+metrics+path)
