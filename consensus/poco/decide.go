@@ -149,8 +149,19 @@ func (t *call) require(condition bool, reason string) bool {
 	return t.err == nil
 }
 
-// panics fails the call with Solidity's panic 0x11 if arithmetic overflowed.
-func (t *call) panics(overflow bool) { t.require(!overflow, "panic 0x11") }
+// legacy says whether the contracts are those before PoCo 5.5. They were written for
+// Solidity 0.6 and refuse some things in other words; the sponsor came with the rewrite.
+func (t *call) legacy() bool { return t.era.NoSponsor }
+
+// panics fails the call if arithmetic overflowed: with Solidity's panic 0x11, or before
+// PoCo 5.5 (SafeMathExtended) without a reason.
+func (t *call) panics(overflow bool) {
+	if t.legacy() {
+		t.require(!overflow, "")
+		return
+	}
+	t.require(!overflow, "panic 0x11")
+}
 
 // emit lets an event happen.
 func (t *call) emit(event Event) {
@@ -234,6 +245,10 @@ func (t *call) reward(account Address, value Amount, task Hash) {
 func (t *call) free(account Address, value Amount) { t.sub(t.s.Account(account).Locked, value) }
 
 func (t *call) escrow(from, to Address, value Amount) {
+	if t.legacy() {
+		t.transferStake(from, to, value) // IexecERC20Core did both
+		return
+	}
 	t.require(from != Address{}, "IexecEscrow: Transfer from empty address")
 	t.require(to != Address{}, "IexecEscrow: Transfer to empty address")
 	stake := t.s.Account(from).Stake

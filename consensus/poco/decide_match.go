@@ -95,17 +95,24 @@ func (t *call) checkRestrictions(m *matched, reasons *restrictions) {
 		{m.Workerpool.AppRestrict, app}, {m.Workerpool.DatasetRestrict, dataset}, {m.Workerpool.RequesterRestrict, requester},
 	}
 	for i, check := range checks {
-		t.require(t.allowed(check.restriction, check.account), reasons[i])
+		t.allow(check.restriction, check.account, reasons[i])
 	}
 }
 
-// allowed says whether a restriction lets an account pass
+// allow fails the call unless a restriction lets an account pass
 // (SignatureVerifier._isAccountAuthorizedByRestriction).
-func (t *call) allowed(restriction, account Address) bool {
+func (t *call) allow(restriction, account Address, reason string) {
 	if restriction == (Address{}) || restriction == account {
-		return true
+		return
 	}
-	return t.s.rules.Contracts != nil && t.s.rules.Contracts.Member(restriction, account)
+	member, group := false, false
+	if t.s.rules.Contracts != nil {
+		member, group = t.s.rules.Contracts.Member(restriction, account)
+	}
+	if t.legacy() && !group {
+		reason = "" // it asked whatever stood there, without catching that it is no group
+	}
+	t.require(member && group, reason)
 }
 
 // checkOwners finds the orders' hashes and owners and checks their signatures.

@@ -94,7 +94,7 @@ func (t *call) requireSigned(account Address, hash Hash, signature []byte, reaso
 	if t.err != nil {
 		return
 	}
-	ok, err := t.s.signed(account, hash, signature)
+	ok, err := t.s.signed(account, hash, signature, t.legacy())
 	if err != nil {
 		t.err = err
 		return

@@ -94,6 +94,9 @@ func (t *call) contributeAndFinalize(c ContributeAndFinalize) {
 	}
 	t.require(len(task.Contributors) == 0, "")
 	t.require(deal.Trust.Eq(one), "")
+	if t.legacy() { // it compared with a digest that was not set yet
+		t.require(noCallback(deal, c.ResultsCallback), "")
+	}
 	t.checkCallback(deal, c.ResultsCallback, c.Digest)
 	hash, seal := ResultHash(c.Task, c.Digest), ResultSeal(t.sender, c.Task, c.Digest)
 	t.checkSignatures(c.Task, deal, c.EnclaveChallenge, c.Authorization, c.EnclaveSign, EnclaveMessage(hash, seal))
@@ -109,8 +112,12 @@ func (t *call) contributeAndFinalize(c ContributeAndFinalize) {
 
 // checkCallback checks that what a callback would get is the result that was agreed on.
 func (t *call) checkCallback(deal *Deal, callback []byte, digest Hash) {
-	none := deal.Callback == Address{} && len(callback) == 0
-	t.require(none || crypto.Keccak256Hash(callback) == digest, "")
+	t.require(noCallback(deal, callback) || crypto.Keccak256Hash(callback) == digest, "")
+}
+
+// noCallback says that the deal wants no callback and gets none.
+func noCallback(deal *Deal, callback []byte) bool {
+	return deal.Callback == Address{} && len(callback) == 0
 }
 
 // reveal proves that the sender knew the result it committed to.

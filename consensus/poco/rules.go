@@ -40,9 +40,9 @@ type Rules struct {
 
 // Contracts answers what PoCo asks of contracts that are not its own.
 type Contracts interface {
-	// Member says whether a restriction in an order is an ERC-734 contract that has the
-	// account in its group (keyHasPurpose(account, 4)).
-	Member(restriction, account Address) bool
+	// Member says whether a restriction in an order is an ERC-734 contract and, if so,
+	// whether it has the account in its group (keyHasPurpose(account, 4)).
+	Member(restriction, account Address) (member, group bool)
 	// Signed says whether the account is a contract and, if so, whether the signature
 	// is valid to it (ERC-1271).
 	Signed(account Address, hash Hash, signature []byte) (valid, contract bool)

@@ -6,14 +6,18 @@ import (
 	"github.com/holiman/uint256"
 )
 
-// errSignatureFormat is the one way in which a signature reverts instead of failing.
-var errSignatureFormat = &Revert{Reason: "invalid-signature-format"}
+// The ways in which a signature reverts instead of failing.
+var (
+	errSignatureFormat = &Revert{Reason: "invalid-signature-format"}
+	errSignatureV      = &Revert{Reason: "invalid-signature-v"}
+)
 
 // signed says whether an account signed a hash (SignatureVerifier._verifySignature): a
 // contract is asked (ERC-1271), of an account the key is recovered. A signature of 64
 // bytes is short (EIP-2098); any other length but 65 is a *Revert. A signature from
-// which nothing can be recovered counts as the zero address's.
-func (s *State) signed(account Address, hash Hash, signature []byte) (bool, error) {
+// which nothing can be recovered counts as the zero address's. Before PoCo 5.5 (legacy) v
+// could be 0 or 1 as well, s could be high, and another v was a *Revert.
+func (s *State) signed(account Address, hash Hash, signature []byte, legacy bool) (bool, error) {
 	if s.rules.Contracts != nil {
 		if valid, contract := s.rules.Contracts.Signed(account, hash, signature); contract {
 			return valid, nil
@@ -21,12 +25,26 @@ func (s *State) signed(account Address, hash Hash, signature []byte) (bool, erro
 	}
 	switch len(signature) {
 	case 65:
-		return recoverSigner(hash, signature) == account, nil
 	case 64:
-		return recoverSigner(hash, expand(signature)) == account, nil
+		signature = expand(signature)
 	default:
 		return false, errSignatureFormat
 	}
+	if legacy {
+		return recoverLegacy(account, hash, signature)
+	}
+	return recoverSigner(hash, signature, true) == account, nil
+}
+
+func recoverLegacy(account Address, hash Hash, signature []byte) (bool, error) {
+	v := signature[64]
+	if v < 27 {
+		v += 27
+	}
+	if v != 27 && v != 28 {
+		return false, errSignatureV
+	}
+	return recoverSigner(hash, append(append([]byte(nil), signature[:64]...), v), false) == account, nil
 }
 
 // expand turns r ‖ (v and s) into r ‖ s ‖ v (EIP-2098).
@@ -38,11 +56,11 @@ func expand(short []byte) []byte {
 }
 
 // recoverSigner recovers the signer of a hash from r ‖ s ‖ v as OpenZeppelin's
-// ECDSA.tryRecover does: s must be in the lower half, v 27 or 28. Where there is none it
-// is the zero address.
-func recoverSigner(hash Hash, signature []byte) Address {
+// ECDSA.tryRecover does: s must be in the lower half (if low), v 27 or 28. Where there is
+// none it is the zero address.
+func recoverSigner(hash Hash, signature []byte, low bool) Address {
 	r, s, v := common.BytesToHash(signature[:32]).Big(), common.BytesToHash(signature[32:64]).Big(), signature[64]
-	if v != 27 && v != 28 || !crypto.ValidateSignatureValues(v-27, r, s, true) {
+	if v != 27 && v != 28 || !crypto.ValidateSignatureValues(v-27, r, s, low) {
 		return Address{}
 	}
 	key, err := crypto.SigToPub(hash[:], append(append([]byte(nil), signature[:64]...), v-27))

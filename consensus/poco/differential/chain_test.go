@@ -39,6 +39,8 @@ type chain struct {
 	apps, datasets, pools         common.Address
 	group, signer                 common.Address // ERC734Mock, ERC1271Mock
 	library                       common.Address
+	legacy                        bool     // before PoCo 5.5
+	storage                       *big.Int // slot of the first variable of PoCo's storage
 	api, boost, registry, poolAPI abi.ABI
 }
 
@@ -122,9 +124,11 @@ type artifact struct {
 // parsed is the artifact's ABI.
 func (a artifact) parsed() (abi.ABI, error) { return abi.JSON(bytes.NewReader(a.Raw)) }
 
-func load(path string) (artifact, error) {
+func load(path string) (artifact, error) { return loadFrom(modules, path) }
+
+func loadFrom(dir, path string) (artifact, error) {
 	var a artifact
-	data, err := os.ReadFile(filepath.Join(modules, filepath.FromSlash(path)))
+	data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(path)))
 	if err != nil {
 		return a, err
 	}
@@ -164,9 +168,13 @@ func (d *deployment) parsed(a artifact) abi.ABI {
 // loadABI loads only an ABI.
 func (d *deployment) loadABI(path string) abi.ABI { return d.parsed(d.load(path)) }
 
+// truffleLink is where PoCo 5 wants the address of its library.
+const truffleLink = "__IexecLibOrders_v5_____________________"
+
 // create creates a contract whose library is linked, and returns its address.
 func (d *deployment) create(a artifact, arguments []byte) common.Address {
-	text := []byte(strings.TrimPrefix(a.Bytecode, "0x"))
+	linked := strings.ReplaceAll(a.Bytecode, truffleLink, hex.EncodeToString(d.library[:]))
+	text := []byte(strings.TrimPrefix(linked, "0x"))
 	for _, libraries := range a.LinkReferences {
 		for _, places := range libraries {
 			for _, place := range places {
@@ -233,22 +241,29 @@ func (d *deployment) cut(a artifact) facetCut {
 	return cut
 }
 
-// deploy makes a chain with PoCo 6.1.0, its Boost facets included, and two contracts
-// for restrictions and signatures. Everybody has RLC and lets the hub take it.
-func deploy(native bool) (*chain, error) {
+func newDeployment() (*deployment, error) {
 	db, err := state.New(types.EmptyRootHash, state.NewDatabaseForTesting())
 	if err != nil {
 		return nil, err
 	}
 	config := *params.AllDevChainProtocolChanges
 	config.ChainID = big.NewInt(chainID)
-	d := &deployment{
-		chain: &chain{state: db, config: &config, now: poco.Block{Number: 1, Time: start}},
-		owner: pocotest.Address("hubOwner"), taken: map[[4]byte]bool{},
+	c := &chain{state: db, config: &config, now: poco.Block{Number: 1, Time: start}}
+	// PocoStorageLib.POCO_STORAGE_LOCATION
+	c.storage = common.HexToHash("0x5862653c6982c162832160cf30593645e8487b257e44d77cdd6b51eee2651b00").Big()
+	return &deployment{chain: c, owner: pocotest.Address("hubOwner"), taken: map[[4]byte]bool{}}, nil
+}
+
+// deploy makes a chain with PoCo 6.1.0, its Boost facets included, and two contracts
+// for restrictions and signatures. Everybody has RLC and lets the hub take it.
+func deploy(native bool) (*chain, error) {
+	d, err := newDeployment()
+	if err != nil {
+		return nil, err
 	}
 	d.coins(native)
 	d.diamond(native)
-	d.registries()
+	d.registries(func(path, name string) artifact { return d.load(contract(path, name)) })
 	d.configure()
 	d.group = d.create(d.load(contract("tools/testing/", "ERC734Mock")), nil)
 	d.signer = d.create(d.load(contract("tools/testing/", "ERC1271Mock")), nil)
@@ -319,7 +334,8 @@ func (d *deployment) diamond(native bool) {
 	}
 }
 
-func (d *deployment) registries() {
+// registries creates the registries, whose artifacts load finds.
+func (d *deployment) registries(load func(path, name string) artifact) {
 	for _, r := range []struct {
 		path, name string
 		address    *common.Address
@@ -327,7 +343,7 @@ func (d *deployment) registries() {
 		{"registries/apps/", "AppRegistry", &d.apps}, {"registries/datasets/", "DatasetRegistry", &d.datasets},
 		{"registries/workerpools/", "WorkerpoolRegistry", &d.pools},
 	} {
-		a := d.load(contract(r.path, r.name))
+		a := load(r.path, r.name)
 		*r.address = d.create(a, nil)
 		parsed := d.parsed(a)
 		d.do(*r.address, parsed, "initialize", common.Address{})
@@ -338,7 +354,7 @@ func (d *deployment) registries() {
 			d.registry.Methods[name] = method
 		}
 	}
-	d.poolAPI = d.loadABI(contract("registries/workerpools/", "Workerpool"))
+	d.poolAPI = d.parsed(load("registries/workerpools/", "Workerpool"))
 }
 
 // clocks are the categories that stand in the beginning, in seconds.

@@ -88,6 +88,9 @@ func (r *run) deal(id poco.Hash) (view, view) {
 	if d.Boost {
 		return r.dealBoost(id, d)
 	}
+	if r.chain.legacy {
+		return r.dealLegacy(id, d)
+	}
 	deal := ask(r.chain, hub.PackViewDeal(id), hub.UnpackViewDeal)
 	if !deal.BotSize.IsUint64() {
 		deal.BotSize = small(1<<64 - 1)
@@ -159,17 +162,20 @@ func (r *run) contribution(task poco.Hash, worker poco.Address) (view, view) {
 	return viewOf(there, r.chain.groupWeight(task, c.ResultHash)), viewOf(here, number(group))
 }
 
-// The consensus has no accessor: it is read where PocoStorageLib keeps it, 16 slots after
-// the beginning of PocoStorage. A task's entry has the map of groups, then the total.
-// Scores are two slots further on.
-var (
-	storage       = common.HexToHash("0x5862653c6982c162832160cf30593645e8487b257e44d77cdd6b51eee2651b00").Big()
-	consensusSlot = common.BigToHash(new(big.Int).Add(storage, big.NewInt(16)))
-	scoreSlot     = common.BigToHash(new(big.Int).Add(storage, big.NewInt(18)))
+// The consensus has no accessor: it is read from the storage. Counted from the beginning
+// of PoCo's variables, the map of tasks' consensuses has slot 16 and that of scores 18. A
+// consensus has the map of groups, then the total.
+const (
+	consensusSlot = 16
+	scoreSlot     = 18
 )
 
+func (c *chain) slot(variable int64) common.Hash {
+	return common.BigToHash(new(big.Int).Add(c.storage, big.NewInt(variable)))
+}
+
 func (c *chain) setScore(worker poco.Address, score uint64) {
-	slot := mapped(common.BytesToHash(worker[:]), scoreSlot)
+	slot := mapped(common.BytesToHash(worker[:]), c.slot(scoreSlot))
 	c.state.SetState(c.hub, slot, common.BigToHash(small(score)))
 }
 
@@ -178,13 +184,13 @@ func mapped(key common.Hash, slot common.Hash) common.Hash {
 }
 
 func (c *chain) total(task poco.Hash) *big.Int {
-	entry := mapped(task, consensusSlot).Big()
+	entry := mapped(task, c.slot(consensusSlot)).Big()
 	value := c.state.GetState(c.hub, common.BigToHash(entry.Add(entry, big.NewInt(1))))
 	return value.Big()
 }
 
 func (c *chain) groupWeight(task, result poco.Hash) *big.Int {
-	entry := mapped(task, consensusSlot)
+	entry := mapped(task, c.slot(consensusSlot))
 	value := c.state.GetState(c.hub, mapped(result, entry))
 	return value.Big()
 }

@@ -25,28 +25,30 @@ type Step struct {
 
 // Market is the memory of a history: who there is and what was made, to choose from.
 type Market struct {
-	rules    poco.Rules
-	boost    bool
-	predict  func(poco.Resource) poco.Address
-	keys     map[poco.Address]*ecdsa.PrivateKey
-	people   []poco.Address // everybody but the pauper has stake in the beginning
-	group    poco.Address   // an ERC-734 contract with the members of Rules.Contracts; zero: none
-	signer   poco.Address   // an ERC-1271 contract; zero: none
-	apps     []poco.Address
-	datasets []poco.Address
-	pools    []poco.Address
-	orders   []poco.Orders
-	deals    []poco.Hash
-	tasks    []poco.Hash
-	approved []poco.Approval
-	salt     uint64
-	now      uint64 // the chain's time when the step that is being drawn will happen
+	rules       poco.Rules
+	boost       bool
+	unsponsored bool // draw no sponsors
+	predict     func(poco.Resource) poco.Address
+	keys        map[poco.Address]*ecdsa.PrivateKey
+	people      []poco.Address // everybody but the pauper has stake in the beginning
+	group       poco.Address   // an ERC-734 contract with the members of Rules.Contracts; zero: none
+	signer      poco.Address   // an ERC-1271 contract; zero: none
+	apps        []poco.Address
+	datasets    []poco.Address
+	pools       []poco.Address
+	orders      []poco.Orders
+	deals       []poco.Hash
+	tasks       []poco.Hash
+	approved    []poco.Approval
+	salt        uint64
+	now         uint64 // the chain's time when the step that is being drawn will happen
 }
 
 // Config says what a market is played on.
 type Config struct {
 	Rules   poco.Rules
 	Boost   bool                             // draw Boost's calls too
+	Legacy  bool                             // contracts before 5.5: draw no sponsors
 	Predict func(poco.Resource) poco.Address // where a resource will be registered
 	Group   poco.Address                     // an ERC-734 contract that Rules.Contracts knows
 	Signer  poco.Address                     // an ERC-1271 contract that Rules.Contracts knows and takes ValidSignature from
@@ -67,7 +69,7 @@ const enclaveName = "enclave"
 // NewMarket returns an empty market.
 func NewMarket(cfg Config) *Market {
 	m := &Market{
-		rules: cfg.Rules, boost: cfg.Boost, predict: cfg.Predict, group: cfg.Group, signer: cfg.Signer,
+		rules: cfg.Rules, boost: cfg.Boost, unsponsored: cfg.Legacy, predict: cfg.Predict, group: cfg.Group, signer: cfg.Signer,
 		keys: map[poco.Address]*ecdsa.PrivateKey{},
 	}
 	for _, name := range append([]string{enclaveName}, names...) {

@@ -34,18 +34,19 @@ func (m *Market) wait(t *rapid.T, s *poco.State, now uint64) uint64 {
 	} else if now < task.ContributionDeadline && likely(t, 40, "contribution deadline") {
 		until = task.ContributionDeadline
 	}
-	until += rapid.Uint64Range(0, 2).Draw(t, "around") - 1
+	until += pick(t, []uint64{1, 1, 0, 2}, "around") - 1
 	if until < now || until > now+10_000_000 {
 		return 0
 	}
 	return until - now
 }
 
-// fit says whether a call on a task can make sense.
+// fit says whether a call on a task can make sense: at a deadline it is still drawn, to
+// see on which side of the deadline that is.
 type fit func(task *poco.Task, deal *poco.Deal, now uint64) bool
 
 func isActive(task *poco.Task, _ *poco.Deal, now uint64) bool {
-	return task.Status == poco.TaskActive && now < task.ContributionDeadline
+	return task.Status == poco.TaskActive && now <= task.ContributionDeadline
 }
 
 func isSolitary(task *poco.Task, deal *poco.Deal, now uint64) bool {
@@ -53,11 +54,11 @@ func isSolitary(task *poco.Task, deal *poco.Deal, now uint64) bool {
 }
 
 func isRevealing(task *poco.Task, _ *poco.Deal, now uint64) bool {
-	return task.Status == poco.TaskRevealing && now < task.FinalDeadline
+	return task.Status == poco.TaskRevealing && now <= task.FinalDeadline
 }
 
 func isUnrevealed(task *poco.Task, deal *poco.Deal, now uint64) bool {
-	return isRevealing(task, deal, now) && now < task.RevealDeadline && task.RevealCounter < task.WinnerCounter
+	return isRevealing(task, deal, now) && now <= task.RevealDeadline && task.RevealCounter < task.WinnerCounter
 }
 
 func isRevealed(task *poco.Task, deal *poco.Deal, now uint64) bool {
@@ -138,6 +139,9 @@ func (m *Market) mostly(t *rapid.T, who poco.Address) poco.Address {
 func (m *Market) matchOrders(t *rapid.T, s *poco.State) (poco.Address, poco.Command) {
 	o := m.drawOrders(t, s)
 	kinds := []poco.Command{poco.MatchOrders{Orders: o}, poco.MatchOrders{Orders: o}, poco.SponsorMatchOrders{Orders: o}}
+	if m.unsponsored {
+		kinds = kinds[:2]
+	}
 	if m.boost && !likely(t, 75, "classic") {
 		o.Request.Trust = pick(t, amounts(1, 1, 0, 0, 2), "boost trust")
 		o.Workerpool.Trust = amounts(2)[0]
