@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"fmt"
+
 	"github.com/ethereum/go-ethereum/common"
 
 	"assay/consensus/poco"

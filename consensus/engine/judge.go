@@ -2,9 +2,9 @@ package engine
 
 import (
 	"fmt"
-	"github.com/ethereum/go-ethereum/common"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/crypto"
 	"google.golang.org/protobuf/proto"

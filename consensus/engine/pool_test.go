@@ -47,7 +47,6 @@ type pool struct {
 	names   map[poco.Address]string
 	pki     *devpki.PKI
 	deals   uint64
-	session uint64
 	answers map[string]func(*pool, string, *assaypb.Decision) // worker → what it does when asked; absent: honest
 	reveals map[string]bool                                   // worker → false: does not reveal
 }

@@ -215,6 +215,6 @@ func (s *shell) write(ctx context.Context, decisions []*assaypb.Decision) error 
 // report logs what an operator wants to see pass by.
 func (s *shell) report(decision *assaypb.Decision) {
 	if alert := decision.GetAlert(); alert != nil {
-		s.log.Warn(alert.Detail, "alert", alert.Name, "task", fmt.Sprintf("%#x", decision.Task))
+		s.log.Warn("alert", "name", alert.Name, "detail", alert.Detail, "task", fmt.Sprintf("%#x", decision.Task))
 	}
 }

@@ -1,9 +1,10 @@
 package engine
 
 import (
+	"github.com/ethereum/go-ethereum/common"
+
 	"assay/consensus/poco"
 	"assay/schema/assaypb"
-	"github.com/ethereum/go-ethereum/common"
 )
 
 // task is what the engine knows of a task beside the protocol's state: what it has

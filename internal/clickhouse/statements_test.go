@@ -157,10 +157,10 @@ func TestExceptionMidStream(t *testing.T) {
 			options.Auth.Database, options.Compression = "", compression
 			conn, err := clickhouse.Open(options)
 			ok(t, err)
-			defer conn.Close() //nolint:errcheck // a test
+			defer conn.Close()
 			rows, err := conn.Query(t.Context(), "SELECT number, throwIf(number = 2000000, 'mid stream') FROM numbers(3000000) SETTINGS max_threads = 1")
 			ok(t, err)
-			defer rows.Close() //nolint:errcheck // a test
+			defer rows.Close()
 			count := 0
 			for rows.Next() {
 				count++
@@ -177,7 +177,7 @@ func TestLargeResult(t *testing.T) {
 	conn := connect(t, testDatabase(t))
 	rows, err := conn.Query(t.Context(), "SELECT number, toString(number) FROM numbers(1000000)")
 	ok(t, err)
-	defer rows.Close() //nolint:errcheck // a test
+	defer rows.Close()
 	var sum, number uint64
 	var text string
 	for rows.Next() {
@@ -262,7 +262,7 @@ func TestDatabaseSQL(t *testing.T) {
 	config := testDatabase(t)
 	connect(t, config) // makes the database
 	db := clickhouse.OpenDB(config.options())
-	defer db.Close() //nolint:errcheck // a test
+	defer db.Close()
 	_, err := db.ExecContext(t.Context(), "CREATE TABLE t (x UInt64, s Nullable(String)) ENGINE = MergeTree ORDER BY x")
 	ok(t, err)
 	_, err = db.ExecContext(t.Context(), "INSERT INTO t VALUES ($1, $2)", 1, nil)

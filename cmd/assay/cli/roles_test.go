@@ -196,7 +196,7 @@ func (s *servers) completed(api string, task common.Hash) bool {
 	s.Helper()
 	body, err := json.Marshal(map[string]string{"query": `{task(id:"` + task.Hex() + `"){status}}`})
 	s.ok(err)
-	response, err := http.Post("http://"+api+"/graphql", "application/json", bytes.NewReader(body)) //nolint:gosec,noctx // our own server
+	response, err := http.Post("http://"+api+"/graphql", "application/json", bytes.NewReader(body)) //nolint:noctx // our own server
 	if err != nil {
 		return false // it is not up yet
 	}

@@ -11,11 +11,8 @@ import (
 	"assay/contracts"
 )
 
-// Tags of orders (TeeUtils): an enclave, and which framework runs it.
-var (
-	plain   = common.Hash{}
-	enclave = common.Hash{31: 0x03} // TEE, Scone
-)
+// enclave is the tag of orders that ask for one (TeeUtils): TEE, and Scone runs it.
+var enclave = common.Hash{31: 0x03}
 
 // resources are the addresses of what is registered for the demo.
 type resources struct {
