@@ -3,9 +3,12 @@
 package chains
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 	"sort"
 )
 
@@ -61,11 +64,41 @@ func All() ([]Preset, error) {
 	return presets, nil
 }
 
-// Parse reads one preset file.
+// Parse reads one preset file. It refuses one that would lead astray: a field that it
+// does not know, an address that is none, a name that cannot name a topic.
 func Parse(data []byte) (Preset, error) {
 	var preset Preset
-	if err := json.Unmarshal(data, &preset); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&preset); err != nil {
 		return Preset{}, err
 	}
-	return preset, nil
+	return preset, preset.check()
+}
+
+var (
+	nameForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+	addressForm = regexp.MustCompile(`^0x[0-9a-fA-F]{40}$`)
+)
+
+func (p *Preset) check() error {
+	switch {
+	case !nameForm.MatchString(p.Name):
+		return fmt.Errorf("name %q: want lower-case letters, digits and dashes", p.Name)
+	case p.ChainID == 0:
+		return errors.New("chainId is missing")
+	case p.Hub == "":
+		return errors.New("hub is missing")
+	}
+	for _, address := range append([]string{p.Hub, p.AppRegistry, p.DatasetRegistry, p.WorkerpoolRegistry}, p.Workerpools...) {
+		if address != "" && !addressForm.MatchString(address) {
+			return fmt.Errorf("%q is no address: want 0x and 40 hex digits", address)
+		}
+	}
+	for i, era := range p.Eras {
+		if i == 0 && era.FromBlock != 0 || i > 0 && era.FromBlock <= p.Eras[i-1].FromBlock {
+			return fmt.Errorf("era %d begins at block %d: the first begins at 0, each later than the one before", i, era.FromBlock)
+		}
+	}
+	return nil
 }
