@@ -445,7 +445,7 @@ func TestServerSentEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close() //nolint:errcheck // only read
+	defer response.Body.Close()
 	waitSubscribers(t, server, 1)
 	l.write(t, 7, 4)
 	var got []string
