@@ -9,8 +9,9 @@
 // or a random source, nothing iterates a map where order matters, no number is a float.
 //
 // The authority is the Solidity of @iexec/poco 6.1.0; package differential plays random
-// histories to its bytecode and to this package and finds no difference. What chains and
-// their upgrades do differently is data (Rules.Eras). This text is the whole protocol, in
+// histories to its bytecode, to that of 5.3.0 and 5.5.0, and to this package, and finds no
+// difference. What chains and their upgrades do differently is data (Rules.Eras). Contracts
+// before 5.5 also refuse in other words, see legacy. This text is the whole protocol, in
 // the order in which things happen; comments at the functions name the Solidity.
 //
 // # Numbers

@@ -9,8 +9,9 @@ import (
 	"assay/schema/chains"
 )
 
-// What older and newer contracts do differently. The numbers for eras before 6.1 are
-// from their published sources; no bytecode of theirs was run.
+// What older and newer contracts do differently. Package differential compares the eras of
+// 5.3.0, 5.5.0 and 6.1.0 with their bytecode; that of 6.2 (MaskDatasetTag) is from its
+// published source.
 
 func worldOf(t *testing.T, eras ...chains.Era) *world {
 	r := rules()

@@ -24,6 +24,7 @@ import (
 
 	"assay/consensus/poco"
 	"assay/consensus/poco/pocotest"
+	"assay/schema/chains"
 )
 
 // chain runs contracts in go-ethereum's virtual machine, without blocks around it: each
@@ -39,7 +40,8 @@ type chain struct {
 	apps, datasets, pools         common.Address
 	group, signer                 common.Address // ERC734Mock, ERC1271Mock
 	library                       common.Address
-	legacy                        bool     // before PoCo 5.5
+	era                           chains.Era
+	boosts                        bool     // has Boost's functions
 	storage                       *big.Int // slot of the first variable of PoCo's storage
 	api, boost, registry, poolAPI abi.ABI
 }
@@ -261,6 +263,7 @@ func deploy(native bool) (*chain, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.boosts = true
 	d.coins(native)
 	d.diamond(native)
 	d.registries(func(path, name string) artifact { return d.load(contract(path, name)) })
@@ -325,12 +328,16 @@ func (d *deployment) diamond(native bool) {
 		d.do(d.hub, cutter, "diamondCut", []facetCut{cut}, common.Address{}, []byte{})
 	}
 	d.api = d.loadABI(contract("", whole))
-	d.boost = d.loadABI(contract("facets/", "IexecPocoBoostFacet"))
-	for name, method := range d.loadABI(contract("facets/", "IexecPocoBoostAccessorsFacet")).Methods {
-		d.boost.Methods[name] = method
-	}
+	d.boostAPI(d.loadABI(contract("facets/", "IexecPocoBoostFacet")), d.loadABI(contract("facets/", "IexecPocoBoostAccessorsFacet")))
 	if !native {
 		d.letTake(d.loadABI(contract("interfaces/", "IexecERC20")))
+	}
+}
+
+func (d *deployment) boostAPI(calls, accessors abi.ABI) {
+	d.boost = calls
+	for name, method := range accessors.Methods {
+		d.boost.Methods[name] = method
 	}
 }
 

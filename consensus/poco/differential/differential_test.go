@@ -41,7 +41,8 @@ func (o *others) Member(restriction, account poco.Address) (member, group bool) 
 }
 
 func (o *others) Signed(account poco.Address, _ poco.Hash, signature []byte) (valid, contract bool) {
-	return string(signature) == string(pocotest.ValidSignature), account == o.signer || account == o.group
+	contract = account != poco.Address{} && (account == o.signer || account == o.group) // there may be none
+	return string(signature) == string(pocotest.ValidSignature), contract
 }
 
 // run is one history, played to both.
@@ -62,9 +63,7 @@ func newRun(t *rapid.T, c *chain, seen coverage) *run {
 	rules := poco.Rules{
 		ChainID: chainID, Hub: c.hub, Native: c.token == poco.Address{}, Owner: pocotest.Address("hubOwner"), Contracts: o,
 	}
-	if c.legacy {
-		rules.Eras = []chains.Era{{CeilLogWeight: true, KittyTransfers: true, NoSponsor: true}}
-	}
+	rules.Eras = []chains.Era{c.era}
 	if rapid.Bool().Draw(t, "TEE broker") {
 		rules.TEEBroker = pocotest.Address("sponsor")
 		c.setBroker(t, rules.Owner, rules.TEEBroker)
@@ -79,7 +78,7 @@ func newRun(t *rapid.T, c *chain, seen coverage) *run {
 		}
 	}
 	r.market = pocotest.NewMarket(pocotest.Config{
-		Rules: rules, Boost: !c.legacy, Legacy: c.legacy, Predict: r.predict, Group: c.group, Signer: c.signer,
+		Rules: rules, Boost: c.boosts, Legacy: c.era.NoSponsor, Predict: r.predict, Group: c.group, Signer: c.signer,
 	})
 	for _, step := range r.market.Opening() {
 		r.play(step)
@@ -302,25 +301,29 @@ func TestRulesAgreeWithTheContracts(t *testing.T) {
 	}
 }
 
-// TestRulesAgreeWithTheContractsBefore55 does the same with PoCo 5.3.0, where that is
-// installed: npm install poco-5.3.0@npm:@iexec/poco@5.3.0, or its folder in POCO_5_3.
-func TestRulesAgreeWithTheContractsBefore55(t *testing.T) {
-	dir := os.Getenv("POCO_5_3")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "node_modules", "poco-5.3.0")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "package.json")); err != nil {
-		t.Skip("@iexec/poco 5.3.0 is not installed")
-	}
-	for _, native := range []bool{false, true} {
-		t.Run(map[bool]string{false: "token", true: "native"}[native], func(t *testing.T) {
-			t.Parallel()
-			deployed, err := deployLegacy(dir, native)
-			if err != nil {
-				t.Fatal(err)
-			}
-			agree(t, deployed)
-		})
+// TestRulesAgreeWithOlderContracts does the same with PoCo 5.3.0 and 5.5.0, where they are
+// installed (npm install poco-5.3.0@npm:@iexec/poco@5.3.0), or their folders are named in
+// POCO_5_3 and POCO_5_5.
+func TestRulesAgreeWithOlderContracts(t *testing.T) {
+	for _, version := range []legacyVersion{
+		{name: "5.3.0", variable: "POCO_5_3", load: truffle, facets: facets53,
+			era: chains.Era{CeilLogWeight: true, KittyTransfers: true, NoSponsor: true}},
+		{name: "5.5.0", variable: "POCO_5_5", load: hardhat, facets: facets55, boosts: true,
+			era: chains.Era{KittyTransfers: true}},
+	} {
+		for _, native := range []bool{false, true} {
+			t.Run(version.name+"/"+map[bool]string{false: "token", true: "native"}[native], func(t *testing.T) {
+				if _, err := os.Stat(filepath.Join(version.dir(), "package.json")); err != nil {
+					t.Skipf("@iexec/poco %s is not installed", version.name)
+				}
+				t.Parallel()
+				deployed, err := version.deploy(native)
+				if err != nil {
+					t.Fatal(err)
+				}
+				agree(t, deployed)
+			})
+		}
 	}
 }
 
@@ -342,7 +345,7 @@ func agree(t *testing.T, deployed *chain) {
 	if testing.Verbose() {
 		t.Log(seen)
 	}
-	seen.require(t, deployed.legacy)
+	seen.require(t, deployed)
 }
 
 // until says whether to go on: once, or until DURATION is over.
@@ -373,7 +376,7 @@ func (c coverage) String() string {
 }
 
 // require checks that every command was seen to succeed.
-func (c coverage) require(t *testing.T, legacy bool) {
+func (c coverage) require(t *testing.T, on *chain) {
 	for _, command := range []string{
 		"Deposit", "DepositFor", "DepositForArray", "Withdraw", "WithdrawTo", "TransferStake", "Approve", "IncreaseAllowance",
 		"DecreaseAllowance", "TransferStakeFrom", "AddCategory", "Register", "TransferResource", "ChangePolicy", "ManageOrder",
@@ -381,7 +384,7 @@ func (c coverage) require(t *testing.T, legacy bool) {
 		"ContributeAndFinalize", "Reveal", "Reopen", "Finalize", "Claim", "InitializeArray", "ClaimArray",
 		"InitializeAndClaimArray", "PushResultBoost", "ClaimBoost",
 	} {
-		if legacy && (strings.Contains(command, "Boost") || strings.Contains(command, "Sponsor")) {
+		if strings.Contains(command, "Boost") && !on.boosts || strings.HasPrefix(command, "Sponsor") && on.era.NoSponsor {
 			continue
 		}
 		if c[command+": succeeds"] == 0 {

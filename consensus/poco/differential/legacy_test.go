@@ -1,8 +1,12 @@
 package differential
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/big"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/ethereum/go-ethereum/accounts/abi"
@@ -10,25 +14,65 @@ import (
 
 	"assay/consensus/poco"
 	"assay/contracts/bindings"
+	"assay/schema/chains"
 )
 
-// deployLegacy makes a chain with PoCo 5.3.0, which is a proxy of another kind (ERC-1538)
-// with its variables at the beginning of the storage, and the contracts beside it of deploy.
-func deployLegacy(dir string, native bool) (*chain, error) {
+// legacyVersion is a PoCo 5: a proxy of another kind (ERC-1538) with its variables at the
+// beginning of the storage.
+type legacyVersion struct {
+	name, variable string
+	era            chains.Era
+	boosts         bool
+	load           func(dir, path, name string) (artifact, error)
+	facets         []string
+}
+
+var (
+	facets53 = []string{
+		"IexecAccessorsDelegate", "IexecCategoryManagerDelegate", "IexecERC20Delegate", "IexecMaintenanceDelegate",
+		"IexecOrderManagementDelegate", "IexecPoco1Delegate", "IexecPoco2Delegate",
+	}
+	facets55 = append([]string{"IexecPocoAccessorsDelegate", "IexecPocoBoostDelegate", "IexecPocoBoostAccessorsDelegate"}, facets53...)
+)
+
+// dir is where the package is.
+func (v legacyVersion) dir() string {
+	if dir := os.Getenv(v.variable); dir != "" {
+		return dir
+	}
+	return filepath.Join("..", "..", "..", "node_modules", "poco-"+v.name)
+}
+
+// truffle loads a contract that Truffle compiled.
+func truffle(dir, _, name string) (artifact, error) {
+	return loadFrom(dir, "build/contracts/"+name+".json")
+}
+
+// hardhat loads a contract that Hardhat compiled; the proxy is still Truffle's.
+func hardhat(dir, path, name string) (artifact, error) {
+	a, err := loadFrom(dir, contract(path, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return truffle(dir, path, name)
+	}
+	return a, err
+}
+
+// deploy makes a chain with the version, and with the contracts beside it of deploy.
+func (v legacyVersion) deploy(native bool) (*chain, error) {
 	d, err := newDeployment()
 	if err != nil {
 		return nil, err
 	}
-	d.legacy, d.storage = true, big.NewInt(5)
-	load := func(_, name string) artifact {
-		a, err := loadFrom(dir, "build/contracts/"+name+".json")
+	d.era, d.boosts, d.storage = v.era, v.boosts, big.NewInt(5)
+	load := func(path, name string) artifact {
+		a, err := v.load(v.dir(), path, name)
 		if err != nil && d.err == nil {
 			d.err = err
 		}
 		return a
 	}
 	d.coins(native)
-	d.proxy(native, load)
+	d.proxy(v, native, load)
 	d.registries(load)
 	d.configure()
 	d.group = d.create(d.load(contract("tools/testing/", "ERC734Mock")), nil)
@@ -36,23 +80,24 @@ func deployLegacy(dir string, native bool) (*chain, error) {
 }
 
 // proxy creates the hub and gives it its functions.
-func (d *deployment) proxy(native bool, load func(path, name string) artifact) {
+func (d *deployment) proxy(v legacyVersion, native bool, load func(path, name string) artifact) {
 	update := load("", "ERC1538UpdateDelegate")
 	d.hub = d.create(load("", "ERC1538Proxy"), common.LeftPadBytes(d.create(update, nil).Bytes(), 32))
-	d.library = d.create(load("", "IexecLibOrders_v5"), nil)
+	d.library = d.create(load("libs/", "IexecLibOrders_v5"), nil)
 	escrow, whole := "IexecEscrowTokenDelegate", "IexecInterfaceToken"
 	if native {
 		escrow, whole = "IexecEscrowNativeDelegate", "IexecInterfaceNative"
 	}
 	updater := d.parsed(update)
-	for _, name := range []string{
-		"IexecAccessorsDelegate", "IexecCategoryManagerDelegate", "IexecERC20Delegate", escrow, "IexecMaintenanceDelegate",
-		"IexecOrderManagementDelegate", "IexecPoco1Delegate", "IexecPoco2Delegate",
-	} {
-		delegate := load("", name)
+	const delegates = "modules/delegates/"
+	for _, name := range append([]string{escrow}, v.facets...) {
+		delegate := load(delegates, name)
 		d.do(d.hub, updater, "updateContract", d.create(delegate, nil), signatures(d.parsed(delegate)), "")
 	}
 	d.api = d.parsed(load("", whole))
+	if v.boosts {
+		d.boostAPI(d.parsed(load(delegates, "IexecPocoBoostDelegate")), d.parsed(load(delegates, "IexecPocoBoostAccessorsDelegate")))
+	}
 	if !native {
 		d.letTake(d.loadABI(contract("interfaces/", "IexecERC20")))
 	}

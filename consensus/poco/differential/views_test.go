@@ -88,7 +88,7 @@ func (r *run) deal(id poco.Hash) (view, view) {
 	if d.Boost {
 		return r.dealBoost(id, d)
 	}
-	if r.chain.legacy {
+	if r.chain.era.NoSponsor {
 		return r.dealLegacy(id, d)
 	}
 	deal := ask(r.chain, hub.PackViewDeal(id), hub.UnpackViewDeal)
