@@ -152,3 +152,42 @@ func TestWeightGrowsWithTheScore(t *testing.T) {
 		equal(t, "weight", poco.Weight(&s), amount(want))
 	}
 }
+
+// TestOnWhichSideOfADeadline a call is too late, and too early.
+func TestOnWhichSideOfADeadline(t *testing.T) {
+	w := goldenWorld(t)
+	task := w.initialize(w.match(golden(3, 1)), 0)
+	w.wait(2099)
+	w.contribute(task, "w1=good")
+	w.wait(1) // 7 clocks of 300 s after the deal
+	w.refused("w2", w.contribution("w2", task, "good"), "")
+	w.wait(899)
+	w.refused("anyone", poco.Claim{Task: task}, "")
+	w.wait(1) // 10 clocks after the deal
+	w.must("anyone", poco.Claim{Task: task})
+
+	late := w.initialize(w.match(golden(1, 1)), 0)
+	w.wait(2099)
+	w.contribute(late, "w1=good")
+	w.wait(599)
+	w.must("w1", poco.Reveal{Task: late, Digest: digestOf("good")})
+	w.wait(302)
+	w.refused("poolOwner", poco.Finalize{Task: late}, "")
+	w.refused("poolOwner", poco.Reopen{Task: late}, "")
+	w.must("anyone", poco.Claim{Task: late})
+}
+
+// TestAPartialRevealWaits for the reveal deadline before it can be finalized.
+func TestAPartialRevealWaits(t *testing.T) {
+	w := goldenWorld(t)
+	task := w.initialize(w.match(golden(4, 1)), 0)
+	w.contribute(task, "w1=good", "w2=good")
+	equal(t, "status", status(w, task), poco.TaskRevealing)
+	w.must("w1", poco.Reveal{Task: task, Digest: digestOf("good")})
+	w.wait(599)
+	w.refused("poolOwner", poco.Finalize{Task: task}, "")
+	w.refused("poolOwner", poco.Reopen{Task: task}, "")
+	w.wait(1) // 2 clocks after the consensus
+	w.refused("w2", poco.Reveal{Task: task, Digest: digestOf("good")}, "")
+	w.must("poolOwner", poco.Finalize{Task: task})
+}
