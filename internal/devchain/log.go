@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync/atomic"
 
 	"github.com/ethereum/go-ethereum/log"
@@ -27,6 +28,10 @@ var expected = map[string]bool{
 	"Head block is not reachable":                               true,
 }
 
+// isAnswer says that a record is about a request that was answered with an error, which
+// its sender is told anyway.
+func isAnswer(record slog.Record) bool { return strings.HasPrefix(record.Message, "Served ") }
+
 // handler passes records from warnings upwards.
 type handler struct{ slog.Handler }
 
@@ -35,7 +40,7 @@ func (h handler) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 func (h handler) Handle(ctx context.Context, record slog.Record) error {
-	if expected[record.Message] {
+	if expected[record.Message] || isAnswer(record) {
 		return nil
 	}
 	if record.Level >= log.LevelCrit {
