@@ -1,6 +1,16 @@
 package ledger
 
-import "assay/consensus/poco"
+import (
+	"github.com/holiman/uint256"
+
+	"assay/consensus/poco"
+)
+
+// poolStakeRatio is the percentage of its price that a workerpool stakes per task, whatever
+// its policy (FacetBase.WORKERPOOL_STAKE_RATIO).
+const poolStakeRatio = 30
+
+var hundred = uint256.NewInt(100)
 
 // Explain says how a call that ended a task settled its money. The state may be that of
 // any later moment: a task that has ended, its contributions and its deal stay as they
@@ -30,7 +40,7 @@ type teller struct {
 	Settlement
 	moves []Move
 	task  *poco.Task
-	deal  *poco.Deal // nil: unknown
+	deal  *poco.Deal // nil: unknown, or without its body
 }
 
 // look finds the task and its deal.
@@ -39,9 +49,8 @@ func (t *teller) look(state *poco.State) {
 		t.task = task
 		t.Deal = task.Deal
 	}
-	if deal, ok := state.Deal(t.Deal); ok {
+	if deal, ok := state.Deal(t.Deal); ok && deal.Workerpool.Owner != (poco.Address{}) {
 		t.deal = deal
-		t.Numbers.Ratio = deal.SchedulerRewardRatio
 	}
 }
 
@@ -98,7 +107,7 @@ func (t *teller) rest() {
 func (t *teller) succeeded(state *poco.State) {
 	t.Price = t.tell(seize, Payer, PricePaid).Amount
 	t.prices()
-	t.poolStake()
+	t.expect(t.tell(unlock, Workerpool, StakeReturned).Amount == t.poolStake())
 	if t.next(seize) && t.moves[0].Owner == poco.KittyAddress {
 		t.KittyDraw = t.tell(seize, TheKitty, KittyDraw).Amount
 		t.expect(t.tell(reward, Workerpool, KittyDraw).Amount == t.KittyDraw)
@@ -112,72 +121,103 @@ func (t *teller) succeeded(state *poco.State) {
 	t.distribute()
 }
 
-// prices tells what the owners of app and dataset earned: the rewards before the pool's
-// stake. A price of 0 is not paid out.
+// prices tells what the owners of app and dataset earned.
 func (t *teller) prices() {
-	app, dataset := true, true
-	if t.deal != nil {
-		app, dataset = !t.deal.App.Price.IsZero(), t.hasDataset()
-		t.Numbers.App, t.Numbers.Workerpool = t.deal.App.Price, t.deal.Workerpool.Price
+	price := t.price()
+	t.expect(t.deal != nil && t.Price == price)
+	for _, role := range t.owners() {
+		line := t.tell(reward, role, PriceEarned)
+		t.expect(role != App || line.Amount == t.Numbers.App)
+		t.expect(role != Dataset || line.Amount == t.Numbers.Dataset)
 	}
-	if app && t.next(reward) {
-		t.expect(t.tell(reward, App, PriceEarned).Amount == t.Numbers.App)
-	}
-	if dataset && t.next(reward) {
-		t.Numbers.Dataset = t.tell(reward, Dataset, PriceEarned).Amount
-	}
-	t.expect(t.deal != nil && (t.Numbers.Dataset == t.deal.Dataset.Price || !t.hasDataset()))
-	t.expect(t.Price == sum(t.expect, t.Numbers.App, t.Numbers.Dataset, t.Numbers.Workerpool))
 }
 
-// hasDataset says whether the dataset's price is paid out.
+// owners are those that are paid a price, which is told by the deal: none is paid 0. Of a
+// deal without body the number of rewards before the pool's stake tells, if it is not one.
+func (t *teller) owners() (owners []Role) {
+	if t.deal == nil {
+		rewards := 0
+		for rewards < len(t.moves) && t.moves[rewards].kind == reward {
+			rewards++
+		}
+		return [][]Role{{}, {""}, {App, Dataset}}[min(rewards, 2)]
+	}
+	if !t.deal.App.Price.IsZero() {
+		owners = append(owners, App)
+	}
+	if t.hasDataset() {
+		owners = append(owners, Dataset)
+	}
+	return owners
+}
+
 func (t *teller) hasDataset() bool {
-	return !t.deal.Dataset.Price.IsZero() && (t.deal.Boost || t.deal.Dataset.Pointer != poco.Address{})
+	return !t.deal.Dataset.Price.IsZero() && t.deal.Dataset.Pointer != poco.Address{}
 }
 
-// poolStake tells that the pool gets its stake back: 30 percent of its price, whatever its
-// policy (FacetBase.WORKERPOOL_STAKE_RATIO).
-func (t *teller) poolStake() {
-	t.expect(t.tell(unlock, Workerpool, StakeReturned).Amount == percent(t.expect, t.Numbers.Workerpool, poolStakeRatio))
+// price notes the parts of the deal's price and returns their sum.
+func (t *teller) price() poco.Amount {
+	if t.deal == nil {
+		return poco.Amount{}
+	}
+	n := &t.Numbers
+	n.App, n.Workerpool = t.deal.App.Price, t.deal.Workerpool.Price
+	if t.hasDataset() {
+		n.Dataset = t.deal.Dataset.Price
+	}
+	return t.sum(t.sum(n.App, n.Dataset), n.Workerpool)
+}
+
+// poolStake is what the pool staked for the task.
+func (t *teller) poolStake() poco.Amount {
+	return t.percent(t.Numbers.Workerpool, *uint256.NewInt(poolStakeRatio))
+}
+
+// workerStake compares a worker's stake with the deal.
+func (t *teller) workerStake(line *Line, worker poco.Address) {
+	t.expect(line.Account == worker && t.deal != nil && line.Amount == t.deal.WorkerStake)
 }
 
 // contributors tells what each contributor got or lost, in the order of contribution.
 func (t *teller) contributors(state *poco.State) {
+	n := &t.Numbers
 	for _, worker := range t.task.Contributors {
-		c, _ := state.Contribution(t.Task, worker)
-		if c == nil || c.Status != poco.Proved {
+		c, known := state.Contribution(t.Task, worker)
+		if !known || c.Status != poco.Proved {
 			line := t.tell(seize, Worker, StakeSeized)
-			t.expect(line.Account == worker && t.deal != nil && line.Amount == t.deal.WorkerStake)
-			t.Numbers.Seized = sum(t.expect, t.Numbers.Seized, line.Amount)
+			t.workerStake(line, worker)
+			n.Seized = t.sum(n.Seized, line.Amount)
 			continue
 		}
-		line := t.tell(unlock, Worker, StakeReturned)
-		t.expect(line.Account == worker && t.deal != nil && line.Amount == t.deal.WorkerStake)
-		line = t.tell(reward, Worker, RewardShare)
+		t.workerStake(t.tell(unlock, Worker, StakeReturned), worker)
+		line := t.tell(reward, Worker, RewardShare)
 		t.expect(line.Account == worker)
 		line.Weight = c.Weight
-		t.Numbers.Weights = sum(t.expect, t.Numbers.Weights, c.Weight)
+		n.Weights = t.sum(n.Weights, c.Weight)
 	}
 }
 
 // distribute derives the numbers behind the shares, and compares the shares with them.
 func (t *teller) distribute() {
+	if t.deal == nil {
+		return
+	}
 	n := &t.Numbers
-	n.Reward = sum(t.expect, n.Workerpool, n.Seized)
-	n.WorkersReward = percent(t.expect, n.Reward, difference(t.expect, *hundred, n.Ratio))
+	n.Ratio = t.deal.SchedulerRewardRatio
+	n.Reward = t.sum(n.Workerpool, n.Seized)
+	n.WorkersReward = t.percent(n.Reward, t.difference(*hundred, n.Ratio))
 	var shares poco.Amount
-	for i := range t.Lines {
-		line := &t.Lines[i]
+	for _, line := range t.Lines {
 		switch line.Kind {
 		case RewardShare:
 			t.expect(line.Amount == n.share(line.Weight))
-			shares = sum(t.expect, shares, line.Amount)
+			shares = t.sum(shares, line.Amount)
 		case SchedulerRemainder:
 			n.Remainder = line.Amount
 		}
 	}
-	n.Rounding = difference(t.expect, n.WorkersReward, shares)
-	t.expect(n.Remainder == difference(t.expect, n.Reward, shares))
+	n.Rounding = t.difference(n.WorkersReward, shares)
+	t.expect(n.Remainder == t.difference(n.Reward, shares))
 }
 
 // share is a worker's part of the workers' reward. One that has it all has no weight.
@@ -195,10 +235,10 @@ func (t *teller) failed() {
 	t.Price = t.tell(unlock, Payer, PriceRefunded).Amount
 	stake := t.tell(seize, Workerpool, StakeSeized).Amount
 	t.fill(stake)
-	t.expect(t.deal != nil && t.refundable(stake))
+	t.expect(t.deal != nil && t.Price == t.price())
+	t.expect(stake == t.poolStake())
 	for _, worker := range t.task.Contributors {
-		line := t.tell(unlock, Worker, StakeReturned)
-		t.expect(line.Account == worker && t.deal != nil && line.Amount == t.deal.WorkerStake)
+		t.workerStake(t.tell(unlock, Worker, StakeReturned), worker)
 	}
 }
 
@@ -217,22 +257,13 @@ func (t *teller) fill(stake poco.Amount) {
 	t.expect(line.Amount == stake && line.Account == poco.KittyAddress)
 }
 
-// refundable compares what a failure refunds and seizes with the deal.
-func (t *teller) refundable(stake poco.Amount) bool {
-	price := sum(t.expect, t.deal.App.Price, t.deal.Workerpool.Price)
-	if t.hasDataset() {
-		price = sum(t.expect, price, t.deal.Dataset.Price)
-	}
-	return t.Price == price && stake == percent(t.expect, t.deal.Workerpool.Price, poolStakeRatio)
-}
-
 // pushed tells of pushResultBoost, which pays the worker first and rewards the pool what
 // is left and what the kitty gives at once.
 func (t *teller) pushed() {
 	t.Price = t.tell(seize, Payer, PricePaid).Amount
 	t.tell(reward, Worker, RewardShare)
 	t.prices()
-	t.poolStake()
+	t.expect(t.tell(unlock, Workerpool, StakeReturned).Amount == t.poolStake())
 	if t.next(seize) {
 		t.KittyDraw = t.tell(seize, TheKitty, KittyDraw).Amount
 	}
@@ -250,4 +281,31 @@ func (t *teller) split(line *Line) {
 	line.Amount.Sub(&line.Amount, &t.KittyDraw)
 	line.Stake = plus(line.Amount)
 	t.Lines = append(t.Lines, given)
+}
+
+// The rules' arithmetic, as package poco checks it. What does not fit cannot have come
+// from the contracts, and counts as 0.
+
+func (t *teller) sum(x, y poco.Amount) (sum poco.Amount) {
+	_, overflow := sum.AddOverflow(&x, &y)
+	return t.fitting(sum, overflow)
+}
+
+func (t *teller) difference(x, y poco.Amount) (difference poco.Amount) {
+	_, overflow := difference.SubOverflow(&x, &y)
+	return t.fitting(difference, overflow)
+}
+
+// percent is x·ratio/100, rounded down.
+func (t *teller) percent(x, ratio poco.Amount) (part poco.Amount) {
+	_, overflow := part.MulOverflow(&x, &ratio)
+	return t.fitting(*part.Div(&part, hundred), overflow)
+}
+
+func (t *teller) fitting(result poco.Amount, overflow bool) poco.Amount {
+	if overflow {
+		t.expect(false)
+		return poco.Amount{}
+	}
+	return result
 }

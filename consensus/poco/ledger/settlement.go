@@ -45,8 +45,8 @@ type Line struct {
 }
 
 // Numbers are what the rules derive the amounts of a success from, in nRLC where nothing
-// else is said. All are zero of a failure; of a deal whose body the log does not have
-// (Boost) the prices are.
+// else is said. Of a failure there are only the parts of the price; of a deal whose body
+// the log does not have (Boost) there are none.
 //
 //	Reward        = Workerpool + Seized
 //	WorkersReward = ⌊Reward · (100 − Ratio) / 100⌋
