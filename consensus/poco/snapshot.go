@@ -1,0 +1,157 @@
+package poco
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+)
+
+// ErrSnapshot says that what Restore reads is no whole snapshot of this chain's state.
+var ErrSnapshot = errors.New("not a whole snapshot of this chain's PoCo state")
+
+// snapshotMagic begins every snapshot; its end is the version of the format.
+const snapshotMagic = "assay poco state 1\n"
+
+// Snapshot writes the state as it is: equal states give equal bytes. Marks and what they
+// could undo are not part of it.
+func (s *State) Snapshot(w io.Writer) error {
+	out := &writer{sum: crc32.New(castagnoli)}
+	out.w = bufio.NewWriterSize(io.MultiWriter(w, out.sum), 1<<16)
+	out.raw([]byte(snapshotMagic))
+	out.number(s.rules.ChainID)
+	out.address(s.rules.Hub)
+	save(out, &s.accounts, compareAddresses, (*writer).address, (*writer).account)
+	save(out, &s.allowances, compareAllowances, (*writer).allowance, (*writer).amount)
+	save(out, &s.deals, compareHashes, (*writer).hash, (*writer).deal)
+	save(out, &s.tasks, compareHashes, (*writer).hash, (*writer).task)
+	save(out, &s.contributions, compareContributions, (*writer).contributionID, (*writer).contribution)
+	save(out, &s.groups, compareGroups, (*writer).groupID, (*writer).amount)
+	save(out, &s.categories, cmp.Compare[uint64], (*writer).number, (*writer).category)
+	save(out, &s.resources, compareAddresses, (*writer).address, (*writer).resource)
+	save(out, &s.orders, compareHashes, (*writer).hash, (*writer).order)
+	totals := s.totals.get(struct{}{})
+	out.amount(&totals.supply)
+	out.number(totals.boosts)
+	if err := out.w.Flush(); err != nil {
+		return fmt.Errorf("writing a snapshot: %w", err)
+	}
+	if _, err := w.Write(out.sum.Sum(nil)); err != nil {
+		return fmt.Errorf("writing a snapshot: %w", err)
+	}
+	return nil
+}
+
+// Restore reads the state that Snapshot wrote, to go on with it under the rules of the
+// same chain. The error is ErrSnapshot, or the reader's.
+func Restore(rules Rules, r io.Reader) (*State, error) {
+	in := &reader{sum: crc32.New(castagnoli), r: bufio.NewReaderSize(r, 1<<16)}
+	s := New(rules)
+	if magic := in.raw(len(snapshotMagic)); string(magic) != snapshotMagic {
+		in.fail(ErrSnapshot)
+	}
+	if in.number() != rules.ChainID || in.address() != rules.Hub {
+		in.fail(ErrSnapshot)
+	}
+	restore(in, &s.accounts, (*reader).address, (*reader).account)
+	restore(in, &s.allowances, (*reader).allowance, (*reader).amount)
+	restore(in, &s.deals, (*reader).hash, (*reader).deal)
+	restore(in, &s.tasks, (*reader).hash, (*reader).task)
+	restore(in, &s.contributions, (*reader).contributionID, (*reader).contribution)
+	restore(in, &s.groups, (*reader).groupID, (*reader).amount)
+	restore(in, &s.categories, (*reader).number, (*reader).category)
+	restore(in, &s.resources, (*reader).address, (*reader).resource)
+	restore(in, &s.orders, (*reader).hash, (*reader).order)
+	*s.totals.make(struct{}{}) = totals{supply: in.amount(), boosts: in.number()}
+	want := in.sum.Sum(nil)
+	if got := in.raw(len(want)); !bytes.Equal(got, want) {
+		in.fail(ErrSnapshot)
+	}
+	if err := s.whole(); err != nil {
+		in.fail(err)
+	}
+	if in.err != nil {
+		return nil, fmt.Errorf("reading a snapshot: %w", in.err)
+	}
+	return s, nil
+}
+
+// whole checks that what rows point to is there, as the rules take for granted.
+func (s *State) whole() error {
+	for id, r := range s.tasks.rows {
+		live := r.value.Status == TaskActive || r.value.Status == TaskRevealing
+		if live && s.deals.get(r.value.Deal) == nil || r.value.Status > TaskFailed {
+			return ErrSnapshot
+		}
+		for _, worker := range r.value.Contributors {
+			if s.contributions.get(contributionID{id, worker}) == nil {
+				return ErrSnapshot
+			}
+		}
+	}
+	for id := range s.categories.rows {
+		if id >= s.Categories() {
+			return ErrSnapshot
+		}
+	}
+	return nil
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func compareHashes(a, b Hash) int       { return bytes.Compare(a[:], b[:]) }
+func compareAddresses(a, b Address) int { return bytes.Compare(a[:], b[:]) }
+
+func compareAllowances(a, b allowanceID) int {
+	return cmp.Or(compareAddresses(a.owner, b.owner), compareAddresses(a.spender, b.spender))
+}
+
+func compareContributions(a, b contributionID) int {
+	return cmp.Or(compareHashes(a.task, b.task), compareAddresses(a.worker, b.worker))
+}
+
+func compareGroups(a, b groupID) int {
+	return cmp.Or(compareHashes(a.task, b.task), compareHashes(a.result, b.result))
+}
+
+// save writes a table in the order of its keys.
+func save[K comparable, V any](w *writer, t *table[K, V], compare func(a, b K) int, key func(*writer, K), value func(*writer, *V)) {
+	type entry struct {
+		key K
+		row *row[V]
+	}
+	entries := make([]entry, 0, len(t.rows))
+	for k, r := range t.rows {
+		entries = append(entries, entry{k, r})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return compare(a.key, b.key) })
+	w.number(uint64(len(entries)))
+	for _, e := range entries {
+		key(w, e.key)
+		value(w, &e.row.value)
+	}
+}
+
+// restore reads a table. One that claims to be longer than what follows ends with the
+// input; memory is asked for in bounded pieces.
+func restore[K comparable, V any](r *reader, t *table[K, V], key func(*reader) K, value func(*reader) V) {
+	const roomAtOnce, rowsAtOnce = 1 << 18, 1 << 10
+	count := r.number()
+	t.rows = make(map[K]*row[V], min(count, roomAtOnce))
+	var rows []row[V]
+	for i := uint64(0); i < count && r.err == nil; i++ {
+		if len(rows) == 0 {
+			rows = make([]row[V], min(count-i, rowsAtOnce))
+		}
+		k := key(r)
+		if t.rows[k] != nil {
+			r.fail(ErrSnapshot)
+		}
+		rows[0].value = value(r)
+		t.rows[k], rows = &rows[0], rows[1:]
+	}
+}

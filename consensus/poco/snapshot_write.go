@@ -1,0 +1,140 @@
+package poco
+
+import (
+	"bufio"
+	"encoding/binary"
+	"hash"
+)
+
+// writer writes fields: numbers big-endian, amounts and texts after their length. Its
+// buffer keeps the first error.
+type writer struct {
+	w       *bufio.Writer
+	sum     hash.Hash32
+	scratch [8]byte
+}
+
+func (w *writer) raw(b []byte) { _, _ = w.w.Write(b) } // Flush tells the error
+
+func (w *writer) number(x uint64) {
+	binary.BigEndian.PutUint64(w.scratch[:], x)
+	w.raw(w.scratch[:])
+}
+
+func (w *writer) flag(b bool) {
+	if b {
+		w.raw([]byte{1})
+	} else {
+		w.raw([]byte{0})
+	}
+}
+
+func (w *writer) hash(h Hash)       { w.raw(h[:]) }
+func (w *writer) address(a Address) { w.raw(a[:]) }
+
+func (w *writer) amount(a *Amount) {
+	b := a.Bytes32()
+	n := a.ByteLen()
+	w.raw([]byte{byte(n)})
+	w.raw(b[32-n:])
+}
+
+func (w *writer) bytes(b []byte) {
+	w.number(uint64(len(b)))
+	w.raw(b)
+}
+
+func (w *writer) text(s string) { w.bytes([]byte(s)) }
+
+func (w *writer) amounts(as ...*Amount) {
+	for _, a := range as {
+		w.amount(a)
+	}
+}
+
+func (w *writer) account(a *Account) { w.amounts(&a.Stake, &a.Locked, &a.Score) }
+
+func (w *writer) allowance(id allowanceID) {
+	w.address(id.owner)
+	w.address(id.spender)
+}
+
+func (w *writer) contributionID(id contributionID) {
+	w.hash(id.task)
+	w.address(id.worker)
+}
+
+func (w *writer) groupID(id groupID) {
+	w.hash(id.task)
+	w.hash(id.result)
+}
+
+func (w *writer) priced(p *Priced) {
+	w.address(p.Pointer)
+	w.address(p.Owner)
+	w.amount(&p.Price)
+}
+
+func (w *writer) deal(d *deal) {
+	w.priced(&d.App)
+	w.priced(&d.Dataset)
+	w.priced(&d.Workerpool)
+	w.amounts(&d.Trust, &d.Category)
+	w.hash(d.Tag)
+	w.address(d.Requester)
+	w.address(d.Beneficiary)
+	w.address(d.Callback)
+	w.text(d.Params)
+	w.number(d.StartTime)
+	w.amounts(&d.first, &d.size, &d.WorkerStake, &d.SchedulerRewardRatio)
+	w.address(d.Sponsor)
+	w.flag(d.Boost)
+}
+
+func (w *writer) task(t *task) {
+	w.raw([]byte{byte(t.Status)})
+	w.hash(t.Deal)
+	for _, x := range []uint64{t.Index, t.TimeRef, t.ContributionDeadline, t.RevealDeadline, t.FinalDeadline, t.RevealCounter, t.WinnerCounter} {
+		w.number(x)
+	}
+	w.hash(t.ConsensusValue)
+	w.number(uint64(len(t.Contributors)))
+	for _, worker := range t.Contributors {
+		w.address(worker)
+	}
+	w.hash(t.ResultDigest)
+	w.bytes(t.Results)
+	w.bytes(t.ResultsCallback)
+	w.amount(&t.total)
+}
+
+func (w *writer) contribution(c *Contribution) {
+	w.raw([]byte{byte(c.Status)})
+	w.hash(c.ResultHash)
+	w.hash(c.ResultSeal)
+	w.address(c.EnclaveChallenge)
+	w.amount(&c.Weight)
+}
+
+func (w *writer) category(c *Category) {
+	w.text(c.Name)
+	w.text(c.Description)
+	w.number(c.WorkClockTimeRef)
+}
+
+func (w *writer) resource(r *Resource) {
+	w.raw([]byte{byte(r.Kind)})
+	w.address(r.Owner)
+	w.text(r.Name)
+	w.text(r.Type)
+	w.bytes(r.Multiaddr)
+	w.hash(r.Checksum)
+	w.bytes(r.MREnclave)
+	w.amounts(&r.WorkerStakeRatio, &r.SchedulerRewardRatio)
+}
+
+func (w *writer) order(o *Order) {
+	w.amount(&o.Consumed)
+	w.flag(o.Closed)
+	w.address(o.Signer)
+}
