@@ -32,10 +32,10 @@ func (p *Projection) eventTombstone(number uint64, index uint32, version uint64)
 	return Event{Chain: p.chain, BlockNumber: number, LogIndex: index, Time: at(0), Version: version, Deleted: 1}
 }
 
-func (p *Projection) payoutRow(block *assaypb.Block, event *assaypb.Event, s settled, version uint64) Payout {
+func (p *Projection) payoutRow(block *assaypb.Block, event *assaypb.Event, s payment, version uint64) Payout {
 	return Payout{
 		Chain: p.chain, BlockNumber: block.Number, LogIndex: event.LogIndex, TxHash: hexOf(event.TxHash),
-		Time: at(block.Time), Kind: s.kind(), Role: s.role, Account: address(s.account), Amount: amount(s.amount),
+		Time: at(block.Time), Kind: s.kind(), Role: string(s.role), Account: address(s.account), Amount: amount(s.amount),
 		Task: hash(s.task), Deal: hash(s.deal), Workerpool: address(s.pool), Version: version,
 	}
 }

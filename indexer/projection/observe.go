@@ -4,32 +4,30 @@ import (
 	"fmt"
 
 	"assay/consensus/poco"
+	"assay/consensus/poco/ledger"
 	"assay/schema/assaypb"
 )
 
-// observe notes what a block's events say that the contract does not keep, and returns
-// what was paid and in which role.
-func (p *Projection) observe(block *assaypb.Block, events []poco.Event) []settled {
+// observe notes what a block's events say that the contract does not keep.
+func (p *Projection) observe(block *assaypb.Block, events []poco.Event, payments []payment) {
 	for i, event := range events {
 		p.note(block, block.Events[i], event)
 	}
-	payments := settle(events, p.state)
-	for _, s := range payments {
-		p.accounts.change(s.account, func(n *accountNote) { n.pay(s) })
+	for _, paid := range payments {
+		p.accounts.change(paid.account, func(n *accountNote) { n.pay(paid) })
 	}
-	return payments
 }
 
 // pay adds a payment to an account's totals.
-func (n *accountNote) pay(s settled) {
+func (n *accountNote) pay(p payment) {
 	total := &n.seized
 	switch {
-	case !s.seize:
+	case !p.seize:
 		total = &n.earned
-	case s.role == rolePayer:
+	case p.role == ledger.Payer:
 		total = &n.spent
 	}
-	total.Add(total, &s.amount)
+	total.Add(total, &p.amount)
 }
 
 func (p *Projection) note(block *assaypb.Block, message *assaypb.Event, event poco.Event) {

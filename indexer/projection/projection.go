@@ -35,6 +35,8 @@ type past struct {
 	touched  []entity
 	events   []uint32 // log indices
 	payments []uint32 // log indices
+	postings []uint32 // log indices of the events that gave them
+	settled  []settledTask
 }
 
 // GapError says that a record is missing from the log.
@@ -104,7 +106,8 @@ func (p *Projection) block(block *assaypb.Block, version uint64) (Rows, error) {
 	if err != nil {
 		return Rows{}, fmt.Errorf("block %d: %w", block.Number, err)
 	}
-	payments := p.observe(block, events)
+	b := p.book(block, events)
+	p.observe(block, events, b.payments)
 	if past.touched, err = p.touched(past.mark, events); err != nil {
 		return Rows{}, err
 	}
@@ -116,11 +119,15 @@ func (p *Projection) block(block *assaypb.Block, version uint64) (Rows, error) {
 		past.events = append(past.events, event.LogIndex)
 		rows.Events = append(rows.Events, p.eventRow(block, event, version))
 	}
-	for _, s := range payments {
+	for _, s := range b.payments {
 		event := block.Events[s.event]
 		past.payments = append(past.payments, event.LogIndex)
 		rows.Payouts = append(rows.Payouts, p.payoutRow(block, event, s, version))
 	}
+	if past.postings, err = p.postingRows(&rows, block, events, b.causes, version); err != nil {
+		return Rows{}, fmt.Errorf("block %d: %w", block.Number, err)
+	}
+	past.settled = p.settlementRows(&rows, block, b.settlements, version)
 	p.past = append(p.past, past)
 	p.entityRows(&rows, past.touched, version)
 	return rows, nil
@@ -170,6 +177,7 @@ func (p *Projection) retract(retraction *assaypb.Retraction, version uint64) (Ro
 	for _, index := range past.payments {
 		rows.Payouts = append(rows.Payouts, p.payoutTombstone(past.number, index, version))
 	}
+	p.ledgerTombstones(&rows, past, version)
 	p.entityRows(&rows, past.touched, version)
 	return rows, nil
 }

@@ -13,6 +13,9 @@ type Rows struct {
 	Tasks         []Task
 	Contributions []Contribution
 	Payouts       []Payout
+	Postings      []Posting
+	Settlements   []Settlement
+	Lines         []SettlementLine
 	Accounts      []Account
 	Resources     []Resource
 	Categories    []Category
@@ -39,6 +42,9 @@ func (r *Rows) Tables() []Table {
 		table("tasks", r.Tasks),
 		table("contributions", r.Contributions),
 		table("payouts", r.Payouts),
+		table("postings", r.Postings),
+		table("settlements", r.Settlements),
+		table("settlement_lines", r.Lines),
 		table("accounts", r.Accounts),
 		table("resources", r.Resources),
 		table("categories", r.Categories),
@@ -69,6 +75,9 @@ func (r *Rows) Add(later Rows) {
 	r.Tasks = append(r.Tasks, later.Tasks...)
 	r.Contributions = append(r.Contributions, later.Contributions...)
 	r.Payouts = append(r.Payouts, later.Payouts...)
+	r.Postings = append(r.Postings, later.Postings...)
+	r.Settlements = append(r.Settlements, later.Settlements...)
+	r.Lines = append(r.Lines, later.Lines...)
 	r.Accounts = append(r.Accounts, later.Accounts...)
 	r.Resources = append(r.Resources, later.Resources...)
 	r.Categories = append(r.Categories, later.Categories...)
@@ -203,6 +212,71 @@ type Payout struct {
 	Workerpool  string    `ch:"workerpool"`
 	Version     uint64    `ch:"version"`
 	Deleted     uint8     `ch:"deleted"`
+}
+
+// Posting is a row of postings.
+type Posting struct {
+	Chain       uint64    `ch:"chain"`
+	BlockNumber uint64    `ch:"block_number"`
+	LogIndex    uint32    `ch:"log_index"`
+	Idx         uint8     `ch:"idx"`
+	TxHash      string    `ch:"tx_hash"`
+	Time        time.Time `ch:"time"`
+	Event       string    `ch:"event"`
+	Account     string    `ch:"account"`
+	Bucket      string    `ch:"bucket"`
+	Amount      *big.Int  `ch:"amount"`
+	Task        string    `ch:"task"`
+	Deal        string    `ch:"deal"`
+	Version     uint64    `ch:"version"`
+	Deleted     uint8     `ch:"deleted"`
+}
+
+// Settlement is a row of settlements.
+type Settlement struct {
+	Chain                uint64    `ch:"chain"`
+	Task                 string    `ch:"task"`
+	Deal                 string    `ch:"deal"`
+	Workerpool           string    `ch:"workerpool"`
+	Call                 string    `ch:"call"`
+	Price                *big.Int  `ch:"price"`
+	AppPrice             *big.Int  `ch:"app_price"`
+	DatasetPrice         *big.Int  `ch:"dataset_price"`
+	WorkerpoolPrice      *big.Int  `ch:"workerpool_price"`
+	Seized               *big.Int  `ch:"seized"`
+	Reward               *big.Int  `ch:"reward"`
+	SchedulerRewardRatio *big.Int  `ch:"scheduler_reward_ratio"`
+	WorkersReward        *big.Int  `ch:"workers_reward"`
+	Weights              *big.Int  `ch:"weights"`
+	Rounding             *big.Int  `ch:"rounding"`
+	Remainder            *big.Int  `ch:"remainder"`
+	KittyDraw            *big.Int  `ch:"kitty_draw"`
+	KittyFill            *big.Int  `ch:"kitty_fill"`
+	Exact                bool      `ch:"exact"`
+	BlockNumber          uint64    `ch:"block_number"`
+	LogIndex             uint32    `ch:"log_index"`
+	TxHash               string    `ch:"tx_hash"`
+	Time                 time.Time `ch:"time"`
+	Version              uint64    `ch:"version"`
+	Deleted              uint8     `ch:"deleted"`
+}
+
+// SettlementLine is a row of settlement_lines.
+type SettlementLine struct {
+	Chain       uint64   `ch:"chain"`
+	Task        string   `ch:"task"`
+	Idx         uint64   `ch:"idx"`
+	BlockNumber uint64   `ch:"block_number"`
+	LogIndex    uint32   `ch:"log_index"`
+	Account     string   `ch:"account"`
+	Role        string   `ch:"role"`
+	Kind        string   `ch:"kind"`
+	Amount      *big.Int `ch:"amount"`
+	Stake       *big.Int `ch:"stake"`
+	Locked      *big.Int `ch:"locked"`
+	Weight      *big.Int `ch:"weight"`
+	Version     uint64   `ch:"version"`
+	Deleted     uint8    `ch:"deleted"`
 }
 
 // Account is a row of accounts.

@@ -2,6 +2,7 @@ package projection_test
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/big"
 	"reflect"
@@ -25,21 +26,27 @@ type schemaTable struct{ columns, key []string }
 
 func schemaTables(t testing.TB) map[string]schemaTable {
 	t.Helper()
-	sql, err := clickhouse.Migrations.ReadFile("0001_init.sql")
-	if err != nil {
-		t.Fatal(err)
+	files, err := fs.Glob(clickhouse.Migrations, "*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no migrations were found", err)
 	}
 	out := map[string]schemaTable{}
 	create := regexp.MustCompile(`(?s)CREATE TABLE (?:IF NOT EXISTS )?(\w+) \(\n(.*?)\n\) ENGINE = \S+(?: deleted\))? ORDER BY \(?([^)\n]*)`)
-	for _, match := range create.FindAllStringSubmatch(string(sql), -1) {
-		var columns []string
-		for _, line := range strings.Split(match[2], "\n") {
-			columns = append(columns, strings.Fields(line)[0])
+	for _, file := range files {
+		sql, err := clickhouse.Migrations.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
 		}
-		out[match[1]] = schemaTable{columns: columns, key: strings.Split(match[3], ", ")}
+		for _, match := range create.FindAllStringSubmatch(string(sql), -1) {
+			var columns []string
+			for _, line := range strings.Split(match[2], "\n") {
+				columns = append(columns, strings.Fields(line)[0])
+			}
+			out[match[1]] = schemaTable{columns: columns, key: strings.Split(match[3], ", ")}
+		}
 	}
 	if len(out) == 0 {
-		t.Fatal("no table was found in the migration")
+		t.Fatal("no table was found in the migrations")
 	}
 	return out
 }
@@ -133,6 +140,7 @@ func TestRowsAreTheTables(t *testing.T) {
 	one := projection.Rows{
 		Blocks: make([]projection.Block, 1), Events: make([]projection.Event, 1), Deals: make([]projection.Deal, 1),
 		Tasks: make([]projection.Task, 1), Contributions: make([]projection.Contribution, 1), Payouts: make([]projection.Payout, 1),
+		Postings: make([]projection.Posting, 1), Settlements: make([]projection.Settlement, 1), Lines: make([]projection.SettlementLine, 1),
 		Accounts: make([]projection.Account, 1), Resources: make([]projection.Resource, 1), Categories: make([]projection.Category, 1),
 		Decisions: make([]projection.Decision, 1), Verdicts: make([]projection.Verdict, 1), Heads: make([]projection.Head, 1),
 	}

@@ -20,6 +20,14 @@ func address(a poco.Address) string { return hexOf(a[:]) }
 // hash spells a hash in lower-case hex with 0x.
 func hash(h poco.Hash) string { return hexOf(h[:]) }
 
+// optionalHash spells a hash that may be missing: zero, no text.
+func optionalHash(h poco.Hash) string {
+	if h == (poco.Hash{}) {
+		return ""
+	}
+	return hash(h)
+}
+
 func hexOf(b []byte) string {
 	out := make([]byte, 2+hex.EncodedLen(len(b)))
 	out[0], out[1] = '0', 'x'

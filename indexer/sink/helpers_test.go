@@ -171,7 +171,7 @@ func atEnd(t testing.TB, s *Sink) bool {
 }
 
 var allTables = []string{
-	"blocks", "events", "deals", "tasks", "contributions", "payouts", "accounts", "resources", "categories", "decisions", "verdicts", "heads",
+	"blocks", "events", "deals", "tasks", "contributions", "payouts", "postings", "settlements", "settlement_lines", "accounts", "resources", "categories", "decisions", "verdicts", "heads",
 }
 
 // dump lists the rows that readers see.

@@ -37,6 +37,7 @@ func (w *writer) describe(ctx context.Context) error {
 	one := projection.Rows{
 		Blocks: make([]projection.Block, 1), Events: make([]projection.Event, 1), Deals: make([]projection.Deal, 1),
 		Tasks: make([]projection.Task, 1), Contributions: make([]projection.Contribution, 1), Payouts: make([]projection.Payout, 1),
+		Postings: make([]projection.Posting, 1), Settlements: make([]projection.Settlement, 1), Lines: make([]projection.SettlementLine, 1),
 		Accounts: make([]projection.Account, 1), Resources: make([]projection.Resource, 1), Categories: make([]projection.Category, 1),
 		Decisions: make([]projection.Decision, 1), Verdicts: make([]projection.Verdict, 1), Heads: make([]projection.Head, 1),
 	}

@@ -48,18 +48,19 @@ type Move struct {
 	Transfer int         // position of its Transfer, which is before it; Event itself: it has none
 }
 
-// Calls finds the calls in the events of one transaction, in their order. Events that mean
-// nothing to the rules may stand among them as nil.
+// Calls finds the calls in the events of one transaction, those from one position to
+// before another, in their order. Events that mean nothing to the rules may stand among
+// them as nil.
 //
 // All money that a call moves comes in moves without anything in between but words about
 // scores and notices to schedulers; then an event says what they were for. Of
 // contributeAndFinalize that is TaskFinalize, and its TaskContribute, unlike that of
 // contribute, comes after no Lock. Transfers that belong to no move are somebody's
 // deposits, withdrawals and gifts: they are in no call.
-func Calls(events []poco.Event) []Call {
+func Calls(events []poco.Event, from, to int) []Call {
 	r := callReader{events: events, held: -1}
-	for i, event := range events {
-		r.read(i, event)
+	for i := from; i < to; i++ {
+		r.read(i, events[i])
 	}
 	return r.calls
 }

@@ -107,7 +107,7 @@ func (g *golden) tell(out *strings.Builder, title string, events []poco.Event) {
 	for _, event := range events {
 		g.fold(event)
 	}
-	calls := ledger.Calls(events)
+	calls := ledger.Calls(events, 0, len(events))
 	if len(calls) != 1 {
 		g.Fatalf("%d calls", len(calls))
 	}

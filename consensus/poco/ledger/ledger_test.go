@@ -66,7 +66,7 @@ func TestEveryMovementHasACause(t *testing.T) {
 			h.next()
 			caused := map[int]bool{}
 			moves := 0
-			for _, call := range ledger.Calls(h.tx) {
+			for _, call := range ledger.Calls(h.tx, 0, len(h.tx)) {
 				for _, m := range call.Moves {
 					caused[m.Event], caused[m.Transfer] = true, true
 					moves++
@@ -96,7 +96,7 @@ func TestSettlementsAreWhatChanged(t *testing.T) {
 	check(t, func(h *history) {
 		for range rapid.IntRange(1, 80).Draw(h.T, "transactions") {
 			h.next()
-			for _, call := range ledger.Calls(h.tx) {
+			for _, call := range ledger.Calls(h.tx, 0, len(h.tx)) {
 				if call.Kind.Ends() {
 					seen[call.Kind]++
 					h.explained(call)
@@ -156,7 +156,7 @@ func TestWhatIsNotByTheRulesIsSeen(t *testing.T) {
 	check(t, func(h *history) {
 		for range rapid.IntRange(1, 80).Draw(h.T, "transactions") {
 			h.next()
-			for _, call := range ledger.Calls(h.tx) {
+			for _, call := range ledger.Calls(h.tx, 0, len(h.tx)) {
 				if call.Kind.Ends() {
 					h.spoilt(call)
 				}

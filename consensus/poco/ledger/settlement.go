@@ -41,7 +41,7 @@ type Line struct {
 	Stake   Signed      // what the line adds to the account's stake, nRLC
 	Locked  Signed      // and to what it has locked, nRLC
 	Weight  poco.Amount // of a share: log2 of the worker's weight; 0: no share by weight
-	Event   int         // position of the event that moves it, as Calls was given them
+	Event   int         // position of the event that moves it, among those that Calls was given
 }
 
 // Numbers are what the rules derive the amounts of a success from, in nRLC where nothing
