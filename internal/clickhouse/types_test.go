@@ -60,7 +60,7 @@ func TestTypesRoundTrip(t *testing.T) {
 			options.Compression = compression
 			conn, err := clickhouse.Open(options)
 			ok(t, err)
-			defer conn.Close() //nolint:errcheck // a test
+			defer conn.Close()
 			run(t, conn, everythingTable)
 			want := everythingRows()
 			if compression != nil { // see Config.options
