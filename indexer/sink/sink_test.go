@@ -66,6 +66,9 @@ func TestTablesAreTheFinalChains(t *testing.T) {
 	if got := len(column(t, forkedDB, "SELECT args FROM events FINAL")); got != events || events == 0 {
 		t.Errorf("%d events are in the database, the chain has %d", got, events)
 	}
+	if sum := column(t, forkedDB, "SELECT toString(sum(amount)) FROM postings FINAL"); sum[0] != "0" || count(t, forkedDB, "settlement_lines") == 0 {
+		t.Errorf("postings add up to %s nRLC", sum[0])
+	}
 	if head := newest(t, forkedDB); head != m.Head().Number {
 		t.Errorf("the database's head is %d, the chain's %d", head, m.Head().Number)
 	}
@@ -292,4 +295,27 @@ func (b *flakyBatch) Send() error {
 		return errors.New("connection reset")
 	}
 	return nil
+}
+
+// TestAnOlderDatabaseIsFilled: a database that was written before there was a ledger gets
+// its rows when it is migrated.
+func TestAnOlderDatabaseIsFilled(t *testing.T) {
+	c, topics, ctx := broker(t), topicsOf("older"), context.Background()
+	_, forked, _ := play(6, 20)
+	fill(t, c, topics, forked.Records, never)
+	decide(t, c, topics, 5)
+	fresh, older := database(t, "fresh"), database(t, "older")
+	settle(t, newSink(c, fresh, topics))
+	settle(t, newSink(c, older, topics))
+	for _, statement := range []string{
+		"DROP TABLE postings", "DROP TABLE settlements", "DROP TABLE settlement_lines", "DELETE FROM goose_db_version WHERE version_id = 2",
+	} {
+		ok(t, older.Exec(ctx, statement))
+	}
+	if err := newSink(c, older, topics).Run(ctx); err == nil || !strings.Contains(err.Error(), "migrate it first") {
+		t.Fatalf("before it is migrated: %v", err)
+	}
+	database(t, "older")
+	settle(t, newSink(c, older, topics))
+	same(t, "after the migration", dump(t, older, true), dump(t, fresh, true))
 }
