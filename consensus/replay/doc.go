@@ -36,7 +36,8 @@
 //   - With a winner who reveals, a task is completed: winners that keep silent and
 //     contributions of other results lose the stake and a third of the score. Except for
 //     one case: where the record has a task claimed though it could have been finalized,
-//     the scheduler was absent, and is absent under every policy.
+//     the scheduler was absent, and is absent under every policy. One that never had
+//     anything to finalize is taken to do it.
 //   - Without one, a task is unrevealed and ends as claimed.
 //   - What is claimed gives everybody the stake back, refunds the requester and moves the
 //     workerpool's stake to the kitty, as in package poco.
