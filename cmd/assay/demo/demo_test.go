@@ -108,10 +108,9 @@ func TestDemo(t *testing.T) {
 
 func run(t *testing.T, dir string, out io.Writer) {
 	t.Helper()
-	var progress bytes.Buffer
-	log := slog.New(slog.NewTextHandler(&progress, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	if err := Run(t.Context(), testOptions(dir, out, &progress), log); err != nil {
-		t.Fatalf("%v\n%s", err, progress.String())
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
+	if err := Run(t.Context(), testOptions(dir, out, t.Output()), log); err != nil {
+		t.Fatal(err)
 	}
 }
 
