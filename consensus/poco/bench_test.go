@@ -63,7 +63,7 @@ func (s *stream) reward(who poco.Address, value uint64, task poco.Hash) {
 	s.add(poco.Transfer{From: benchHub, To: who, Value: amount(value)}, poco.Reward{Owner: who, Amount: amount(value), Ref: task})
 }
 
-func benchDeal(i int) poco.Hash { return numbered('d', i) }
+func benchDeal(i int) poco.Hash { return poco.DealID(numbered('r', i), &poco.Amount{}) }
 
 func benchTask(i int) poco.Hash {
 	zero := amount(0)

@@ -23,9 +23,13 @@ func (r *Revert) Error() string {
 }
 
 // Decide returns the events that the contracts would emit for a command, in their order,
-// with everything attached. The error is a *Revert where the contracts would revert;
-// any other error means that the state is broken. The state is the same afterwards.
+// with everything attached. The error is a *Revert where the contracts would revert,
+// and ErrForgotten where only they know, see ForgetOrders; any other error means that the
+// state is broken. The state is the same afterwards.
 func (s *State) Decide(at Block, sender Address, command Command) ([]Event, error) {
+	if s.orderless && aboutOrders(command) {
+		return nil, ErrForgotten
+	}
 	mark := s.Mark()
 	t := &call{s: s, at: at, era: s.rules.era(at.Number), sender: sender}
 	s.forgetLast()

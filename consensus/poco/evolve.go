@@ -3,6 +3,7 @@ package poco
 import (
 	"errors"
 	"fmt"
+	"math"
 )
 
 // Reasons why an event cannot have come from the contracts after the events before it:
@@ -101,7 +102,7 @@ func (s *State) applyMarket(event Event, notice *SchedulerNoticeBoost) error {
 	case ResultPushedBoost:
 		return s.push(&e)
 	case OrderSigned:
-		s.orders.make(e.Hash).Signer = e.Signer
+		s.order(e.Hash).Signer = e.Signer
 		return nil
 	case OrderClosed:
 		return s.close(&e)
@@ -220,6 +221,36 @@ func (s *State) match(e *OrdersMatched, notice *SchedulerNoticeBoost) error {
 	if s.deals.get(e.Deal) != nil {
 		return ErrDuplicate
 	}
+	first, known := s.firstIndex(e)
+	if known && e.Deal != DealID(e.RequestHash, &first) {
+		return ErrMismatch
+	}
+	if err := s.consume(e); err != nil {
+		return err
+	}
+	d := s.deals.make(e.Deal)
+	d.Deal, d.first, d.size = body, first, e.Volume
+	d.BotFirst, d.BotSize = saturate(&d.first), saturate(&d.size)
+	if d.Boost {
+		s.totals.edit(struct{}{}).boosts++
+	}
+	return nil
+}
+
+// firstIndex is where a deal's tasks begin: at what was consumed of the request before.
+// Where orders are not kept the body tells, if there is one and it fits.
+func (s *State) firstIndex(e *OrdersMatched) (first Amount, known bool) {
+	if !s.orderless {
+		return s.Consumed(e.RequestHash), true
+	}
+	if e.Body != nil {
+		first.SetUint64(e.Body.BotFirst)
+	}
+	return first, e.Body != nil && e.Body.BotFirst < math.MaxUint64
+}
+
+// consume uses up so much of the orders that a deal comes from, or of none.
+func (s *State) consume(e *OrdersMatched) error {
 	orders := [...]Hash{e.AppHash, e.DatasetHash, e.WorkerpoolHash, e.RequestHash}
 	for _, hash := range orders {
 		consumed := s.Consumed(hash)
@@ -227,19 +258,21 @@ func (s *State) match(e *OrdersMatched, notice *SchedulerNoticeBoost) error {
 			return ErrOverflow
 		}
 	}
-	d := s.deals.make(e.Deal)
-	d.Deal, d.first, d.size = body, s.Consumed(e.RequestHash), e.Volume
-	d.BotFirst, d.BotSize = saturate(&d.first), saturate(&d.size)
-	if d.Boost {
-		s.totals.edit(struct{}{}).boosts++
-	}
 	for _, hash := range orders {
 		if hash != (Hash{}) { // no dataset
-			order := s.orders.make(hash)
+			order := s.order(hash)
 			order.Consumed.Add(&order.Consumed, &e.Volume)
 		}
 	}
 	return nil
+}
+
+// order returns an order to change; where orders are not kept, one that is lost.
+func (s *State) order(hash Hash) *Order {
+	if s.orderless {
+		return &Order{}
+	}
+	return s.orders.make(hash)
 }
 
 // dealBody is what is attached to the event. Of a Boost deal, whose body no accessor of
@@ -263,7 +296,7 @@ func dealBody(e *OrdersMatched, notice *SchedulerNoticeBoost) (Deal, error) {
 }
 
 func (s *State) close(e *OrderClosed) error {
-	order := s.orders.make(e.Hash)
+	order := s.order(e.Hash)
 	order.Closed = true
 	if order.Consumed.Lt(&e.Volume) {
 		order.Consumed = e.Volume

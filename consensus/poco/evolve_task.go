@@ -170,6 +170,7 @@ func (s *State) finalize(e *TaskFinalize) error {
 	t = s.tasks.edit(e.Task)
 	t.Status = TaskCompleted
 	t.Results, t.ResultsCallback = slices.Clone(e.Results), slices.Clone(e.ResultsCallback)
+	s.journal.ended = append(s.journal.ended, e.Task)
 	return nil
 }
 
@@ -184,6 +185,7 @@ func (s *State) claim(e *TaskClaimed) error {
 		return ErrStatus
 	}
 	s.tasks.make(e.Task).Status = TaskFailed
+	s.journal.ended = append(s.journal.ended, e.Task)
 	return nil
 }
 

@@ -31,6 +31,7 @@ func TestABrokenHistoryIsNoticed(t *testing.T) {
 		"locked overflows":         {func(s *situation) poco.Event { return poco.Lock{Owner: s.who("poolOwner"), Amount: most()} }, poco.ErrOverflow},
 		"deal without body":        {func(*situation) poco.Event { return poco.OrdersMatched{Deal: poco.Hash{1}} }, poco.ErrAttached},
 		"deal twice":               {func(s *situation) poco.Event { return poco.OrdersMatched{Deal: s.deal, Body: &poco.Deal{}} }, poco.ErrDuplicate},
+		"deal of another request":  {func(*situation) poco.Event { return poco.OrdersMatched{Deal: poco.Hash{1}, Body: &poco.Deal{}} }, poco.ErrMismatch},
 		"unknown deal's sponsor":   {func(*situation) poco.Event { return poco.DealSponsored{Deal: poco.Hash{1}} }, poco.ErrUnknown},
 		"task without deal":        {func(*situation) poco.Event { return poco.TaskInitialize{Task: poco.Hash{1}} }, poco.ErrAttached},
 		"task of unknown deal":     {func(*situation) poco.Event { return poco.TaskInitialize{Task: poco.Hash{1}, Deal: poco.Hash{1}} }, poco.ErrUnknown},
@@ -102,7 +103,7 @@ func TestAnotherContractsPolicyUpdateIsIgnored(t *testing.T) {
 // TestABoostDealIsKnownByItsNotice: on a chain its body is not attached.
 func TestABoostDealIsKnownByItsNotice(t *testing.T) {
 	w := newWorld(t, rules())
-	notice := poco.SchedulerNoticeBoost{Deal: poco.Hash{1}, Workerpool: addressOf("pool"), App: addressOf("app"), Params: "p"}
+	notice := poco.SchedulerNoticeBoost{Deal: poco.DealID(poco.Hash{3}, &poco.Amount{}), Workerpool: addressOf("pool"), App: addressOf("app"), Params: "p"}
 	for _, event := range []poco.Event{
 		notice, poco.OrdersMatched{Deal: notice.Deal, AppHash: poco.Hash{1}, WorkerpoolHash: poco.Hash{2}, RequestHash: poco.Hash{3}, Volume: amount(2)},
 		poco.ResultPushedBoost{Deal: notice.Deal, Results: []byte("r")}, poco.TaskClaimed{Task: poco.Hash{9}},

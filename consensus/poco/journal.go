@@ -48,11 +48,16 @@ type journal struct {
 	first   uint64 // position of the oldest change kept
 	marks   []held // oldest first
 	serial  uint64 // of the newest mark ever given
+	ended   []Hash // tasks that ended and have not been forgotten, in order
+	gone    uint64 // how many that ended have been forgotten
 	floor   uint64 // position of the newest mark; rows saved before it are to be saved again; 0: none
 }
 
 // held is a mark that has not been given up.
-type held struct{ serial, at uint64 }
+type held struct {
+	serial, at uint64
+	ended      uint64 // how many tasks had ended
+}
 
 // next is the position of the next change.
 func (j *journal) next() uint64 { return j.first + uint64(len(j.changes)) }
@@ -60,7 +65,7 @@ func (j *journal) next() uint64 { return j.first + uint64(len(j.changes)) }
 // mark holds the present moment.
 func (j *journal) mark() Mark {
 	j.serial++
-	j.hold(append(j.marks, held{serial: j.serial, at: j.next()}))
+	j.hold(append(j.marks, held{serial: j.serial, at: j.next(), ended: j.gone + uint64(len(j.ended))}))
 	return Mark{serial: j.serial}
 }
 
@@ -88,6 +93,7 @@ func (j *journal) rollback(m Mark) error {
 	}
 	clear(j.changes[keep:])
 	j.changes = j.changes[:keep]
+	j.ended = j.ended[:j.marks[i].ended-j.gone]
 	j.hold(j.marks[:i])
 	return nil
 }
@@ -107,6 +113,18 @@ func (j *journal) release(m Mark) error {
 	j.changes = j.changes[drop:]
 	j.first += uint64(drop)
 	return nil
+}
+
+// forget takes from the list of tasks that ended those that no mark can bring back.
+func (j *journal) forget() []Hash {
+	n := len(j.ended)
+	if len(j.marks) > 0 {
+		n = int(j.marks[0].ended - j.gone)
+	}
+	final := j.ended[:n]
+	j.ended = j.ended[n:]
+	j.gone += uint64(n)
+	return final
 }
 
 // hold sets the marks that are held.

@@ -34,6 +34,7 @@ func (s *State) Snapshot(w io.Writer) error {
 	save(out, &s.categories, cmp.Compare[uint64], (*writer).number, (*writer).category)
 	save(out, &s.resources, compareAddresses, (*writer).address, (*writer).resource)
 	save(out, &s.orders, compareHashes, (*writer).hash, (*writer).order)
+	out.flag(s.orderless)
 	totals := s.totals.get(struct{}{})
 	out.amount(&totals.supply)
 	out.number(totals.boosts)
@@ -66,6 +67,9 @@ func Restore(rules Rules, r io.Reader) (*State, error) {
 	restore(in, &s.categories, (*reader).number, (*reader).category)
 	restore(in, &s.resources, (*reader).address, (*reader).resource)
 	restore(in, &s.orders, (*reader).hash, (*reader).order)
+	if s.orderless = in.flag(); s.orderless && len(s.orders.rows) > 0 {
+		in.fail(ErrSnapshot)
+	}
 	*s.totals.make(struct{}{}) = totals{supply: in.amount(), boosts: in.number()}
 	want := in.sum.Sum(nil)
 	if got := in.raw(len(want)); !bytes.Equal(got, want) {
@@ -80,21 +84,42 @@ func Restore(rules Rules, r io.Reader) (*State, error) {
 	return s, nil
 }
 
-// whole checks that what rows point to is there, as the rules take for granted.
+// whole checks that what rows point to is there, as the rules take for granted, and
+// finds the tasks that can be forgotten.
 func (s *State) whole() error {
 	for id, r := range s.tasks.rows {
-		live := r.value.Status == TaskActive || r.value.Status == TaskRevealing
-		if live && s.deals.get(r.value.Deal) == nil || r.value.Status > TaskFailed {
-			return ErrSnapshot
+		if err := s.wholeTask(id, &r.value); err != nil {
+			return err
 		}
-		for _, worker := range r.value.Contributors {
-			if s.contributions.get(contributionID{id, worker}) == nil {
-				return ErrSnapshot
-			}
+	}
+	slices.SortFunc(s.journal.ended, compareHashes)
+	for _, r := range s.deals.rows {
+		if d := &r.value; d.forgotten > 0 && d.size.CmpUint64(d.forgotten) <= 0 {
+			return ErrSnapshot // it would have been forgotten itself
 		}
 	}
 	for id := range s.categories.rows {
 		if id >= s.Categories() {
+			return ErrSnapshot
+		}
+	}
+	return nil
+}
+
+func (s *State) wholeTask(id Hash, t *task) error {
+	d := s.deals.get(t.Deal)
+	ended := t.Status == TaskCompleted || t.Status == TaskFailed
+	live := t.Status == TaskActive || t.Status == TaskRevealing
+	switch {
+	case !ended && !live, live && d == nil, t.forgotten && (live || d == nil || d.Boost || len(t.Contributors) > 0):
+		return ErrSnapshot
+	case t.forgotten:
+		d.forgotten++
+	case ended:
+		s.journal.ended = append(s.journal.ended, id)
+	}
+	for _, worker := range t.Contributors {
+		if s.contributions.get(contributionID{id, worker}) == nil {
 			return ErrSnapshot
 		}
 	}

@@ -147,6 +147,7 @@ func (r *reader) task() task {
 		t.Contributors = append(t.Contributors, r.address())
 	}
 	t.ResultDigest, t.Results, t.ResultsCallback, t.total = r.hash(), r.bytes(), r.bytes(), r.amount()
+	t.forgotten = r.flag()
 	return t
 }
 

@@ -106,6 +106,7 @@ func (w *writer) task(t *task) {
 	w.bytes(t.Results)
 	w.bytes(t.ResultsCallback)
 	w.amount(&t.total)
+	w.flag(t.forgotten)
 }
 
 func (w *writer) contribution(c *Contribution) {

@@ -21,6 +21,8 @@ type State struct {
 	orders        table[Hash, Order]
 	totals        table[struct{}, totals]
 
+	orderless bool // orders are not kept, see ForgetOrders
+
 	// What the last event says about the next one, within a transaction.
 	locked bool                  // it was Lock: a TaskContribute now is a contribution with a stake
 	notice *SchedulerNoticeBoost // it was this: an OrdersMatched of its deal now is Boost
@@ -30,12 +32,14 @@ type State struct {
 type deal struct {
 	Deal
 	first, size Amount
+	forgotten   uint64 // how many of its tasks are
 }
 
 // task is a Task with what consensus needs.
 type task struct {
 	Task
-	total Amount // 1 + Σ groups
+	total     Amount // 1 + Σ groups
+	forgotten bool   // what is left is that it ended
 }
 
 // totals are numbers that there is one of.

@@ -6,6 +6,7 @@ type table[K comparable, V any] struct {
 	rows    map[K]*row[V]
 	name    func(K) Key // nil: the rows have no name outside
 	journal *journal
+	free    []*row[V] // dropped, to be used again
 }
 
 // row is a value and the position in the journal where it was last saved.
@@ -40,7 +41,7 @@ func (t *table[K, V]) edit(key K) *V {
 func (t *table[K, V]) make(key K) *V {
 	r := t.rows[key]
 	if r == nil {
-		r = &row[V]{}
+		r = t.fresh()
 		t.rows[key] = r
 		if t.journal.floor != 0 {
 			r.saved = t.journal.next()
@@ -50,6 +51,26 @@ func (t *table[K, V]) make(key K) *V {
 	}
 	t.save(key, r)
 	return &r.value
+}
+
+// fresh returns an empty row that is in no table.
+func (t *table[K, V]) fresh() *row[V] {
+	n := len(t.free)
+	if n == 0 {
+		return &row[V]{}
+	}
+	r := t.free[n-1]
+	t.free = t.free[:n-1]
+	return r
+}
+
+// drop takes a row out that the journal knows nothing of and never will again.
+func (t *table[K, V]) drop(key K) {
+	if r := t.rows[key]; r != nil {
+		delete(t.rows, key)
+		*r = row[V]{}
+		t.free = append(t.free, r)
+	}
 }
 
 // save writes the row as it is to the journal, unless it has been since the newest mark.

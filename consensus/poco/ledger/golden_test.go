@@ -55,7 +55,7 @@ func newGolden(t testing.TB, trust uint64) *golden {
 func (g *golden) match(id byte, trust uint64) {
 	g.lock("requester", 1000000015)
 	g.lock("poolOwner", g.stake)
-	g.deal = poco.Hash{id}
+	g.deal = poco.DealID(poco.Hash{id, 4}, &poco.Amount{})
 	g.task = poco.TaskID(g.deal, &poco.Amount{})
 	g.fold(poco.OrdersMatched{Deal: g.deal, AppHash: poco.Hash{id, 1}, DatasetHash: poco.Hash{id, 2}, WorkerpoolHash: poco.Hash{id, 3},
 		RequestHash: poco.Hash{id, 4}, Volume: amount(1), Body: &poco.Deal{
