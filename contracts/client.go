@@ -164,6 +164,11 @@ func (c *Client) Categories(ctx context.Context, at At) ([]Category, error) {
 // maxCategories bounds what a node can make us ask for; the real chains have five.
 const maxCategories = 1000
 
+// ReadSupply reads how much nRLC is staked in all, in a batch.
+func (c *Client) ReadSupply(into **big.Int) *Read {
+	return read(c.hub, hub.PackTotalSupply(), hub.UnpackTotalSupply, into)
+}
+
 // ReadApp reads an app's metadata in a batch. The app's own functions are as old as
 // PoCo v5; viewApp of the hub came with v6.1.
 func (c *Client) ReadApp(address common.Address, into *App) []*Read {
@@ -216,9 +221,14 @@ func (c *Client) Policy(ctx context.Context, pool common.Address, at At) (policy
 	return policy, err
 }
 
+// ReadOwner reads who owns a registered app, dataset or workerpool, in a batch.
+func (c *Client) ReadOwner(resource common.Address, into *common.Address) *Read {
+	return read(resource, app.PackOwner(), app.UnpackOwner, into)
+}
+
 // Owner reads who owns a registered app, dataset or workerpool.
 func (c *Client) Owner(ctx context.Context, resource common.Address, at At) (owner common.Address, err error) {
-	err = c.one(ctx, at, named("owner of %s", resource), read(resource, app.PackOwner(), app.UnpackOwner, &owner))
+	err = c.one(ctx, at, named("owner of %s", resource), c.ReadOwner(resource, &owner))
 	return owner, err
 }
 
