@@ -21,6 +21,7 @@ type dataset map[string][]row
 var keys = map[string][]string{
 	"deals": {"chain", "id"}, "tasks": {"chain", "id"}, "contributions": {"chain", "task", "worker"},
 	"verdicts": {"chain", "id"}, "payouts": {"chain", "block_number", "log_index"},
+	"postings": {"chain", "block_number", "log_index", "idx"}, "settlements": {"chain", "task"}, "settlement_lines": {"chain", "task", "idx"},
 	"accounts": {"chain", "address"}, "resources": {"chain", "kind", "address"},
 }
 
@@ -34,6 +35,8 @@ var (
 	outcomeWords      = []string{"ACCEPTED", "REJECTED"}
 	reasonWords       = []string{"OK", "MALFORMED", "BAD_SIGNATURE", "TOO_LATE"}
 	kindWords         = []string{"REWARD", "SEIZE"}
+	bucketWords       = []string{"STAKE", "LOCKED", "KITTY", "PLEDGED", "OUTSIDE"}
+	callWords         = []string{"FINALIZE", "CONTRIBUTE_AND_FINALIZE", "CLAIM"}
 	roleWords         = []string{"PAYER", "WORKER", "WORKERPOOL", "APP", "DATASET", "KITTY"}
 )
 
@@ -141,6 +144,20 @@ var generators = map[string]func(*rand.Rand) row{
 			"kind": oneOf(r, kindWords), "role": oneOf(r, roleWords), "account": worker(r.IntN(4)), "amount": big.NewInt(int64(r.IntN(1000))),
 			"task": hash(r.IntN(60)), "deal": hash(r.IntN(60)), "workerpool": pool(r.IntN(3)),
 		}
+	},
+	"postings": func(r *rand.Rand) row {
+		block := r.IntN(9)
+		return row{
+			"chain": oneOf(r, chains), "block_number": uint64(block), "log_index": uint32(r.IntN(9)), "idx": uint32(r.IntN(2)),
+			"time": start.Add(time.Duration(block) * time.Second), "event": "Lock", "account": worker(r.IntN(4)), "bucket": oneOf(r, bucketWords),
+			"amount": big.NewInt(int64(r.IntN(1000) - 500)), "task": oneOf(r, []string{"", hash(r.IntN(60))}), "deal": oneOf(r, []string{"", hash(r.IntN(60))}),
+		}
+	},
+	"settlements": func(r *rand.Rand) row {
+		return row{"chain": oneOf(r, chains), "task": hash(r.IntN(60)), "call": oneOf(r, callWords), "price": big.NewInt(r.Int64())}
+	},
+	"settlement_lines": func(r *rand.Rand) row {
+		return row{"chain": oneOf(r, chains), "task": hash(r.IntN(12)), "idx": uint32(r.IntN(12)), "account": worker(r.IntN(4)), "amount": big.NewInt(r.Int64())}
 	},
 	"accounts": func(r *rand.Rand) row {
 		return row{"chain": oneOf(r, chains), "address": oneOf(r, []string{worker(r.IntN(20)), requester(r.IntN(20))}), "stake": big.NewInt(r.Int64())}

@@ -12,6 +12,9 @@ type (
 	contributionFields struct{ *reader }
 	dealFields         struct{ *reader }
 	payoutFields       struct{ *reader }
+	postingFields      struct{ *reader }
+	settlementFields   struct{ *reader }
+	lineFields         struct{ *reader }
 	taskFields         struct{ *reader }
 	verdictFields      struct{ *reader }
 	workerpoolFields   struct{ *reader }
@@ -19,6 +22,10 @@ type (
 
 func (f accountFields) Payouts(ctx context.Context, a *model.Account, first int, after *string) (*model.PayoutConnection, error) {
 	return payoutsOfAccount.read(ctx, f.reader, model.Key{Chain: a.Chain, ID: a.Address}, first, after)
+}
+
+func (f accountFields) Postings(ctx context.Context, a *model.Account, first int, after *string) (*model.PostingConnection, error) {
+	return postingsOfAccount.read(ctx, f.reader, model.Key{Chain: a.Chain, ID: a.Address}, first, after)
 }
 
 func (f accountFields) Contributions(ctx context.Context, a *model.Account, first int, after *string) (*model.ContributionConnection, error) {
@@ -73,6 +80,32 @@ func (f payoutFields) Workerpool(ctx context.Context, p *model.Payout) (*model.W
 	return workerpoolOf.one(ctx, f.reader, model.Key{Chain: p.Chain, ID: p.WorkerpoolAddress})
 }
 
+func (f postingFields) Account(ctx context.Context, p *model.Posting) (*model.Account, error) {
+	return accountOf.one(ctx, f.reader, model.Key{Chain: p.Chain, ID: p.AccountAddress})
+}
+
+func (f postingFields) Task(ctx context.Context, p *model.Posting) (*model.Task, error) {
+	if p.TaskID == nil {
+		return nil, nil
+	}
+	return taskOf.one(ctx, f.reader, model.Key{Chain: p.Chain, ID: *p.TaskID})
+}
+
+func (f postingFields) Deal(ctx context.Context, p *model.Posting) (*model.Deal, error) {
+	if p.DealID == nil {
+		return nil, nil
+	}
+	return dealOf.one(ctx, f.reader, model.Key{Chain: p.Chain, ID: *p.DealID})
+}
+
+func (f settlementFields) Lines(ctx context.Context, s *model.Settlement, first int, after *string) (*model.SettlementLineConnection, error) {
+	return linesOfSettlement.read(ctx, f.reader, model.Key{Chain: s.Chain, ID: s.TaskID}, first, after)
+}
+
+func (f lineFields) Account(ctx context.Context, l *model.SettlementLine) (*model.Account, error) {
+	return accountOf.one(ctx, f.reader, model.Key{Chain: l.Chain, ID: l.AccountAddress})
+}
+
 func (f taskFields) Contributions(ctx context.Context, t *model.Task, first int, after *string) (*model.ContributionConnection, error) {
 	return contributionsOfTask.read(ctx, f.reader, model.Key{Chain: t.Chain, ID: t.ID}, first, after)
 }
@@ -83,6 +116,10 @@ func (f taskFields) Verdicts(ctx context.Context, t *model.Task, first int, afte
 
 func (f taskFields) Payouts(ctx context.Context, t *model.Task, first int, after *string) (*model.PayoutConnection, error) {
 	return payoutsOfTask.read(ctx, f.reader, model.Key{Chain: t.Chain, ID: t.ID}, first, after)
+}
+
+func (f taskFields) Settlement(ctx context.Context, t *model.Task) (*model.Settlement, error) {
+	return settlementOf.one(ctx, f.reader, model.Key{Chain: t.Chain, ID: t.ID})
 }
 
 func (f taskFields) Deal(ctx context.Context, t *model.Task) (*model.Deal, error) {

@@ -122,6 +122,19 @@ func payoutConditions(f *model.PayoutFilter) (c conditions) {
 	return c
 }
 
+func postingConditions(f *model.PostingFilter) (c conditions) {
+	if f == nil {
+		return nil
+	}
+	c.chain(f.Chain)
+	c.text("account = ?", f.Account)
+	c.among("bucket", f.Bucket)
+	c.text("task = ?", f.Task)
+	c.text("deal = ?", f.Deal)
+	c.during("time", f.Since, f.Until)
+	return c
+}
+
 func streamConditions(f *model.PayoutStreamFilter) conditions {
 	if f == nil {
 		return nil

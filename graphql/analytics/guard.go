@@ -154,12 +154,13 @@ func costs() generated.ComplexityRoot {
 	c.Query.Contributions = pageCost[*model.ContributionFilter]
 	c.Query.Verdicts = pageCost[*model.VerdictFilter]
 	c.Query.Payouts = pageCost[*model.PayoutFilter]
+	c.Query.Postings = pageCost[*model.PostingFilter]
 	c.Query.Accounts = pageCost[*model.AccountFilter]
 	c.Query.Workerpools = pageCost[*model.WorkerpoolFilter]
 	for _, nested := range []*func(int, int, *string) int{
-		&c.Account.Payouts, &c.Account.Contributions, &c.Account.Verdicts, &c.Account.Deals,
+		&c.Account.Payouts, &c.Account.Postings, &c.Account.Contributions, &c.Account.Verdicts, &c.Account.Deals,
 		&c.Deal.Tasks, &c.Deal.Payouts,
-		&c.Task.Contributions, &c.Task.Verdicts, &c.Task.Payouts,
+		&c.Task.Contributions, &c.Task.Verdicts, &c.Task.Payouts, &c.Settlement.Lines,
 		&c.Workerpool.Deals, &c.Workerpool.Tasks, &c.Workerpool.Contributions, &c.Workerpool.Verdicts, &c.Workerpool.Payouts,
 	} {
 		*nested = rowsCost

@@ -60,6 +60,23 @@ var (
 			return []any{uint64(p.Time.Unix()), p.Chain, p.BlockNumber, p.LogIndex}
 		},
 	}
+	postings = list[model.Posting]{
+		name: "posting", table: "postings", scope: "1", columns: selection[model.Posting](), descending: true,
+		order: []column{{"toUnixTimestamp(time)", "UInt64"}, chainColumn, {"block_number", "UInt64"}, {"log_index", "UInt64"}, {"idx", "UInt64"}},
+		at: func(p *model.Posting) []any {
+			return []any{uint64(p.Time.Unix()), p.Chain, p.BlockNumber, p.LogIndex, p.Index}
+		},
+	}
+	settlements = list[model.Settlement]{
+		name: "settlement", table: "settlements", scope: "1", columns: selection[model.Settlement](),
+		order: []column{chainColumn, {"task", "String"}},
+		at:    func(s *model.Settlement) []any { return []any{s.Chain, s.TaskID} },
+	}
+	settlementLines = list[model.SettlementLine]{
+		name: "line", table: "settlement_lines", scope: "1", columns: selection[model.SettlementLine](),
+		order: []column{chainColumn, {"task", "String"}, {"idx", "UInt64"}},
+		at:    func(l *model.SettlementLine) []any { return []any{l.Chain, l.TaskID, l.Index} },
+	}
 	accounts = list[model.Account]{
 		name: "account", table: "accounts", scope: "1", columns: selection[model.Account](),
 		order: []column{chainColumn, {"address", "String"}},

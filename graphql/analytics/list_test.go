@@ -118,6 +118,11 @@ var listCases = []listCase{
 		"kind": words("kind", kindWords), "role": words("role", roleWords),
 		"since": since("time"), "until": until("time"),
 	}},
+	{root: "postings", table: "postings", ids: [][2]string{{"blockNumber", "block_number"}, {"logIndex", "log_index"}, {"index", "idx"}}, time: "time", filters: map[string]filterCase{
+		"chain": chainFilter, "account": equals("account", anyWorker...), "bucket": words("bucket", bucketWords),
+		"task": equals("task", hashes...), "deal": equals("deal", hashes...),
+		"since": since("time"), "until": until("time"),
+	}},
 	{root: "accounts", table: "accounts", ids: [][2]string{{"address", "address"}}, filters: map[string]filterCase{
 		"chain": chainFilter,
 		"addresses": {func(t *rapid.T) any {

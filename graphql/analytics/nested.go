@@ -47,6 +47,10 @@ var (
 	payoutsOfDeal    = nest[model.Payout]{&payouts, "deal", func(p *model.Payout) model.Key { return model.Key{Chain: p.Chain, ID: p.DealID} }}
 	payoutsOfPool    = nest[model.Payout]{&payouts, "workerpool", func(p *model.Payout) model.Key { return model.Key{Chain: p.Chain, ID: p.WorkerpoolAddress} }}
 	payoutsOfAccount = nest[model.Payout]{&payouts, "account", func(p *model.Payout) model.Key { return model.Key{Chain: p.Chain, ID: p.AccountAddress} }}
+
+	postingsOfAccount = nest[model.Posting]{&postings, "account", func(p *model.Posting) model.Key { return model.Key{Chain: p.Chain, ID: p.AccountAddress} }}
+	settlementOf      = nest[model.Settlement]{&settlements, "task", func(s *model.Settlement) model.Key { return model.Key{Chain: s.Chain, ID: s.TaskID} }}
+	linesOfSettlement = nest[model.SettlementLine]{&settlementLines, "task", func(l *model.SettlementLine) model.Key { return model.Key{Chain: l.Chain, ID: l.TaskID} }}
 )
 
 // read answers with a page of the parent's rows. All parents in a response that ask for

@@ -16,6 +16,7 @@ import (
 // column of that list that names the parent.
 var below = []struct{ root, field, column string }{
 	{"accounts", "payouts", "account"}, {"accounts", "contributions", "worker"}, {"accounts", "verdicts", "worker"}, {"accounts", "deals", "requester"},
+	{"accounts", "postings", "account"},
 	{"deals", "tasks", "deal"}, {"deals", "payouts", "deal"},
 	{"tasks", "contributions", "task"}, {"tasks", "verdicts", "task"}, {"tasks", "payouts", "task"},
 	{"workerpools", "deals", "workerpool"}, {"workerpools", "tasks", "workerpool"}, {"workerpools", "contributions", "workerpool"},
@@ -31,6 +32,7 @@ var beside = []struct{ root, field, list, column string }{
 	{"verdicts", "task", "tasks", "task"}, {"verdicts", "workerpool", "workerpools", "workerpool"},
 	{"payouts", "account", "accounts", "account"}, {"payouts", "task", "tasks", "task"}, {"payouts", "deal", "deals", "deal"},
 	{"payouts", "workerpool", "workerpools", "workerpool"},
+	{"postings", "account", "accounts", "account"}, {"postings", "task", "tasks", "task"}, {"postings", "deal", "deals", "deal"},
 }
 
 func listOf(root string) listCase {
@@ -192,6 +194,8 @@ func TestStatements(t *testing.T) {
 		{`{ tasks(first: N) { nodes { deal { id } } } }`, 2},
 		{`{ tasks(first: N) { nodes { deal { id } workerpool { address } contributions(first: 3) { totalCount nodes { worker } } } } }`, 5},
 		{`{ deals(first: N) { nodes { workerpool { owner } tasks(first: 5) { nodes { deal { id } verdicts(first: 2) { nodes { task { status } } } payouts(first: 2) { nodes { account { stake } } } } } } } }`, 8},
+		{`{ tasks(first: N) { nodes { settlement { price lines(first: 5) { nodes { account { stake } } } } } } }`, 4},
+		{`{ accounts(first: N) { nodes { postings(first: 3) { nodes { task { status } deal { trust } } } } } }`, 4},
 		// The same page twice, under two names, is read once.
 		{`{ deals(first: N) { nodes { a: tasks(first: 2) { nodes { id } } b: tasks(first: 2) { nodes { index } } } } }`, 2},
 		{`{ accounts(first: N) { nodes { payouts { totalCount } contributions { totalCount } } } workerpools(first: N) { nodes { deals { nodes { id } } } } }`, 7},

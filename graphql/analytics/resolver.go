@@ -19,9 +19,14 @@ func (r *resolver) Account() generated.AccountResolver           { return accoun
 func (r *resolver) Contribution() generated.ContributionResolver { return contributionFields{r.reader} }
 func (r *resolver) Deal() generated.DealResolver                 { return dealFields{r.reader} }
 func (r *resolver) Payout() generated.PayoutResolver             { return payoutFields{r.reader} }
-func (r *resolver) Task() generated.TaskResolver                 { return taskFields{r.reader} }
-func (r *resolver) Verdict() generated.VerdictResolver           { return verdictFields{r.reader} }
-func (r *resolver) Workerpool() generated.WorkerpoolResolver     { return workerpoolFields{r.reader} }
+func (r *resolver) Posting() generated.PostingResolver           { return postingFields{r.reader} }
+func (r *resolver) Settlement() generated.SettlementResolver     { return settlementFields{r.reader} }
+func (r *resolver) SettlementLine() generated.SettlementLineResolver {
+	return lineFields{r.reader}
+}
+func (r *resolver) Task() generated.TaskResolver             { return taskFields{r.reader} }
+func (r *resolver) Verdict() generated.VerdictResolver       { return verdictFields{r.reader} }
+func (r *resolver) Workerpool() generated.WorkerpoolResolver { return workerpoolFields{r.reader} }
 
 // query answers the fields of Query.
 type query struct{ *reader }
@@ -96,6 +101,17 @@ func (q query) Payout(ctx context.Context, chain, blockNumber, logIndex uint64) 
 
 func (q query) Payouts(ctx context.Context, first int, after *string, filter *model.PayoutFilter) (*model.PayoutConnection, error) {
 	return payouts.read(ctx, q.reader, first, after, payoutConditions(filter))
+}
+
+func (q query) Postings(ctx context.Context, first int, after *string, filter *model.PostingFilter) (*model.PostingConnection, error) {
+	return postings.read(ctx, q.reader, first, after, postingConditions(filter))
+}
+
+func (q query) BucketSums(ctx context.Context, filter *model.PostingFilter) ([]*model.BucketSum, error) {
+	s := postings.from(selection[model.BucketSum]())
+	s.where(postingConditions(filter))
+	s.add(" GROUP BY bucket ORDER BY bucket")
+	return rowsOf[model.BucketSum](ctx, q.reader, s)
 }
 
 func (q query) Account(ctx context.Context, address string, chain *uint64) (*model.Account, error) {

@@ -101,9 +101,13 @@ func TestFields(t *testing.T) {
 		contributions { nodes `+selectionOf("Contribution")+` }
 		verdicts { nodes `+selectionOf("Verdict")+` }
 		payouts { nodes `+selectionOf("Payout")+` }
+		postings { nodes `+selectionOf("Posting")+` }
+		bucketSums `+selectionOf("BucketSum")+`
+		settlements: tasks { nodes { settlement { lines { nodes `+selectionOf("SettlementLine")+` } ...values } } }
 		accounts { nodes `+selectionOf("Account")+` }
 		workerpools { nodes `+selectionOf("Workerpool")+` }
-	}`, nil)
+	}
+	fragment values on Settlement `+selectionOf("Settlement"), nil)
 	if len(r.Errors) > 0 {
 		t.Fatal(r.Errors)
 	}
@@ -128,7 +132,7 @@ func TestFields(t *testing.T) {
 
 var emptyKeys = row{
 	"chain": uint64(1), "id": hash(0), "task": hash(0), "worker": zeroAddress, "address": zeroAddress,
-	"block_number": uint64(0), "log_index": uint32(0), "kind": "WORKERPOOL",
+	"block_number": uint64(0), "log_index": uint32(0), "idx": uint32(0), "kind": "WORKERPOOL",
 }
 
 func number(text string) *big.Int {
@@ -175,6 +179,23 @@ var (
 		"payouts": {
 			"chain": uint64(134), "block_number": uint64(1), "log_index": uint32(4294967295), "tx_hash": hash(1), "time": clock(1), "kind": "REWARD",
 			"role": "WORKER", "account": address(1), "amount": number("1230000000"), "task": hash(2), "deal": hash(3), "workerpool": address(2), "version": uint64(1),
+		},
+		"postings": {
+			"chain": uint64(134), "block_number": uint64(1), "log_index": uint32(4294967295), "idx": uint32(1), "tx_hash": hash(1), "time": clock(1),
+			"event": "Seize", "account": address(1), "bucket": "LOCKED", "amount": number("-57896044618658097711785492504343953926634992332820282019728792003956564819967"),
+			"task": hash(2), "deal": hash(3), "version": uint64(1),
+		},
+		"settlements": {
+			"chain": uint64(134), "task": hash(1), "deal": hash(2), "workerpool": address(2), "call": "FINALIZE", "price": number("1000000015"),
+			"app_price": number("3"), "dataset_price": number("5"), "workerpool_price": number("1000000007"), "seized": number("300000002"),
+			"reward": number("1300000009"), "scheduler_reward_ratio": number("1"), "workers_reward": number("1287000008"), "weights": number("3"),
+			"rounding": number("2"), "remainder": number("13000003"), "kitty_draw": number("6"), "kitty_fill": number("7"), "exact": true,
+			"block_number": uint64(8), "log_index": uint32(9), "tx_hash": hash(3), "time": clock(1), "version": uint64(1),
+		},
+		"settlement_lines": {
+			"chain": uint64(134), "task": hash(1), "idx": uint32(10), "block_number": uint64(8), "log_index": uint32(4), "account": address(3),
+			"role": "WORKER", "kind": "STAKE_RETURNED", "amount": number("300000002"), "stake": number("300000002"), "locked": number("-300000002"),
+			"weight": number("2"), "version": uint64(1),
 		},
 		"accounts": {
 			"chain": uint64(134), "address": address(1), "stake": enormous, "locked": number("1"), "score": number("7"), "deposited": number("2"),

@@ -35,7 +35,7 @@ func (p *Projection) postingRows(rows *Rows, block *assaypb.Block, events []poco
 			Version: version,
 		}
 		for j, posting := range postings {
-			row.Idx, row.Account, row.Bucket, row.Amount = uint8(j), address(posting.Account), string(posting.Bucket), posting.Amount.Big()
+			row.Idx, row.Account, row.Bucket, row.Amount = uint32(j), address(posting.Account), string(posting.Bucket), posting.Amount.Big()
 			rows.Postings = append(rows.Postings, row)
 		}
 	}
@@ -64,7 +64,7 @@ func (p *Projection) settlementRows(rows *Rows, block *assaypb.Block, settlement
 		rows.Settlements = append(rows.Settlements, p.settlementRow(block, s, version))
 		for i, line := range s.Lines {
 			rows.Lines = append(rows.Lines, SettlementLine{
-				Chain: p.chain, Task: hash(s.Task), Idx: uint64(i), BlockNumber: block.Number, LogIndex: block.Events[line.Event].LogIndex,
+				Chain: p.chain, Task: hash(s.Task), Idx: uint32(i), BlockNumber: block.Number, LogIndex: block.Events[line.Event].LogIndex,
 				Account: address(line.Account), Role: string(line.Role), Kind: string(line.Kind), Amount: amount(line.Amount),
 				Stake: line.Stake.Big(), Locked: line.Locked.Big(), Weight: amount(line.Weight), Version: version,
 			})
@@ -88,7 +88,7 @@ func (p *Projection) settlementRow(block *assaypb.Block, s ledger.Settlement, ve
 // ledgerTombstones take back the postings and settlements of a block.
 func (p *Projection) ledgerTombstones(rows *Rows, past past, version uint64) {
 	for _, index := range past.postings {
-		for j := range uint8(2) {
+		for j := range uint32(2) {
 			rows.Postings = append(rows.Postings, Posting{
 				Chain: p.chain, BlockNumber: past.number, LogIndex: index, Idx: j, Time: at(0), Amount: new(big.Int), Version: version, Deleted: 1,
 			})
@@ -101,7 +101,7 @@ func (p *Projection) ledgerTombstones(rows *Rows, past past, version uint64) {
 		rows.Settlements = append(rows.Settlements, row)
 		for i := range s.lines {
 			rows.Lines = append(rows.Lines, SettlementLine{
-				Chain: p.chain, Task: hash(s.task), Idx: uint64(i), Amount: new(big.Int), Stake: new(big.Int), Locked: new(big.Int),
+				Chain: p.chain, Task: hash(s.task), Idx: uint32(i), Amount: new(big.Int), Stake: new(big.Int), Locked: new(big.Int),
 				Weight: new(big.Int), Version: version, Deleted: 1,
 			})
 		}

@@ -45,14 +45,15 @@ func (p payment) kind() string {
 // the block: each task that was settled is in it, and ended.
 func (p *Projection) book(block *assaypb.Block, events []poco.Event) book {
 	b := book{causes: make([]cause, len(events))}
-	for from, to := 0, 0; from < len(events); from = to {
-		to = from + 1
+	for from := 0; from < len(events); {
+		to := from + 1
 		for to < len(events) && bytes.Equal(block.Events[to].TxHash, block.Events[from].TxHash) {
 			to++
 		}
 		for _, call := range ledger.Calls(events, from, to) {
 			p.enter(&b, call)
 		}
+		from = to
 	}
 	for i, event := range events {
 		if paid, ok := paymentOf(event, i); ok {

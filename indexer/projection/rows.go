@@ -219,7 +219,7 @@ type Posting struct {
 	Chain       uint64    `ch:"chain"`
 	BlockNumber uint64    `ch:"block_number"`
 	LogIndex    uint32    `ch:"log_index"`
-	Idx         uint8     `ch:"idx"`
+	Idx         uint32    `ch:"idx"`
 	TxHash      string    `ch:"tx_hash"`
 	Time        time.Time `ch:"time"`
 	Event       string    `ch:"event"`
@@ -265,7 +265,7 @@ type Settlement struct {
 type SettlementLine struct {
 	Chain       uint64   `ch:"chain"`
 	Task        string   `ch:"task"`
-	Idx         uint64   `ch:"idx"`
+	Idx         uint32   `ch:"idx"`
 	BlockNumber uint64   `ch:"block_number"`
 	LogIndex    uint32   `ch:"log_index"`
 	Account     string   `ch:"account"`

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS postings (
     chain        UInt64,
     block_number UInt64,
     log_index    UInt32,
-    idx          UInt8, -- 0: where the money leaves, 1: where it goes
+    idx          UInt32, -- 0: where the money leaves, 1: where it goes
     tx_hash      String,
     time         DateTime('UTC'),
     event        LowCardinality(String), -- Transfer Lock Unlock Seize
@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS settlements (
 CREATE TABLE IF NOT EXISTS settlement_lines (
     chain        UInt64,
     task         String,
-    idx          UInt64,
+    idx          UInt32,
     block_number UInt64,
     log_index    UInt32, -- of the event that moves it
     account      String,

@@ -43,7 +43,10 @@ type ResolverRoot interface {
 	Contribution() ContributionResolver
 	Deal() DealResolver
 	Payout() PayoutResolver
+	Posting() PostingResolver
 	Query() QueryResolver
+	Settlement() SettlementResolver
+	SettlementLine() SettlementLineResolver
 	Subscription() SubscriptionResolver
 	Task() TaskResolver
 	Verdict() VerdictResolver
@@ -66,6 +69,7 @@ type ComplexityRoot struct {
 		Locked        func(childComplexity int) int
 		LockedRLC     func(childComplexity int) int
 		Payouts       func(childComplexity int, first int, after *string) int
+		Postings      func(childComplexity int, first int, after *string) int
 		Score         func(childComplexity int) int
 		Seized        func(childComplexity int) int
 		SeizedRLC     func(childComplexity int) int
@@ -86,6 +90,12 @@ type ComplexityRoot struct {
 	AccountEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	BucketSum struct {
+		Bucket func(childComplexity int) int
+		Count  func(childComplexity int) int
+		Sum    func(childComplexity int) int
 	}
 
 	ChainMeta struct {
@@ -222,9 +232,40 @@ type ComplexityRoot struct {
 		Payout func(childComplexity int) int
 	}
 
+	Posting struct {
+		Account        func(childComplexity int) int
+		AccountAddress func(childComplexity int) int
+		Amount         func(childComplexity int) int
+		BlockNumber    func(childComplexity int) int
+		Bucket         func(childComplexity int) int
+		Chain          func(childComplexity int) int
+		Deal           func(childComplexity int) int
+		DealID         func(childComplexity int) int
+		Event          func(childComplexity int) int
+		Index          func(childComplexity int) int
+		LogIndex       func(childComplexity int) int
+		Task           func(childComplexity int) int
+		TaskID         func(childComplexity int) int
+		Time           func(childComplexity int) int
+		TxHash         func(childComplexity int) int
+	}
+
+	PostingConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	PostingEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	Query struct {
 		Account       func(childComplexity int, address string, chain *uint64) int
 		Accounts      func(childComplexity int, first int, after *string, filter *model.AccountFilter) int
+		BucketSums    func(childComplexity int, filter *model.PostingFilter) int
 		Contribution  func(childComplexity int, task string, worker string, chain *uint64) int
 		Contributions func(childComplexity int, first int, after *string, filter *model.ContributionFilter) int
 		Deal          func(childComplexity int, id string, chain *uint64) int
@@ -232,6 +273,7 @@ type ComplexityRoot struct {
 		Meta          func(childComplexity int) int
 		Payout        func(childComplexity int, chain uint64, blockNumber uint64, logIndex uint64) int
 		Payouts       func(childComplexity int, first int, after *string, filter *model.PayoutFilter) int
+		Postings      func(childComplexity int, first int, after *string, filter *model.PostingFilter) int
 		Task          func(childComplexity int, id string, chain *uint64) int
 		TaskCounts    func(childComplexity int, filter *model.TaskFilter) int
 		Tasks         func(childComplexity int, first int, after *string, filter *model.TaskFilter) int
@@ -240,6 +282,61 @@ type ComplexityRoot struct {
 		Verdicts      func(childComplexity int, first int, after *string, filter *model.VerdictFilter) int
 		Workerpool    func(childComplexity int, address string, chain *uint64) int
 		Workerpools   func(childComplexity int, first int, after *string, filter *model.WorkerpoolFilter) int
+	}
+
+	Settlement struct {
+		AppPrice             func(childComplexity int) int
+		BlockNumber          func(childComplexity int) int
+		Call                 func(childComplexity int) int
+		Chain                func(childComplexity int) int
+		DatasetPrice         func(childComplexity int) int
+		DealID               func(childComplexity int) int
+		Exact                func(childComplexity int) int
+		KittyDraw            func(childComplexity int) int
+		KittyFill            func(childComplexity int) int
+		Lines                func(childComplexity int, first int, after *string) int
+		LogIndex             func(childComplexity int) int
+		Price                func(childComplexity int) int
+		PriceRLC             func(childComplexity int) int
+		Remainder            func(childComplexity int) int
+		Reward               func(childComplexity int) int
+		Rounding             func(childComplexity int) int
+		SchedulerRewardRatio func(childComplexity int) int
+		Seized               func(childComplexity int) int
+		TaskID               func(childComplexity int) int
+		Time                 func(childComplexity int) int
+		TxHash               func(childComplexity int) int
+		Weights              func(childComplexity int) int
+		WorkerpoolAddress    func(childComplexity int) int
+		WorkerpoolPrice      func(childComplexity int) int
+		WorkersReward        func(childComplexity int) int
+	}
+
+	SettlementLine struct {
+		Account        func(childComplexity int) int
+		AccountAddress func(childComplexity int) int
+		Amount         func(childComplexity int) int
+		AmountRLC      func(childComplexity int) int
+		BlockNumber    func(childComplexity int) int
+		Index          func(childComplexity int) int
+		Kind           func(childComplexity int) int
+		Locked         func(childComplexity int) int
+		LogIndex       func(childComplexity int) int
+		Role           func(childComplexity int) int
+		Stake          func(childComplexity int) int
+		Weight         func(childComplexity int) int
+	}
+
+	SettlementLineConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	SettlementLineEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	Subscription struct {
@@ -268,6 +365,7 @@ type ComplexityRoot struct {
 		ResultsCallback      func(childComplexity int) int
 		RevealCounter        func(childComplexity int) int
 		RevealDeadline       func(childComplexity int) int
+		Settlement           func(childComplexity int) int
 		Status               func(childComplexity int) int
 		Verdicts             func(childComplexity int, first int, after *string) int
 		WinnerCounter        func(childComplexity int) int
@@ -363,6 +461,7 @@ type ComplexityRoot struct {
 
 type AccountResolver interface {
 	Payouts(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Payout], error)
+	Postings(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Posting], error)
 	Contributions(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Contribution], error)
 	Verdicts(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Verdict], error)
 	Deals(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Deal], error)
@@ -389,6 +488,13 @@ type PayoutResolver interface {
 
 	Workerpool(ctx context.Context, obj *model.Payout) (*model.Workerpool, error)
 }
+type PostingResolver interface {
+	Account(ctx context.Context, obj *model.Posting) (*model.Account, error)
+
+	Task(ctx context.Context, obj *model.Posting) (*model.Task, error)
+
+	Deal(ctx context.Context, obj *model.Posting) (*model.Deal, error)
+}
 type QueryResolver interface {
 	Meta(ctx context.Context) (*model.Meta, error)
 	Deal(ctx context.Context, id string, chain *uint64) (*model.Deal, error)
@@ -403,10 +509,18 @@ type QueryResolver interface {
 	VerdictCounts(ctx context.Context, filter *model.VerdictFilter) ([]*model.VerdictCount, error)
 	Payout(ctx context.Context, chain uint64, blockNumber uint64, logIndex uint64) (*model.Payout, error)
 	Payouts(ctx context.Context, first int, after *string, filter *model.PayoutFilter) (*model.Connection[model.Payout], error)
+	Postings(ctx context.Context, first int, after *string, filter *model.PostingFilter) (*model.Connection[model.Posting], error)
+	BucketSums(ctx context.Context, filter *model.PostingFilter) ([]*model.BucketSum, error)
 	Account(ctx context.Context, address string, chain *uint64) (*model.Account, error)
 	Accounts(ctx context.Context, first int, after *string, filter *model.AccountFilter) (*model.Connection[model.Account], error)
 	Workerpool(ctx context.Context, address string, chain *uint64) (*model.Workerpool, error)
 	Workerpools(ctx context.Context, first int, after *string, filter *model.WorkerpoolFilter) (*model.Connection[model.Workerpool], error)
+}
+type SettlementResolver interface {
+	Lines(ctx context.Context, obj *model.Settlement, first int, after *string) (*model.Connection[model.SettlementLine], error)
+}
+type SettlementLineResolver interface {
+	Account(ctx context.Context, obj *model.SettlementLine) (*model.Account, error)
 }
 type SubscriptionResolver interface {
 	Payouts(ctx context.Context, filter *model.PayoutStreamFilter, after *string) (<-chan *model.PayoutEvent, error)
@@ -419,6 +533,7 @@ type TaskResolver interface {
 	Contributions(ctx context.Context, obj *model.Task, first int, after *string) (*model.Connection[model.Contribution], error)
 	Verdicts(ctx context.Context, obj *model.Task, first int, after *string) (*model.Connection[model.Verdict], error)
 	Payouts(ctx context.Context, obj *model.Task, first int, after *string) (*model.Connection[model.Payout], error)
+	Settlement(ctx context.Context, obj *model.Task) (*model.Settlement, error)
 }
 type VerdictResolver interface {
 	Workerpool(ctx context.Context, obj *model.Verdict) (*model.Workerpool, error)
@@ -533,6 +648,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Account.Payouts(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "Account.postings":
+		if e.complexity.Account.Postings == nil {
+			break
+		}
+
+		args, err := ec.field_Account_postings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Account.Postings(childComplexity, args["first"].(int), args["after"].(*string)), true
 	case "Account.score":
 		if e.complexity.Account.Score == nil {
 			break
@@ -624,6 +750,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.AccountEdge.Node(childComplexity), true
+
+	case "BucketSum.bucket":
+		if e.complexity.BucketSum.Bucket == nil {
+			break
+		}
+
+		return e.complexity.BucketSum.Bucket(childComplexity), true
+	case "BucketSum.count":
+		if e.complexity.BucketSum.Count == nil {
+			break
+		}
+
+		return e.complexity.BucketSum.Count(childComplexity), true
+	case "BucketSum.sum":
+		if e.complexity.BucketSum.Sum == nil {
+			break
+		}
+
+		return e.complexity.BucketSum.Sum(childComplexity), true
 
 	case "ChainMeta.chain":
 		if e.complexity.ChainMeta.Chain == nil {
@@ -1218,6 +1363,135 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.complexity.PayoutEvent.Payout(childComplexity), true
 
+	case "Posting.account":
+		if e.complexity.Posting.Account == nil {
+			break
+		}
+
+		return e.complexity.Posting.Account(childComplexity), true
+	case "Posting.accountAddress":
+		if e.complexity.Posting.AccountAddress == nil {
+			break
+		}
+
+		return e.complexity.Posting.AccountAddress(childComplexity), true
+	case "Posting.amount":
+		if e.complexity.Posting.Amount == nil {
+			break
+		}
+
+		return e.complexity.Posting.Amount(childComplexity), true
+	case "Posting.blockNumber":
+		if e.complexity.Posting.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.Posting.BlockNumber(childComplexity), true
+	case "Posting.bucket":
+		if e.complexity.Posting.Bucket == nil {
+			break
+		}
+
+		return e.complexity.Posting.Bucket(childComplexity), true
+	case "Posting.chain":
+		if e.complexity.Posting.Chain == nil {
+			break
+		}
+
+		return e.complexity.Posting.Chain(childComplexity), true
+	case "Posting.deal":
+		if e.complexity.Posting.Deal == nil {
+			break
+		}
+
+		return e.complexity.Posting.Deal(childComplexity), true
+	case "Posting.dealId":
+		if e.complexity.Posting.DealID == nil {
+			break
+		}
+
+		return e.complexity.Posting.DealID(childComplexity), true
+	case "Posting.event":
+		if e.complexity.Posting.Event == nil {
+			break
+		}
+
+		return e.complexity.Posting.Event(childComplexity), true
+	case "Posting.index":
+		if e.complexity.Posting.Index == nil {
+			break
+		}
+
+		return e.complexity.Posting.Index(childComplexity), true
+	case "Posting.logIndex":
+		if e.complexity.Posting.LogIndex == nil {
+			break
+		}
+
+		return e.complexity.Posting.LogIndex(childComplexity), true
+	case "Posting.task":
+		if e.complexity.Posting.Task == nil {
+			break
+		}
+
+		return e.complexity.Posting.Task(childComplexity), true
+	case "Posting.taskId":
+		if e.complexity.Posting.TaskID == nil {
+			break
+		}
+
+		return e.complexity.Posting.TaskID(childComplexity), true
+	case "Posting.time":
+		if e.complexity.Posting.Time == nil {
+			break
+		}
+
+		return e.complexity.Posting.Time(childComplexity), true
+	case "Posting.txHash":
+		if e.complexity.Posting.TxHash == nil {
+			break
+		}
+
+		return e.complexity.Posting.TxHash(childComplexity), true
+
+	case "PostingConnection.edges":
+		if e.complexity.PostingConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.PostingConnection.Edges(childComplexity), true
+	case "PostingConnection.nodes":
+		if e.complexity.PostingConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.PostingConnection.Nodes(childComplexity), true
+	case "PostingConnection.pageInfo":
+		if e.complexity.PostingConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.PostingConnection.PageInfo(childComplexity), true
+	case "PostingConnection.totalCount":
+		if e.complexity.PostingConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.PostingConnection.TotalCount(childComplexity), true
+
+	case "PostingEdge.cursor":
+		if e.complexity.PostingEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.PostingEdge.Cursor(childComplexity), true
+	case "PostingEdge.node":
+		if e.complexity.PostingEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.PostingEdge.Node(childComplexity), true
+
 	case "Query.account":
 		if e.complexity.Query.Account == nil {
 			break
@@ -1240,6 +1514,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Accounts(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.AccountFilter)), true
+	case "Query.bucketSums":
+		if e.complexity.Query.BucketSums == nil {
+			break
+		}
+
+		args, err := ec.field_Query_bucketSums_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.BucketSums(childComplexity, args["filter"].(*model.PostingFilter)), true
 	case "Query.contribution":
 		if e.complexity.Query.Contribution == nil {
 			break
@@ -1312,6 +1597,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Payouts(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.PayoutFilter)), true
+	case "Query.postings":
+		if e.complexity.Query.Postings == nil {
+			break
+		}
+
+		args, err := ec.field_Query_postings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Postings(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.PostingFilter)), true
 	case "Query.task":
 		if e.complexity.Query.Task == nil {
 			break
@@ -1400,6 +1696,273 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Workerpools(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.WorkerpoolFilter)), true
+
+	case "Settlement.appPrice":
+		if e.complexity.Settlement.AppPrice == nil {
+			break
+		}
+
+		return e.complexity.Settlement.AppPrice(childComplexity), true
+	case "Settlement.blockNumber":
+		if e.complexity.Settlement.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.Settlement.BlockNumber(childComplexity), true
+	case "Settlement.call":
+		if e.complexity.Settlement.Call == nil {
+			break
+		}
+
+		return e.complexity.Settlement.Call(childComplexity), true
+	case "Settlement.chain":
+		if e.complexity.Settlement.Chain == nil {
+			break
+		}
+
+		return e.complexity.Settlement.Chain(childComplexity), true
+	case "Settlement.datasetPrice":
+		if e.complexity.Settlement.DatasetPrice == nil {
+			break
+		}
+
+		return e.complexity.Settlement.DatasetPrice(childComplexity), true
+	case "Settlement.dealId":
+		if e.complexity.Settlement.DealID == nil {
+			break
+		}
+
+		return e.complexity.Settlement.DealID(childComplexity), true
+	case "Settlement.exact":
+		if e.complexity.Settlement.Exact == nil {
+			break
+		}
+
+		return e.complexity.Settlement.Exact(childComplexity), true
+	case "Settlement.kittyDraw":
+		if e.complexity.Settlement.KittyDraw == nil {
+			break
+		}
+
+		return e.complexity.Settlement.KittyDraw(childComplexity), true
+	case "Settlement.kittyFill":
+		if e.complexity.Settlement.KittyFill == nil {
+			break
+		}
+
+		return e.complexity.Settlement.KittyFill(childComplexity), true
+	case "Settlement.lines":
+		if e.complexity.Settlement.Lines == nil {
+			break
+		}
+
+		args, err := ec.field_Settlement_lines_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Settlement.Lines(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "Settlement.logIndex":
+		if e.complexity.Settlement.LogIndex == nil {
+			break
+		}
+
+		return e.complexity.Settlement.LogIndex(childComplexity), true
+	case "Settlement.price":
+		if e.complexity.Settlement.Price == nil {
+			break
+		}
+
+		return e.complexity.Settlement.Price(childComplexity), true
+	case "Settlement.priceRLC":
+		if e.complexity.Settlement.PriceRLC == nil {
+			break
+		}
+
+		return e.complexity.Settlement.PriceRLC(childComplexity), true
+	case "Settlement.remainder":
+		if e.complexity.Settlement.Remainder == nil {
+			break
+		}
+
+		return e.complexity.Settlement.Remainder(childComplexity), true
+	case "Settlement.reward":
+		if e.complexity.Settlement.Reward == nil {
+			break
+		}
+
+		return e.complexity.Settlement.Reward(childComplexity), true
+	case "Settlement.rounding":
+		if e.complexity.Settlement.Rounding == nil {
+			break
+		}
+
+		return e.complexity.Settlement.Rounding(childComplexity), true
+	case "Settlement.schedulerRewardRatio":
+		if e.complexity.Settlement.SchedulerRewardRatio == nil {
+			break
+		}
+
+		return e.complexity.Settlement.SchedulerRewardRatio(childComplexity), true
+	case "Settlement.seized":
+		if e.complexity.Settlement.Seized == nil {
+			break
+		}
+
+		return e.complexity.Settlement.Seized(childComplexity), true
+	case "Settlement.taskId":
+		if e.complexity.Settlement.TaskID == nil {
+			break
+		}
+
+		return e.complexity.Settlement.TaskID(childComplexity), true
+	case "Settlement.time":
+		if e.complexity.Settlement.Time == nil {
+			break
+		}
+
+		return e.complexity.Settlement.Time(childComplexity), true
+	case "Settlement.txHash":
+		if e.complexity.Settlement.TxHash == nil {
+			break
+		}
+
+		return e.complexity.Settlement.TxHash(childComplexity), true
+	case "Settlement.weights":
+		if e.complexity.Settlement.Weights == nil {
+			break
+		}
+
+		return e.complexity.Settlement.Weights(childComplexity), true
+	case "Settlement.workerpoolAddress":
+		if e.complexity.Settlement.WorkerpoolAddress == nil {
+			break
+		}
+
+		return e.complexity.Settlement.WorkerpoolAddress(childComplexity), true
+	case "Settlement.workerpoolPrice":
+		if e.complexity.Settlement.WorkerpoolPrice == nil {
+			break
+		}
+
+		return e.complexity.Settlement.WorkerpoolPrice(childComplexity), true
+	case "Settlement.workersReward":
+		if e.complexity.Settlement.WorkersReward == nil {
+			break
+		}
+
+		return e.complexity.Settlement.WorkersReward(childComplexity), true
+
+	case "SettlementLine.account":
+		if e.complexity.SettlementLine.Account == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.Account(childComplexity), true
+	case "SettlementLine.accountAddress":
+		if e.complexity.SettlementLine.AccountAddress == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.AccountAddress(childComplexity), true
+	case "SettlementLine.amount":
+		if e.complexity.SettlementLine.Amount == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.Amount(childComplexity), true
+	case "SettlementLine.amountRLC":
+		if e.complexity.SettlementLine.AmountRLC == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.AmountRLC(childComplexity), true
+	case "SettlementLine.blockNumber":
+		if e.complexity.SettlementLine.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.BlockNumber(childComplexity), true
+	case "SettlementLine.index":
+		if e.complexity.SettlementLine.Index == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.Index(childComplexity), true
+	case "SettlementLine.kind":
+		if e.complexity.SettlementLine.Kind == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.Kind(childComplexity), true
+	case "SettlementLine.locked":
+		if e.complexity.SettlementLine.Locked == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.Locked(childComplexity), true
+	case "SettlementLine.logIndex":
+		if e.complexity.SettlementLine.LogIndex == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.LogIndex(childComplexity), true
+	case "SettlementLine.role":
+		if e.complexity.SettlementLine.Role == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.Role(childComplexity), true
+	case "SettlementLine.stake":
+		if e.complexity.SettlementLine.Stake == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.Stake(childComplexity), true
+	case "SettlementLine.weight":
+		if e.complexity.SettlementLine.Weight == nil {
+			break
+		}
+
+		return e.complexity.SettlementLine.Weight(childComplexity), true
+
+	case "SettlementLineConnection.edges":
+		if e.complexity.SettlementLineConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.SettlementLineConnection.Edges(childComplexity), true
+	case "SettlementLineConnection.nodes":
+		if e.complexity.SettlementLineConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.SettlementLineConnection.Nodes(childComplexity), true
+	case "SettlementLineConnection.pageInfo":
+		if e.complexity.SettlementLineConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.SettlementLineConnection.PageInfo(childComplexity), true
+	case "SettlementLineConnection.totalCount":
+		if e.complexity.SettlementLineConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.SettlementLineConnection.TotalCount(childComplexity), true
+
+	case "SettlementLineEdge.cursor":
+		if e.complexity.SettlementLineEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.SettlementLineEdge.Cursor(childComplexity), true
+	case "SettlementLineEdge.node":
+		if e.complexity.SettlementLineEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.SettlementLineEdge.Node(childComplexity), true
 
 	case "Subscription.payouts":
 		if e.complexity.Subscription.Payouts == nil {
@@ -1549,6 +2112,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Task.RevealDeadline(childComplexity), true
+	case "Task.settlement":
+		if e.complexity.Task.Settlement == nil {
+			break
+		}
+
+		return e.complexity.Task.Settlement(childComplexity), true
 	case "Task.status":
 		if e.complexity.Task.Status == nil {
 			break
@@ -1963,6 +2532,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputDealFilter,
 		ec.unmarshalInputPayoutFilter,
 		ec.unmarshalInputPayoutStreamFilter,
+		ec.unmarshalInputPostingFilter,
 		ec.unmarshalInputTaskFilter,
 		ec.unmarshalInputVerdictFilter,
 		ec.unmarshalInputWorkerpoolFilter,
@@ -2099,6 +2669,8 @@ type Account {
   blockNumber: Uint64!
   "Rewards and seizures of the account, the newest first."
   payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): PayoutConnection!
+  "All movements of the account's money in double entry, the newest first."
+  postings("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): PostingConnection!
   "Contributions of the account as a worker, the newest first."
   contributions("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): ContributionConnection!
   "What pools decided about messages of the account as a worker, the newest first."
@@ -2463,6 +3035,106 @@ type PayoutEdge {
   node: Payout!
 }
 `, BuiltIn: false},
+	{Name: "../../../schema/graphql/analytics/posting.graphqls", Input: `"""
+Half of a movement of money in double entry: an amount that comes to a bucket of an
+account, or leaves it. Each log that moves money gives two postings that add up to zero:
+one where the money leaves (index 0) and one where it goes (index 1).
+"""
+type Posting {
+  "EVM chain id."
+  chain: Uint64!
+  "Number of the log's block."
+  blockNumber: Uint64!
+  "The log's index in its block."
+  logIndex: Uint64!
+  "0: where the money leaves. 1: where it goes."
+  index: Uint64!
+  "Hash of the log's transaction."
+  txHash: Hash!
+  "Time of the log's block."
+  time: Time!
+  "The contracts' name of the log: Transfer, Lock, Unlock or Seize."
+  event: String!
+  "Address of the account. The zero address stands for all RLC outside the contracts."
+  accountAddress: Address!
+  "The account. Null: it is not indexed, as the zero address never is."
+  account: Account
+  "Which part of the account."
+  bucket: Bucket!
+  "What comes, or leaves if negative, nRLC."
+  amount: NRLCChange!
+  "Id of the task that caused it. Null: no task did."
+  taskId: Hash
+  "The task that caused it. Null: no task did, or it is not indexed."
+  task: Task
+  "Id of the deal that caused it. Null: no deal did."
+  dealId: Hash
+  "The deal that caused it. Null: no deal did, or it is not indexed."
+  deal: Deal
+}
+
+"A part of an account, in which money stands."
+enum Bucket {
+  "What the account may use, withdraw or transfer: viewAccount.stake."
+  STAKE
+  "What the account has at stake: viewAccount.locked."
+  LOCKED
+  "What the kitty keeps for later successes: viewAccount.locked of the kitty."
+  KITTY
+  "What the contract owes to all that have something locked, as a negative number. It holds as much in its STAKE."
+  PLEDGED
+  "RLC outside the contracts: less what was deposited and not withdrawn."
+  OUTSIDE
+}
+
+"Which postings to list."
+input PostingFilter {
+  "EVM chain id."
+  chain: Uint64
+  "Address of the account."
+  account: Address
+  "Which part of the account."
+  bucket: [Bucket!]
+  "Id of the task that caused it."
+  task: Hash
+  "Id of the deal that caused it."
+  deal: Hash
+  "Postings of this time or later."
+  since: Time
+  "Postings before this time."
+  until: Time
+}
+
+"What the postings of a bucket add up to."
+type BucketSum {
+  "The bucket."
+  bucket: Bucket!
+  "The sum of its postings, nRLC."
+  sum: NRLCChange!
+  "How many postings."
+  count: Uint64!
+}
+
+"A page of postings."
+type PostingConnection {
+  "The postings, each with its cursor."
+  edges: [PostingEdge!]!
+  "The postings."
+  nodes: [Posting!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many postings the whole list has."
+  totalCount: Uint64!
+}
+
+"A posting in a list."
+type PostingEdge {
+  "The posting's place in the list."
+  cursor: Cursor!
+  "The posting."
+  node: Posting!
+}
+`, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/query.graphqls", Input: `"""
 The marketplace of iExec as its contracts and its worker pools made it, all indexed
 chains at once.
@@ -2506,6 +3178,15 @@ type Query {
   payout("EVM chain id." chain: Uint64!, "The block's number." blockNumber: Uint64!, "The log's index in the block." logIndex: Uint64!): Payout
   "Rewards paid and stakes seized, the newest first by their block's time."
   payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: PayoutFilter): PayoutConnection!
+
+  "All movements of money in double entry, the newest first by their block's time."
+  postings("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: PostingFilter): PostingConnection!
+  """
+  What postings add up to, by bucket; one without postings is left out. Unless the filter
+  names an account or buckets, all sums together are zero. With an account and ` + "`" + `until` + "`" + ` they
+  are the account's balances at that time.
+  """
+  bucketSums(filter: PostingFilter): [BucketSum!]!
 
   "The account of this address. Null: no money of it ever passed through the contracts."
   account("The account's address." address: Address!, "EVM chain id. Needed only where several chains know the address." chain: Uint64): Account
@@ -2578,6 +3259,9 @@ scalar Bytes
 "An exact amount in nRLC (1 RLC = 1,000,000,000 nRLC): a whole decimal number, written as a string."
 scalar NRLC
 
+"An exact change in nRLC: a whole decimal number, negative where money leaves, written as a string."
+scalar NRLCChange
+
 "An exact amount in RLC, for reading: a decimal number with at most nine decimals, written as a string."
 scalar RLC
 
@@ -2592,6 +3276,162 @@ scalar Time
 
 "A place in a list. Take it from pageInfo, an edge or an event; what is inside may change."
 scalar Cursor
+`, BuiltIn: false},
+	{Name: "../../../schema/graphql/analytics/settlement.graphqls", Input: `"""
+How the money of a task was settled when it ended: who got what, and why. Amounts are
+those that the chain moved; the numbers behind them follow by PoCo's rules from the deal
+and the contributions.
+
+    price         = appPrice + datasetPrice + workerpoolPrice
+    reward        = workerpoolPrice + seized
+    workersReward = reward · (100 − schedulerRewardRatio) / 100, rounded down
+    a share       = workersReward · weight / weights, rounded down
+    rounding      = workersReward − the sum of the shares
+    remainder     = reward − the sum of the shares
+
+Of a claim only the price, its parts and kittyFill are not 0.
+"""
+type Settlement {
+  "EVM chain id."
+  chain: Uint64!
+  "Id of the task."
+  taskId: Hash!
+  "Id of the task's deal. Null: unknown, of a Boost task that was claimed."
+  dealId: Hash
+  "Address of the worker pool. Null: unknown, of a Boost task that was claimed."
+  workerpoolAddress: Address
+  "How the task ended."
+  call: SettlementCall!
+  "What the payer paid or, of a claim, was refunded, nRLC."
+  price: NRLC!
+  "What the payer paid or, of a claim, was refunded, RLC."
+  priceRLC: RLC!
+  "The app's part of the price, nRLC."
+  appPrice: NRLC!
+  "The dataset's part of the price, nRLC."
+  datasetPrice: NRLC!
+  "The pool's part of the price, which workers and scheduler share, nRLC."
+  workerpoolPrice: NRLC!
+  "Stakes of workers that were wrong or did not reveal, nRLC. They add to the reward."
+  seized: NRLC!
+  "What workers and scheduler share, nRLC."
+  reward: NRLC!
+  "What the scheduler keeps of the reward, percent."
+  schedulerRewardRatio: BigInt!
+  "What the workers share, nRLC."
+  workersReward: NRLC!
+  "Sum of the weights (log2) of the workers that share. 0: one worker finalized the task itself and has all."
+  weights: BigInt!
+  "What rounding down the shares left of workersReward, nRLC. It goes to the scheduler."
+  rounding: NRLC!
+  "What the scheduler got of the reward, nRLC."
+  remainder: NRLC!
+  "What the scheduler got from the kitty, nRLC."
+  kittyDraw: NRLC!
+  "What the kitty got of the pool's stake, nRLC."
+  kittyFill: NRLC!
+  """
+  Whether every amount is what the rules derive from the deal and the contributions. False
+  where these are not known whole: of Boost deals, and of workers whose score came from an
+  older contract.
+  """
+  exact: Boolean!
+  "Number of the block in which the task ended."
+  blockNumber: Uint64!
+  "Index in its block of the log that ended the task."
+  logIndex: Uint64!
+  "Hash of the transaction that ended the task."
+  txHash: Hash!
+  "Time of the block in which the task ended."
+  time: Time!
+  "Each account's part, in the order of the chain's logs."
+  lines("How many at most, to 1000." first: Int! = 100, "Continue after this cursor." after: Cursor): SettlementLineConnection!
+}
+
+"How a task ended."
+enum SettlementCall {
+  "finalize: workers agreed and revealed."
+  FINALIZE
+  "contributeAndFinalize: one worker did everything."
+  CONTRIBUTE_AND_FINALIZE
+  "claim, or claimBoost: nobody completed the task in time."
+  CLAIM
+  "pushResultBoost: one worker pushed the result of a Boost deal's task."
+  PUSH_RESULT_BOOST
+}
+
+"""
+One account's part in a settlement. What the lines of an account add to its stake and to
+what it has locked is exactly what the call changed; all lines together add up to zero.
+"""
+type SettlementLine {
+  "Place of the line in the settlement, from 0."
+  index: Uint64!
+  "Number of the block."
+  blockNumber: Uint64!
+  "Index in its block of the log that moved the money."
+  logIndex: Uint64!
+  "Address of the account."
+  accountAddress: Address!
+  "The account. Null: it is not indexed."
+  account: Account
+  "In which role. Null: the rules do not tell."
+  role: PayoutRole
+  "Why. Null: the rules do not tell."
+  kind: SettlementLineKind
+  "How much, nRLC."
+  amount: NRLC!
+  "How much, RLC."
+  amountRLC: RLC!
+  "What the line adds to the account's stake, nRLC."
+  stake: NRLCChange!
+  "What the line adds to what the account has locked, nRLC."
+  locked: NRLCChange!
+  "Of a reward share: log2 of the worker's weight. Null: it is no share by weight."
+  weight: BigInt
+}
+
+"Why money moved when a task ended."
+enum SettlementLineKind {
+  "The payer paid the price, out of what was locked."
+  PRICE_PAID
+  "The owner of the app or the dataset earned its price."
+  PRICE_EARNED
+  "The payer got the price back: the task failed."
+  PRICE_REFUNDED
+  "The pool or a worker got its stake back."
+  STAKE_RETURNED
+  "The pool lost its stake on a task that failed, or a worker its own on a result that was wrong or not revealed."
+  STAKE_SEIZED
+  "A worker's share of the reward."
+  REWARD_SHARE
+  "The scheduler's part of the reward, with all that rounding left."
+  SCHEDULER_REMAINDER
+  "The kitty gave to a success. Two lines: the kitty's and the scheduler's."
+  KITTY_DRAW
+  "The kitty got what the pool lost."
+  KITTY_FILL
+}
+
+"A page of lines."
+type SettlementLineConnection {
+  "The lines, each with its cursor."
+  edges: [SettlementLineEdge!]!
+  "The lines."
+  nodes: [SettlementLine!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many lines the settlement has."
+  totalCount: Uint64!
+}
+
+"A line in a list."
+type SettlementLineEdge {
+  "The line's place in the list."
+  cursor: Cursor!
+  "The line."
+  node: SettlementLine!
+}
 `, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/task.graphqls", Input: `"One run of a deal's app, from its initialization to its end."
 type Task {
@@ -2647,6 +3487,8 @@ type Task {
   verdicts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): VerdictConnection!
   "Rewards and seizures of the task, the newest first."
   payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): PayoutConnection!
+  "Who got what, and why. Null: the task has not ended."
+  settlement: Settlement
 }
 
 "Where a task stands: IexecLibCore_v5.TaskStatusEnum."
@@ -2964,6 +3806,22 @@ func (ec *executionContext) field_Account_payouts_args(ctx context.Context, rawA
 	return args, nil
 }
 
+func (ec *executionContext) field_Account_postings_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Account_verdicts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3057,6 +3915,17 @@ func (ec *executionContext) field_Query_accounts_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["filter"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_bucketSums_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOPostingFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPostingFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
 	return args, nil
 }
 
@@ -3174,6 +4043,27 @@ func (ec *executionContext) field_Query_payouts_args(ctx context.Context, rawArg
 	}
 	args["after"] = arg1
 	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOPayoutFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPayoutFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_postings_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOPostingFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPostingFilter)
 	if err != nil {
 		return nil, err
 	}
@@ -3311,6 +4201,22 @@ func (ec *executionContext) field_Query_workerpools_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["filter"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Settlement_lines_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
 	return args, nil
 }
 
@@ -3996,6 +4902,57 @@ func (ec *executionContext) fieldContext_Account_payouts(ctx context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _Account_postings(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Account_postings,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Account().Postings(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNPostingConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Account_postings(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_PostingConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_PostingConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_PostingConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_PostingConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PostingConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Account_postings_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Account_contributions(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -4240,6 +5197,8 @@ func (ec *executionContext) fieldContext_AccountConnection_nodes(_ context.Conte
 				return ec.fieldContext_Account_blockNumber(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
+			case "postings":
+				return ec.fieldContext_Account_postings(ctx, field)
 			case "contributions":
 				return ec.fieldContext_Account_contributions(ctx, field)
 			case "verdicts":
@@ -4406,6 +5365,8 @@ func (ec *executionContext) fieldContext_AccountEdge_node(_ context.Context, fie
 				return ec.fieldContext_Account_blockNumber(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
+			case "postings":
+				return ec.fieldContext_Account_postings(ctx, field)
 			case "contributions":
 				return ec.fieldContext_Account_contributions(ctx, field)
 			case "verdicts":
@@ -4414,6 +5375,93 @@ func (ec *executionContext) fieldContext_AccountEdge_node(_ context.Context, fie
 				return ec.fieldContext_Account_deals(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BucketSum_bucket(ctx context.Context, field graphql.CollectedField, obj *model.BucketSum) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_BucketSum_bucket,
+		func(ctx context.Context) (any, error) {
+			return obj.Bucket, nil
+		},
+		nil,
+		ec.marshalNBucket2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_BucketSum_bucket(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BucketSum",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Bucket does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BucketSum_sum(ctx context.Context, field graphql.CollectedField, obj *model.BucketSum) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_BucketSum_sum,
+		func(ctx context.Context) (any, error) {
+			return obj.Sum, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_BucketSum_sum(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BucketSum",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BucketSum_count(ctx context.Context, field graphql.CollectedField, obj *model.BucketSum) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_BucketSum_count,
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_BucketSum_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BucketSum",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
 		},
 	}
 	return fc, nil
@@ -4727,6 +5775,8 @@ func (ec *executionContext) fieldContext_Contribution_task(_ context.Context, fi
 				return ec.fieldContext_Task_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Task_payouts(ctx, field)
+			case "settlement":
+				return ec.fieldContext_Task_settlement(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Task", field.Name)
 		},
@@ -7193,6 +8243,8 @@ func (ec *executionContext) fieldContext_Payout_account(_ context.Context, field
 				return ec.fieldContext_Account_blockNumber(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
+			case "postings":
+				return ec.fieldContext_Account_postings(ctx, field)
 			case "contributions":
 				return ec.fieldContext_Account_contributions(ctx, field)
 			case "verdicts":
@@ -7369,6 +8421,8 @@ func (ec *executionContext) fieldContext_Payout_task(_ context.Context, field gr
 				return ec.fieldContext_Task_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Task_payouts(ctx, field)
+			case "settlement":
+				return ec.fieldContext_Task_settlement(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Task", field.Name)
 		},
@@ -7936,6 +8990,853 @@ func (ec *executionContext) fieldContext_PayoutEvent_payout(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _Posting_chain(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_logIndex(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_logIndex,
+		func(ctx context.Context) (any, error) {
+			return obj.LogIndex, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_logIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_index(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_index,
+		func(ctx context.Context) (any, error) {
+			return obj.Index, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_index(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_txHash(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_txHash,
+		func(ctx context.Context) (any, error) {
+			return obj.TxHash, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_txHash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_time(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_time,
+		func(ctx context.Context) (any, error) {
+			return obj.Time, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_event(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_event,
+		func(ctx context.Context) (any, error) {
+			return obj.Event, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_event(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_accountAddress(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_accountAddress,
+		func(ctx context.Context) (any, error) {
+			return obj.AccountAddress, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_accountAddress(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_account(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_account,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Posting().Account(ctx, obj)
+		},
+		nil,
+		ec.marshalOAccount2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAccount,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_account(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Account_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_Account_address(ctx, field)
+			case "stake":
+				return ec.fieldContext_Account_stake(ctx, field)
+			case "stakeRLC":
+				return ec.fieldContext_Account_stakeRLC(ctx, field)
+			case "locked":
+				return ec.fieldContext_Account_locked(ctx, field)
+			case "lockedRLC":
+				return ec.fieldContext_Account_lockedRLC(ctx, field)
+			case "score":
+				return ec.fieldContext_Account_score(ctx, field)
+			case "deposited":
+				return ec.fieldContext_Account_deposited(ctx, field)
+			case "withdrawn":
+				return ec.fieldContext_Account_withdrawn(ctx, field)
+			case "earned":
+				return ec.fieldContext_Account_earned(ctx, field)
+			case "earnedRLC":
+				return ec.fieldContext_Account_earnedRLC(ctx, field)
+			case "spent":
+				return ec.fieldContext_Account_spent(ctx, field)
+			case "seized":
+				return ec.fieldContext_Account_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Account_seizedRLC(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "payouts":
+				return ec.fieldContext_Account_payouts(ctx, field)
+			case "postings":
+				return ec.fieldContext_Account_postings(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Account_contributions(ctx, field)
+			case "verdicts":
+				return ec.fieldContext_Account_verdicts(ctx, field)
+			case "deals":
+				return ec.fieldContext_Account_deals(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_bucket(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_bucket,
+		func(ctx context.Context) (any, error) {
+			return obj.Bucket, nil
+		},
+		nil,
+		ec.marshalNBucket2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_bucket(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Bucket does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_amount(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_amount,
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_taskId(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_taskId,
+		func(ctx context.Context) (any, error) {
+			return obj.TaskID, nil
+		},
+		nil,
+		ec.marshalOHash2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_taskId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_task(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_task,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Posting().Task(ctx, obj)
+		},
+		nil,
+		ec.marshalOTask2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTask,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_task(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Task_chain(ctx, field)
+			case "id":
+				return ec.fieldContext_Task_id(ctx, field)
+			case "dealId":
+				return ec.fieldContext_Task_dealId(ctx, field)
+			case "deal":
+				return ec.fieldContext_Task_deal(ctx, field)
+			case "index":
+				return ec.fieldContext_Task_index(ctx, field)
+			case "workerpoolAddress":
+				return ec.fieldContext_Task_workerpoolAddress(ctx, field)
+			case "workerpool":
+				return ec.fieldContext_Task_workerpool(ctx, field)
+			case "requester":
+				return ec.fieldContext_Task_requester(ctx, field)
+			case "status":
+				return ec.fieldContext_Task_status(ctx, field)
+			case "contributionDeadline":
+				return ec.fieldContext_Task_contributionDeadline(ctx, field)
+			case "revealDeadline":
+				return ec.fieldContext_Task_revealDeadline(ctx, field)
+			case "finalDeadline":
+				return ec.fieldContext_Task_finalDeadline(ctx, field)
+			case "consensusValue":
+				return ec.fieldContext_Task_consensusValue(ctx, field)
+			case "revealCounter":
+				return ec.fieldContext_Task_revealCounter(ctx, field)
+			case "winnerCounter":
+				return ec.fieldContext_Task_winnerCounter(ctx, field)
+			case "contributors":
+				return ec.fieldContext_Task_contributors(ctx, field)
+			case "reopened":
+				return ec.fieldContext_Task_reopened(ctx, field)
+			case "resultDigest":
+				return ec.fieldContext_Task_resultDigest(ctx, field)
+			case "results":
+				return ec.fieldContext_Task_results(ctx, field)
+			case "resultsCallback":
+				return ec.fieldContext_Task_resultsCallback(ctx, field)
+			case "initializedAt":
+				return ec.fieldContext_Task_initializedAt(ctx, field)
+			case "endedAt":
+				return ec.fieldContext_Task_endedAt(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Task_blockNumber(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Task_contributions(ctx, field)
+			case "verdicts":
+				return ec.fieldContext_Task_verdicts(ctx, field)
+			case "payouts":
+				return ec.fieldContext_Task_payouts(ctx, field)
+			case "settlement":
+				return ec.fieldContext_Task_settlement(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Task", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_dealId(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_dealId,
+		func(ctx context.Context) (any, error) {
+			return obj.DealID, nil
+		},
+		nil,
+		ec.marshalOHash2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_dealId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Posting_deal(ctx context.Context, field graphql.CollectedField, obj *model.Posting) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Posting_deal,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Posting().Deal(ctx, obj)
+		},
+		nil,
+		ec.marshalODeal2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDeal,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Posting_deal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Posting",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Deal_chain(ctx, field)
+			case "id":
+				return ec.fieldContext_Deal_id(ctx, field)
+			case "app":
+				return ec.fieldContext_Deal_app(ctx, field)
+			case "appOwner":
+				return ec.fieldContext_Deal_appOwner(ctx, field)
+			case "appPrice":
+				return ec.fieldContext_Deal_appPrice(ctx, field)
+			case "dataset":
+				return ec.fieldContext_Deal_dataset(ctx, field)
+			case "datasetOwner":
+				return ec.fieldContext_Deal_datasetOwner(ctx, field)
+			case "datasetPrice":
+				return ec.fieldContext_Deal_datasetPrice(ctx, field)
+			case "workerpoolAddress":
+				return ec.fieldContext_Deal_workerpoolAddress(ctx, field)
+			case "workerpool":
+				return ec.fieldContext_Deal_workerpool(ctx, field)
+			case "workerpoolOwner":
+				return ec.fieldContext_Deal_workerpoolOwner(ctx, field)
+			case "workerpoolPrice":
+				return ec.fieldContext_Deal_workerpoolPrice(ctx, field)
+			case "trust":
+				return ec.fieldContext_Deal_trust(ctx, field)
+			case "category":
+				return ec.fieldContext_Deal_category(ctx, field)
+			case "tag":
+				return ec.fieldContext_Deal_tag(ctx, field)
+			case "requester":
+				return ec.fieldContext_Deal_requester(ctx, field)
+			case "beneficiary":
+				return ec.fieldContext_Deal_beneficiary(ctx, field)
+			case "callback":
+				return ec.fieldContext_Deal_callback(ctx, field)
+			case "params":
+				return ec.fieldContext_Deal_params(ctx, field)
+			case "startTime":
+				return ec.fieldContext_Deal_startTime(ctx, field)
+			case "botFirst":
+				return ec.fieldContext_Deal_botFirst(ctx, field)
+			case "botSize":
+				return ec.fieldContext_Deal_botSize(ctx, field)
+			case "workerStake":
+				return ec.fieldContext_Deal_workerStake(ctx, field)
+			case "schedulerRewardRatio":
+				return ec.fieldContext_Deal_schedulerRewardRatio(ctx, field)
+			case "sponsor":
+				return ec.fieldContext_Deal_sponsor(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Deal_blockNumber(ctx, field)
+			case "txHash":
+				return ec.fieldContext_Deal_txHash(ctx, field)
+			case "tasks":
+				return ec.fieldContext_Deal_tasks(ctx, field)
+			case "payouts":
+				return ec.fieldContext_Deal_payouts(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Deal", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PostingConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Posting]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_PostingConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNPostingEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_PostingConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PostingConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_PostingEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_PostingEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PostingEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PostingConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Posting]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_PostingConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNPosting2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPostingᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_PostingConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PostingConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Posting_chain(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Posting_blockNumber(ctx, field)
+			case "logIndex":
+				return ec.fieldContext_Posting_logIndex(ctx, field)
+			case "index":
+				return ec.fieldContext_Posting_index(ctx, field)
+			case "txHash":
+				return ec.fieldContext_Posting_txHash(ctx, field)
+			case "time":
+				return ec.fieldContext_Posting_time(ctx, field)
+			case "event":
+				return ec.fieldContext_Posting_event(ctx, field)
+			case "accountAddress":
+				return ec.fieldContext_Posting_accountAddress(ctx, field)
+			case "account":
+				return ec.fieldContext_Posting_account(ctx, field)
+			case "bucket":
+				return ec.fieldContext_Posting_bucket(ctx, field)
+			case "amount":
+				return ec.fieldContext_Posting_amount(ctx, field)
+			case "taskId":
+				return ec.fieldContext_Posting_taskId(ctx, field)
+			case "task":
+				return ec.fieldContext_Posting_task(ctx, field)
+			case "dealId":
+				return ec.fieldContext_Posting_dealId(ctx, field)
+			case "deal":
+				return ec.fieldContext_Posting_deal(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Posting", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PostingConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Posting]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_PostingConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_PostingConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PostingConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PostingConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Posting]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_PostingConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_PostingConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PostingConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PostingEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.Posting]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_PostingEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_PostingEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PostingEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PostingEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.Posting]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_PostingEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNPosting2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPosting,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_PostingEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PostingEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Posting_chain(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Posting_blockNumber(ctx, field)
+			case "logIndex":
+				return ec.fieldContext_Posting_logIndex(ctx, field)
+			case "index":
+				return ec.fieldContext_Posting_index(ctx, field)
+			case "txHash":
+				return ec.fieldContext_Posting_txHash(ctx, field)
+			case "time":
+				return ec.fieldContext_Posting_time(ctx, field)
+			case "event":
+				return ec.fieldContext_Posting_event(ctx, field)
+			case "accountAddress":
+				return ec.fieldContext_Posting_accountAddress(ctx, field)
+			case "account":
+				return ec.fieldContext_Posting_account(ctx, field)
+			case "bucket":
+				return ec.fieldContext_Posting_bucket(ctx, field)
+			case "amount":
+				return ec.fieldContext_Posting_amount(ctx, field)
+			case "taskId":
+				return ec.fieldContext_Posting_taskId(ctx, field)
+			case "task":
+				return ec.fieldContext_Posting_task(ctx, field)
+			case "dealId":
+				return ec.fieldContext_Posting_dealId(ctx, field)
+			case "deal":
+				return ec.fieldContext_Posting_deal(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Posting", field.Name)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_meta(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8198,6 +10099,8 @@ func (ec *executionContext) fieldContext_Query_task(ctx context.Context, field g
 				return ec.fieldContext_Task_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Task_payouts(ctx, field)
+			case "settlement":
+				return ec.fieldContext_Task_settlement(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Task", field.Name)
 		},
@@ -8753,6 +10656,106 @@ func (ec *executionContext) fieldContext_Query_payouts(ctx context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_postings(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_postings,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Postings(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.PostingFilter))
+		},
+		nil,
+		ec.marshalNPostingConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_postings(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_PostingConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_PostingConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_PostingConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_PostingConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PostingConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_postings_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_bucketSums(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_bucketSums,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().BucketSums(ctx, fc.Args["filter"].(*model.PostingFilter))
+		},
+		nil,
+		ec.marshalNBucketSum2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐBucketSumᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_bucketSums(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "bucket":
+				return ec.fieldContext_BucketSum_bucket(ctx, field)
+			case "sum":
+				return ec.fieldContext_BucketSum_sum(ctx, field)
+			case "count":
+				return ec.fieldContext_BucketSum_count(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type BucketSum", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_bucketSums_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_account(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8810,6 +10813,8 @@ func (ec *executionContext) fieldContext_Query_account(ctx context.Context, fiel
 				return ec.fieldContext_Account_blockNumber(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
+			case "postings":
+				return ec.fieldContext_Account_postings(ctx, field)
 			case "contributions":
 				return ec.fieldContext_Account_contributions(ctx, field)
 			case "verdicts":
@@ -9108,6 +11113,1385 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 				return ec.fieldContext___Schema_directives(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type __Schema", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_chain(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_taskId(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_taskId,
+		func(ctx context.Context) (any, error) {
+			return obj.TaskID, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_taskId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_dealId(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_dealId,
+		func(ctx context.Context) (any, error) {
+			return obj.DealID, nil
+		},
+		nil,
+		ec.marshalOHash2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_dealId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_workerpoolAddress(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_workerpoolAddress,
+		func(ctx context.Context) (any, error) {
+			return obj.WorkerpoolAddress, nil
+		},
+		nil,
+		ec.marshalOAddress2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_workerpoolAddress(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_call(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_call,
+		func(ctx context.Context) (any, error) {
+			return obj.Call, nil
+		},
+		nil,
+		ec.marshalNSettlementCall2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_call(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type SettlementCall does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_price(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_price,
+		func(ctx context.Context) (any, error) {
+			return obj.Price, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_price(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_priceRLC(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_priceRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.PriceRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_priceRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_appPrice(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_appPrice,
+		func(ctx context.Context) (any, error) {
+			return obj.AppPrice, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_appPrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_datasetPrice(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_datasetPrice,
+		func(ctx context.Context) (any, error) {
+			return obj.DatasetPrice, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_datasetPrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_workerpoolPrice(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_workerpoolPrice,
+		func(ctx context.Context) (any, error) {
+			return obj.WorkerpoolPrice, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_workerpoolPrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_seized(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_seized,
+		func(ctx context.Context) (any, error) {
+			return obj.Seized, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_seized(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_reward(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_reward,
+		func(ctx context.Context) (any, error) {
+			return obj.Reward, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_reward(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_schedulerRewardRatio(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_schedulerRewardRatio,
+		func(ctx context.Context) (any, error) {
+			return obj.SchedulerRewardRatio, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_schedulerRewardRatio(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_workersReward(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_workersReward,
+		func(ctx context.Context) (any, error) {
+			return obj.WorkersReward, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_workersReward(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_weights(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_weights,
+		func(ctx context.Context) (any, error) {
+			return obj.Weights, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_weights(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_rounding(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_rounding,
+		func(ctx context.Context) (any, error) {
+			return obj.Rounding, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_rounding(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_remainder(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_remainder,
+		func(ctx context.Context) (any, error) {
+			return obj.Remainder, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_remainder(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_kittyDraw(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_kittyDraw,
+		func(ctx context.Context) (any, error) {
+			return obj.KittyDraw, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_kittyDraw(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_kittyFill(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_kittyFill,
+		func(ctx context.Context) (any, error) {
+			return obj.KittyFill, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_kittyFill(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_exact(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_exact,
+		func(ctx context.Context) (any, error) {
+			return obj.Exact, nil
+		},
+		nil,
+		ec.marshalNBoolean2bool,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_exact(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Boolean does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_logIndex(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_logIndex,
+		func(ctx context.Context) (any, error) {
+			return obj.LogIndex, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_logIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_txHash(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_txHash,
+		func(ctx context.Context) (any, error) {
+			return obj.TxHash, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_txHash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_time(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_time,
+		func(ctx context.Context) (any, error) {
+			return obj.Time, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Settlement_lines(ctx context.Context, field graphql.CollectedField, obj *model.Settlement) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Settlement_lines,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Settlement().Lines(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNSettlementLineConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Settlement_lines(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Settlement",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_SettlementLineConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_SettlementLineConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_SettlementLineConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_SettlementLineConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SettlementLineConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Settlement_lines_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_index(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_index,
+		func(ctx context.Context) (any, error) {
+			return obj.Index, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_index(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_logIndex(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_logIndex,
+		func(ctx context.Context) (any, error) {
+			return obj.LogIndex, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_logIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_accountAddress(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_accountAddress,
+		func(ctx context.Context) (any, error) {
+			return obj.AccountAddress, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_accountAddress(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_account(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_account,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.SettlementLine().Account(ctx, obj)
+		},
+		nil,
+		ec.marshalOAccount2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAccount,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_account(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Account_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_Account_address(ctx, field)
+			case "stake":
+				return ec.fieldContext_Account_stake(ctx, field)
+			case "stakeRLC":
+				return ec.fieldContext_Account_stakeRLC(ctx, field)
+			case "locked":
+				return ec.fieldContext_Account_locked(ctx, field)
+			case "lockedRLC":
+				return ec.fieldContext_Account_lockedRLC(ctx, field)
+			case "score":
+				return ec.fieldContext_Account_score(ctx, field)
+			case "deposited":
+				return ec.fieldContext_Account_deposited(ctx, field)
+			case "withdrawn":
+				return ec.fieldContext_Account_withdrawn(ctx, field)
+			case "earned":
+				return ec.fieldContext_Account_earned(ctx, field)
+			case "earnedRLC":
+				return ec.fieldContext_Account_earnedRLC(ctx, field)
+			case "spent":
+				return ec.fieldContext_Account_spent(ctx, field)
+			case "seized":
+				return ec.fieldContext_Account_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Account_seizedRLC(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "payouts":
+				return ec.fieldContext_Account_payouts(ctx, field)
+			case "postings":
+				return ec.fieldContext_Account_postings(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Account_contributions(ctx, field)
+			case "verdicts":
+				return ec.fieldContext_Account_verdicts(ctx, field)
+			case "deals":
+				return ec.fieldContext_Account_deals(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_role(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_role,
+		func(ctx context.Context) (any, error) {
+			return obj.Role, nil
+		},
+		nil,
+		ec.marshalOPayoutRole2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type PayoutRole does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_kind(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_kind,
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		ec.marshalOSettlementLineKind2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type SettlementLineKind does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_amount(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_amount,
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_amountRLC(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_amountRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.AmountRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_amountRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_stake(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_stake,
+		func(ctx context.Context) (any, error) {
+			return obj.Stake, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_stake(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_locked(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_locked,
+		func(ctx context.Context) (any, error) {
+			return obj.Locked, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_locked(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLine_weight(ctx context.Context, field graphql.CollectedField, obj *model.SettlementLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLine_weight,
+		func(ctx context.Context) (any, error) {
+			return obj.Weight, nil
+		},
+		nil,
+		ec.marshalOBigInt2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLine_weight(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLineConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.SettlementLine]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLineConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNSettlementLineEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLineConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLineConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_SettlementLineEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_SettlementLineEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SettlementLineEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLineConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.SettlementLine]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLineConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNSettlementLine2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSettlementLineᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLineConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLineConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "index":
+				return ec.fieldContext_SettlementLine_index(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_SettlementLine_blockNumber(ctx, field)
+			case "logIndex":
+				return ec.fieldContext_SettlementLine_logIndex(ctx, field)
+			case "accountAddress":
+				return ec.fieldContext_SettlementLine_accountAddress(ctx, field)
+			case "account":
+				return ec.fieldContext_SettlementLine_account(ctx, field)
+			case "role":
+				return ec.fieldContext_SettlementLine_role(ctx, field)
+			case "kind":
+				return ec.fieldContext_SettlementLine_kind(ctx, field)
+			case "amount":
+				return ec.fieldContext_SettlementLine_amount(ctx, field)
+			case "amountRLC":
+				return ec.fieldContext_SettlementLine_amountRLC(ctx, field)
+			case "stake":
+				return ec.fieldContext_SettlementLine_stake(ctx, field)
+			case "locked":
+				return ec.fieldContext_SettlementLine_locked(ctx, field)
+			case "weight":
+				return ec.fieldContext_SettlementLine_weight(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SettlementLine", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLineConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.SettlementLine]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLineConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLineConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLineConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLineConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.SettlementLine]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLineConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLineConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLineConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLineEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.SettlementLine]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLineEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLineEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLineEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SettlementLineEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.SettlementLine]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SettlementLineEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNSettlementLine2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSettlementLine,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SettlementLineEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SettlementLineEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "index":
+				return ec.fieldContext_SettlementLine_index(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_SettlementLine_blockNumber(ctx, field)
+			case "logIndex":
+				return ec.fieldContext_SettlementLine_logIndex(ctx, field)
+			case "accountAddress":
+				return ec.fieldContext_SettlementLine_accountAddress(ctx, field)
+			case "account":
+				return ec.fieldContext_SettlementLine_account(ctx, field)
+			case "role":
+				return ec.fieldContext_SettlementLine_role(ctx, field)
+			case "kind":
+				return ec.fieldContext_SettlementLine_kind(ctx, field)
+			case "amount":
+				return ec.fieldContext_SettlementLine_amount(ctx, field)
+			case "amountRLC":
+				return ec.fieldContext_SettlementLine_amountRLC(ctx, field)
+			case "stake":
+				return ec.fieldContext_SettlementLine_stake(ctx, field)
+			case "locked":
+				return ec.fieldContext_SettlementLine_locked(ctx, field)
+			case "weight":
+				return ec.fieldContext_SettlementLine_weight(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SettlementLine", field.Name)
 		},
 	}
 	return fc, nil
@@ -10068,6 +13452,87 @@ func (ec *executionContext) fieldContext_Task_payouts(ctx context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Task_settlement(ctx context.Context, field graphql.CollectedField, obj *model.Task) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Task_settlement,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Task().Settlement(ctx, obj)
+		},
+		nil,
+		ec.marshalOSettlement2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSettlement,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Task_settlement(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Task",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Settlement_chain(ctx, field)
+			case "taskId":
+				return ec.fieldContext_Settlement_taskId(ctx, field)
+			case "dealId":
+				return ec.fieldContext_Settlement_dealId(ctx, field)
+			case "workerpoolAddress":
+				return ec.fieldContext_Settlement_workerpoolAddress(ctx, field)
+			case "call":
+				return ec.fieldContext_Settlement_call(ctx, field)
+			case "price":
+				return ec.fieldContext_Settlement_price(ctx, field)
+			case "priceRLC":
+				return ec.fieldContext_Settlement_priceRLC(ctx, field)
+			case "appPrice":
+				return ec.fieldContext_Settlement_appPrice(ctx, field)
+			case "datasetPrice":
+				return ec.fieldContext_Settlement_datasetPrice(ctx, field)
+			case "workerpoolPrice":
+				return ec.fieldContext_Settlement_workerpoolPrice(ctx, field)
+			case "seized":
+				return ec.fieldContext_Settlement_seized(ctx, field)
+			case "reward":
+				return ec.fieldContext_Settlement_reward(ctx, field)
+			case "schedulerRewardRatio":
+				return ec.fieldContext_Settlement_schedulerRewardRatio(ctx, field)
+			case "workersReward":
+				return ec.fieldContext_Settlement_workersReward(ctx, field)
+			case "weights":
+				return ec.fieldContext_Settlement_weights(ctx, field)
+			case "rounding":
+				return ec.fieldContext_Settlement_rounding(ctx, field)
+			case "remainder":
+				return ec.fieldContext_Settlement_remainder(ctx, field)
+			case "kittyDraw":
+				return ec.fieldContext_Settlement_kittyDraw(ctx, field)
+			case "kittyFill":
+				return ec.fieldContext_Settlement_kittyFill(ctx, field)
+			case "exact":
+				return ec.fieldContext_Settlement_exact(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Settlement_blockNumber(ctx, field)
+			case "logIndex":
+				return ec.fieldContext_Settlement_logIndex(ctx, field)
+			case "txHash":
+				return ec.fieldContext_Settlement_txHash(ctx, field)
+			case "time":
+				return ec.fieldContext_Settlement_time(ctx, field)
+			case "lines":
+				return ec.fieldContext_Settlement_lines(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Settlement", field.Name)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _TaskConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Task]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10179,6 +13644,8 @@ func (ec *executionContext) fieldContext_TaskConnection_nodes(_ context.Context,
 				return ec.fieldContext_Task_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Task_payouts(ctx, field)
+			case "settlement":
+				return ec.fieldContext_Task_settlement(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Task", field.Name)
 		},
@@ -10417,6 +13884,8 @@ func (ec *executionContext) fieldContext_TaskEdge_node(_ context.Context, field 
 				return ec.fieldContext_Task_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Task_payouts(ctx, field)
+			case "settlement":
+				return ec.fieldContext_Task_settlement(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Task", field.Name)
 		},
@@ -10673,6 +14142,8 @@ func (ec *executionContext) fieldContext_Verdict_task(_ context.Context, field g
 				return ec.fieldContext_Task_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Task_payouts(ctx, field)
+			case "settlement":
+				return ec.fieldContext_Task_settlement(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Task", field.Name)
 		},
@@ -13952,6 +17423,75 @@ func (ec *executionContext) unmarshalInputPayoutStreamFilter(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputPostingFilter(ctx context.Context, obj any) (model.PostingFilter, error) {
+	var it model.PostingFilter
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"chain", "account", "bucket", "task", "deal", "since", "until"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chain"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chain = data
+		case "account":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("account"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Account = data
+		case "bucket":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("bucket"))
+			data, err := ec.unmarshalOBucket2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Bucket = data
+		case "task":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("task"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Task = data
+		case "deal":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deal"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Deal = data
+		case "since":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("since"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Since = data
+		case "until":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("until"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Until = data
+		}
+	}
+
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputTaskFilter(ctx context.Context, obj any) (model.TaskFilter, error) {
 	var it model.TaskFilter
 	asMap := map[string]any{}
@@ -14289,6 +17829,42 @@ func (ec *executionContext) _Account(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "postings":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Account_postings(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "contributions":
 			field := field
 
@@ -14523,6 +18099,55 @@ func (ec *executionContext) _AccountEdge(ctx context.Context, sel ast.SelectionS
 			}
 		case "node":
 			out.Values[i] = ec._AccountEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var bucketSumImplementors = []string{"BucketSum"}
+
+func (ec *executionContext) _BucketSum(ctx context.Context, sel ast.SelectionSet, obj *model.BucketSum) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, bucketSumImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BucketSum")
+		case "bucket":
+			out.Values[i] = ec._BucketSum_bucket(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sum":
+			out.Values[i] = ec._BucketSum_sum(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "count":
+			out.Values[i] = ec._BucketSum_count(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -15818,6 +19443,322 @@ func (ec *executionContext) _PayoutEvent(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var postingImplementors = []string{"Posting"}
+
+func (ec *executionContext) _Posting(ctx context.Context, sel ast.SelectionSet, obj *model.Posting) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, postingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Posting")
+		case "chain":
+			out.Values[i] = ec._Posting_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "blockNumber":
+			out.Values[i] = ec._Posting_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "logIndex":
+			out.Values[i] = ec._Posting_logIndex(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "index":
+			out.Values[i] = ec._Posting_index(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "txHash":
+			out.Values[i] = ec._Posting_txHash(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "time":
+			out.Values[i] = ec._Posting_time(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "event":
+			out.Values[i] = ec._Posting_event(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "accountAddress":
+			out.Values[i] = ec._Posting_accountAddress(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "account":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Posting_account(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "bucket":
+			out.Values[i] = ec._Posting_bucket(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "amount":
+			out.Values[i] = ec._Posting_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "taskId":
+			out.Values[i] = ec._Posting_taskId(ctx, field, obj)
+		case "task":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Posting_task(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "dealId":
+			out.Values[i] = ec._Posting_dealId(ctx, field, obj)
+		case "deal":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Posting_deal(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var postingConnectionImplementors = []string{"PostingConnection"}
+
+func (ec *executionContext) _PostingConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.Posting]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, postingConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PostingConnection")
+		case "edges":
+			out.Values[i] = ec._PostingConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._PostingConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._PostingConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._PostingConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var postingEdgeImplementors = []string{"PostingEdge"}
+
+func (ec *executionContext) _PostingEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.Posting]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, postingEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PostingEdge")
+		case "cursor":
+			out.Values[i] = ec._PostingEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._PostingEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
 var queryImplementors = []string{"Query"}
 
 func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -16108,6 +20049,50 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "postings":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_postings(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "bucketSums":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_bucketSums(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "account":
 			field := field
 
@@ -16198,6 +20183,432 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___schema(ctx, field)
 			})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var settlementImplementors = []string{"Settlement"}
+
+func (ec *executionContext) _Settlement(ctx context.Context, sel ast.SelectionSet, obj *model.Settlement) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, settlementImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Settlement")
+		case "chain":
+			out.Values[i] = ec._Settlement_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "taskId":
+			out.Values[i] = ec._Settlement_taskId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "dealId":
+			out.Values[i] = ec._Settlement_dealId(ctx, field, obj)
+		case "workerpoolAddress":
+			out.Values[i] = ec._Settlement_workerpoolAddress(ctx, field, obj)
+		case "call":
+			out.Values[i] = ec._Settlement_call(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "price":
+			out.Values[i] = ec._Settlement_price(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "priceRLC":
+			out.Values[i] = ec._Settlement_priceRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "appPrice":
+			out.Values[i] = ec._Settlement_appPrice(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "datasetPrice":
+			out.Values[i] = ec._Settlement_datasetPrice(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "workerpoolPrice":
+			out.Values[i] = ec._Settlement_workerpoolPrice(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "seized":
+			out.Values[i] = ec._Settlement_seized(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reward":
+			out.Values[i] = ec._Settlement_reward(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "schedulerRewardRatio":
+			out.Values[i] = ec._Settlement_schedulerRewardRatio(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "workersReward":
+			out.Values[i] = ec._Settlement_workersReward(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "weights":
+			out.Values[i] = ec._Settlement_weights(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "rounding":
+			out.Values[i] = ec._Settlement_rounding(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "remainder":
+			out.Values[i] = ec._Settlement_remainder(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "kittyDraw":
+			out.Values[i] = ec._Settlement_kittyDraw(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "kittyFill":
+			out.Values[i] = ec._Settlement_kittyFill(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "exact":
+			out.Values[i] = ec._Settlement_exact(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "blockNumber":
+			out.Values[i] = ec._Settlement_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "logIndex":
+			out.Values[i] = ec._Settlement_logIndex(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "txHash":
+			out.Values[i] = ec._Settlement_txHash(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "time":
+			out.Values[i] = ec._Settlement_time(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lines":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Settlement_lines(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var settlementLineImplementors = []string{"SettlementLine"}
+
+func (ec *executionContext) _SettlementLine(ctx context.Context, sel ast.SelectionSet, obj *model.SettlementLine) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, settlementLineImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SettlementLine")
+		case "index":
+			out.Values[i] = ec._SettlementLine_index(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "blockNumber":
+			out.Values[i] = ec._SettlementLine_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "logIndex":
+			out.Values[i] = ec._SettlementLine_logIndex(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "accountAddress":
+			out.Values[i] = ec._SettlementLine_accountAddress(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "account":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._SettlementLine_account(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "role":
+			out.Values[i] = ec._SettlementLine_role(ctx, field, obj)
+		case "kind":
+			out.Values[i] = ec._SettlementLine_kind(ctx, field, obj)
+		case "amount":
+			out.Values[i] = ec._SettlementLine_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "amountRLC":
+			out.Values[i] = ec._SettlementLine_amountRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "stake":
+			out.Values[i] = ec._SettlementLine_stake(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "locked":
+			out.Values[i] = ec._SettlementLine_locked(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "weight":
+			out.Values[i] = ec._SettlementLine_weight(ctx, field, obj)
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var settlementLineConnectionImplementors = []string{"SettlementLineConnection"}
+
+func (ec *executionContext) _SettlementLineConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.SettlementLine]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, settlementLineConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SettlementLineConnection")
+		case "edges":
+			out.Values[i] = ec._SettlementLineConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._SettlementLineConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._SettlementLineConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._SettlementLineConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var settlementLineEdgeImplementors = []string{"SettlementLineEdge"}
+
+func (ec *executionContext) _SettlementLineEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.SettlementLine]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, settlementLineEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SettlementLineEdge")
+		case "cursor":
+			out.Values[i] = ec._SettlementLineEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._SettlementLineEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -16496,6 +20907,39 @@ func (ec *executionContext) _Task(ctx context.Context, sel ast.SelectionSet, obj
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "settlement":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Task_settlement(ctx, field, obj)
 				return res
 			}
 
@@ -17945,6 +22389,76 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalNBucket2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNBucket2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNBucketSum2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐBucketSumᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.BucketSum) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNBucketSum2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐBucketSum(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNBucketSum2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐBucketSum(ctx context.Context, sel ast.SelectionSet, v *model.BucketSum) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._BucketSum(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNBytes2string(ctx context.Context, v any) (string, error) {
 	res, err := model.UnmarshalBytes(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -18353,6 +22867,22 @@ func (ec *executionContext) marshalNNRLC2string(ctx context.Context, sel ast.Sel
 	return res
 }
 
+func (ec *executionContext) unmarshalNNRLCChange2string(ctx context.Context, v any) (string, error) {
+	res, err := model.UnmarshalDecimal(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNNRLCChange2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := model.MarshalDecimal(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *model.PageInfo) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -18531,6 +23061,128 @@ func (ec *executionContext) marshalNPayoutRole2string(ctx context.Context, sel a
 	return res
 }
 
+func (ec *executionContext) marshalNPosting2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPostingᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Posting) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNPosting2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPosting(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNPosting2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPosting(ctx context.Context, sel ast.SelectionSet, v *model.Posting) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Posting(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPostingConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.Posting]) graphql.Marshaler {
+	return ec._PostingConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNPostingConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.Posting]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PostingConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPostingEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.Posting]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNPostingEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNPostingEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.Posting]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PostingEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNRLC2string(ctx context.Context, v any) (string, error) {
 	res, err := model.UnmarshalDecimal(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -18545,6 +23197,144 @@ func (ec *executionContext) marshalNRLC2string(ctx context.Context, sel ast.Sele
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNSettlementCall2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSettlementCall2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNSettlementLine2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSettlementLineᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.SettlementLine) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNSettlementLine2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSettlementLine(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSettlementLine2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSettlementLine(ctx context.Context, sel ast.SelectionSet, v *model.SettlementLine) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SettlementLine(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSettlementLineConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.SettlementLine]) graphql.Marshaler {
+	return ec._SettlementLineConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNSettlementLineConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.SettlementLine]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SettlementLineConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSettlementLineEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.SettlementLine]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNSettlementLineEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSettlementLineEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.SettlementLine]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SettlementLineEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
@@ -19439,6 +24229,24 @@ func (ec *executionContext) marshalOAddress2ᚖstring(ctx context.Context, sel a
 	return res
 }
 
+func (ec *executionContext) unmarshalOBigInt2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := model.UnmarshalDecimal(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOBigInt2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := model.MarshalDecimal(*v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOBoolean2bool(ctx context.Context, v any) (bool, error) {
 	res, err := graphql.UnmarshalBoolean(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -19467,6 +24275,71 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	_ = ctx
 	res := graphql.MarshalBoolean(*v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOBucket2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNBucket2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOBucket2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNBucket2string(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalOBytes2ᚖstring(ctx context.Context, v any) (*string, error) {
@@ -19763,12 +24636,63 @@ func (ec *executionContext) marshalOPayoutRole2ᚕstringᚄ(ctx context.Context,
 	return ret
 }
 
+func (ec *executionContext) unmarshalOPayoutRole2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalString(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOPayoutRole2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(*v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOPayoutStreamFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPayoutStreamFilter(ctx context.Context, v any) (*model.PayoutStreamFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputPayoutStreamFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOPostingFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPostingFilter(ctx context.Context, v any) (*model.PostingFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputPostingFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSettlement2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSettlement(ctx context.Context, sel ast.SelectionSet, v *model.Settlement) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Settlement(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOSettlementLineKind2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalString(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSettlementLineKind2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(*v)
+	return res
 }
 
 func (ec *executionContext) unmarshalOString2ᚖstring(ctx context.Context, v any) (*string, error) {

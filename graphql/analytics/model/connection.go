@@ -24,6 +24,14 @@ type (
 	PayoutConnection = Connection[Payout]
 	// PayoutEdge is a payout in a list.
 	PayoutEdge = Edge[Payout]
+	// PostingConnection is a page of postings.
+	PostingConnection = Connection[Posting]
+	// PostingEdge is a posting in a list.
+	PostingEdge = Edge[Posting]
+	// SettlementLineConnection is a page of a settlement's lines.
+	SettlementLineConnection = Connection[SettlementLine]
+	// SettlementLineEdge is a line in a list.
+	SettlementLineEdge = Edge[SettlementLine]
 	// AccountConnection is a page of accounts.
 	AccountConnection = Connection[Account]
 	// AccountEdge is an account in a list.

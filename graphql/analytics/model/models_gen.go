@@ -120,6 +120,24 @@ type PayoutStreamFilter struct {
 	Role []string `json:"role,omitempty"`
 }
 
+// Which postings to list.
+type PostingFilter struct {
+	// EVM chain id.
+	Chain *uint64 `json:"chain,omitempty"`
+	// Address of the account.
+	Account *string `json:"account,omitempty"`
+	// Which part of the account.
+	Bucket []string `json:"bucket,omitempty"`
+	// Id of the task that caused it.
+	Task *string `json:"task,omitempty"`
+	// Id of the deal that caused it.
+	Deal *string `json:"deal,omitempty"`
+	// Postings of this time or later.
+	Since *time.Time `json:"since,omitempty"`
+	// Postings before this time.
+	Until *time.Time `json:"until,omitempty"`
+}
+
 // Which tasks to list.
 type TaskFilter struct {
 	// EVM chain id.

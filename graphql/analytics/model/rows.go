@@ -129,6 +129,78 @@ type Payout struct {
 // AmountRLC is the amount in RLC.
 func (p *Payout) AmountRLC() string { return RLC(p.Amount) }
 
+// Posting is a row of the table postings.
+type Posting struct {
+	Chain          uint64    `ch:"chain"`
+	BlockNumber    uint64    `ch:"block_number"`
+	LogIndex       uint64    `ch:"log_index" sql:"toUInt64(log_index)"`
+	Index          uint64    `ch:"idx" sql:"toUInt64(idx)"`
+	TxHash         string    `ch:"tx_hash"`
+	Time           time.Time `ch:"time"`
+	Event          string    `ch:"event"`
+	AccountAddress string    `ch:"account"`
+	Bucket         string    `ch:"bucket"`
+	Amount         string    `ch:"amount" sql:"toString(amount)"`
+	TaskID         *string   `ch:"task" sql:"nullIf(task, '')"`
+	DealID         *string   `ch:"deal" sql:"nullIf(deal, '')"`
+}
+
+// BucketSum is what the postings of a bucket add up to.
+type BucketSum struct {
+	Bucket string `ch:"bucket"`
+	Sum    string `ch:"sum" sql:"toString(sum(amount))"`
+	Count  uint64 `ch:"count" sql:"count()"`
+}
+
+// Settlement is a row of the table settlements.
+type Settlement struct {
+	Chain                uint64    `ch:"chain"`
+	TaskID               string    `ch:"task"`
+	DealID               *string   `ch:"deal" sql:"nullIf(nullIf(deal, ''), '0x0000000000000000000000000000000000000000000000000000000000000000')"`
+	WorkerpoolAddress    *string   `ch:"workerpool" sql:"nullIf(nullIf(workerpool, ''), '0x0000000000000000000000000000000000000000')"`
+	Call                 string    `ch:"call"`
+	Price                string    `ch:"price" sql:"toString(price)"`
+	AppPrice             string    `ch:"app_price" sql:"toString(app_price)"`
+	DatasetPrice         string    `ch:"dataset_price" sql:"toString(dataset_price)"`
+	WorkerpoolPrice      string    `ch:"workerpool_price" sql:"toString(workerpool_price)"`
+	Seized               string    `ch:"seized" sql:"toString(seized)"`
+	Reward               string    `ch:"reward" sql:"toString(reward)"`
+	SchedulerRewardRatio string    `ch:"scheduler_reward_ratio" sql:"toString(scheduler_reward_ratio)"`
+	WorkersReward        string    `ch:"workers_reward" sql:"toString(workers_reward)"`
+	Weights              string    `ch:"weights" sql:"toString(weights)"`
+	Rounding             string    `ch:"rounding" sql:"toString(rounding)"`
+	Remainder            string    `ch:"remainder" sql:"toString(remainder)"`
+	KittyDraw            string    `ch:"kitty_draw" sql:"toString(kitty_draw)"`
+	KittyFill            string    `ch:"kitty_fill" sql:"toString(kitty_fill)"`
+	Exact                bool      `ch:"exact"`
+	BlockNumber          uint64    `ch:"block_number"`
+	LogIndex             uint64    `ch:"log_index" sql:"toUInt64(log_index)"`
+	TxHash               string    `ch:"tx_hash"`
+	Time                 time.Time `ch:"time"`
+}
+
+// PriceRLC is the price in RLC.
+func (s *Settlement) PriceRLC() string { return RLC(s.Price) }
+
+// SettlementLine is a row of the table settlement_lines.
+type SettlementLine struct {
+	Chain          uint64  `ch:"chain"`
+	TaskID         string  `ch:"task"`
+	Index          uint64  `ch:"idx" sql:"toUInt64(idx)"`
+	BlockNumber    uint64  `ch:"block_number"`
+	LogIndex       uint64  `ch:"log_index" sql:"toUInt64(log_index)"`
+	AccountAddress string  `ch:"account"`
+	Role           *string `ch:"role" sql:"nullIf(toString(role), '')"`
+	Kind           *string `ch:"kind" sql:"nullIf(toString(kind), '')"`
+	Amount         string  `ch:"amount" sql:"toString(amount)"`
+	Stake          string  `ch:"stake" sql:"toString(stake)"`
+	Locked         string  `ch:"locked" sql:"toString(locked)"`
+	Weight         *string `ch:"weight" sql:"nullIf(toString(weight), '0')"`
+}
+
+// AmountRLC is the amount in RLC.
+func (l *SettlementLine) AmountRLC() string { return RLC(l.Amount) }
+
 // Account is a row of the table accounts.
 type Account struct {
 	Chain       uint64 `ch:"chain"`
