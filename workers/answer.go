@@ -36,7 +36,7 @@ func (f *Fleet) compute(ctx context.Context, agent *agent, task common.Hash, ask
 	if err != nil {
 		return nil, fmt.Errorf("running the task: %w", err)
 	}
-	digest := agent.Behaviour.digest(agent.address, task, result)
+	digest := agent.Behaviour.Digest(agent.address, task, result)
 	a := &answer{
 		result:     result,
 		digest:     digest,

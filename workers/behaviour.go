@@ -46,8 +46,8 @@ func ParseBehaviour(text string) (Behaviour, error) {
 	return Behaviour{}, fmt.Errorf("no behaviour %q: use one of %s, or lying:GANG", text, strings.Join(conducts, ", "))
 }
 
-// digest is what a worker says that its result hashes to.
-func (b Behaviour) digest(worker common.Address, task common.Hash, result []byte) common.Hash {
+// Digest is what a worker says that its result hashes to.
+func (b Behaviour) Digest(worker common.Address, task common.Hash, result []byte) common.Hash {
 	switch {
 	case b.Conduct != Lying:
 		return crypto.Keccak256Hash(result)

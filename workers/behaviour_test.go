@@ -32,20 +32,20 @@ func TestDigests(t *testing.T) {
 	truth := crypto.Keccak256Hash(result)
 	liar, gang := Behaviour{Conduct: Lying}, Behaviour{Conduct: Lying, Gang: "g"}
 	for _, honest := range []Behaviour{{}, {Conduct: Late}, {Conduct: Shy}} {
-		if honest.digest(a, task, result) != truth {
+		if honest.Digest(a, task, result) != truth {
 			t.Errorf("%s does not tell the truth", honest.Conduct)
 		}
 	}
-	if liar.digest(a, task, result) == truth || liar.digest(a, task, result) == liar.digest(b, task, result) {
+	if liar.Digest(a, task, result) == truth || liar.Digest(a, task, result) == liar.Digest(b, task, result) {
 		t.Error("liars tell the truth, or agree")
 	}
-	if liar.digest(a, task, result) != liar.digest(a, task, result) {
+	if liar.Digest(a, task, result) != liar.Digest(a, task, result) {
 		t.Error("a liar does not stick to its lie")
 	}
-	if gang.digest(a, task, result) == truth || gang.digest(a, task, result) != gang.digest(b, task, result) {
+	if gang.Digest(a, task, result) == truth || gang.Digest(a, task, result) != gang.Digest(b, task, result) {
 		t.Error("a gang tells the truth, or disagrees")
 	}
-	if gang.digest(a, task, result) == gang.digest(a, common.Hash{4}, result) {
+	if gang.Digest(a, task, result) == gang.Digest(a, common.Hash{4}, result) {
 		t.Error("a gang tells the same lie about every task")
 	}
 }

@@ -27,8 +27,8 @@ var (
 	Pool      = common.HexToAddress("0xb1")
 )
 
-// fortune is what everybody deposits, in nRLC: no stake is ever beyond it.
-var fortune = new(uint256.Int).Lsh(uint256.NewInt(1), 128)
+// Fortune is what everybody deposits, in nRLC: no stake is ever beyond it.
+var Fortune = new(uint256.Int).Lsh(uint256.NewInt(1), 128)
 
 // Market is a marketplace. It is not safe for concurrent use.
 type Market struct {
@@ -98,7 +98,7 @@ func (m *Market) enrich(who poco.Address) error {
 		return nil
 	}
 	m.rich[who] = true
-	return m.Do(who, poco.Deposit{Amount: *fortune})
+	return m.Do(who, poco.Deposit{Amount: *Fortune})
 }
 
 // Deal makes a deal of so many tasks at a price, in nRLC, and returns its id.
