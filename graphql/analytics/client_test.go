@@ -27,6 +27,7 @@ func TestClient(t *testing.T) {
 	insert(t, conn, "accounts", row{"chain": uint64(7), "address": address(1), "version": uint64(1)})
 	insert(t, conn, "tasks", row{"chain": uint64(134), "id": hash(1), "status": "FAILED", "version": uint64(1)}, row{"chain": uint64(134), "id": hash(2), "status": "FAILED", "version": uint64(1)})
 	insert(t, conn, "verdicts", row{"chain": uint64(134), "id": hash(1), "outcome": "REJECTED", "reason": "TOO_LATE", "version": uint64(1)})
+	insert(t, conn, "postings", fullRows["postings"])
 	insert(t, conn, "heads", fullRows["heads"], row{"chain": uint64(7), "head_number": uint64(1), "head_hash": "", "head_time": start, "finalized_number": uint64(0), "finalized_hash": "", "version": uint64(1)})
 	c := client.New(newServer(t, conn).URL + "/graphql")
 
@@ -41,6 +42,10 @@ func TestClient(t *testing.T) {
 	verdicts, err := c.VerdictCounts(t.Context(), 134)
 	if err != nil || !slices.Equal(verdicts, []client.VerdictCount{{Outcome: "REJECTED", Reason: "TOO_LATE", Count: 1}}) {
 		t.Errorf("verdict counts %v, %v", verdicts, err)
+	}
+	sums, err := c.BucketSums(t.Context(), 134)
+	if err != nil || !slices.Equal(sums, []client.BucketSum{{Bucket: "LOCKED", Sum: as[*big.Int](fullRows["postings"]["amount"]).String(), Count: 1}}) {
+		t.Errorf("bucket sums %v, %v", sums, err)
 	}
 	meta, err := c.Meta(t.Context())
 	full := client.ChainMeta{Chain: 134, HeadNumber: 9007199254740993, HeadHash: hash(1), HeadTime: clock(1), FinalizedNumber: 3, FinalizedHash: hash(2)}

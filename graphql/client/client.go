@@ -52,6 +52,13 @@ type VerdictCount struct {
 	Count   uint64 `json:"count"`
 }
 
+// BucketSum is what the postings of a bucket add up to.
+type BucketSum struct {
+	Bucket string `json:"bucket"` // STAKE, LOCKED, KITTY, PLEDGED or OUTSIDE
+	Sum    string `json:"sum"`    // decimal number of nRLC, negative for what is owed or outside
+	Count  uint64 `json:"count"`
+}
+
 // ChainMeta is how far a chain is indexed.
 type ChainMeta struct {
 	Chain           uint64    `json:"chain"`
@@ -122,6 +129,16 @@ func (c *Client) VerdictCounts(ctx context.Context, chain uint64) ([]VerdictCoun
 		return nil, fmt.Errorf("counting the verdicts of chain %d: %w", chain, err)
 	}
 	return answer.VerdictCounts, nil
+}
+
+// BucketSums returns what the postings of a chain add up to, in order of the buckets.
+func (c *Client) BucketSums(ctx context.Context, chain uint64) ([]BucketSum, error) {
+	const query = `query($chain: Uint64) { bucketSums(filter: {chain: $chain}) { bucket sum count } }`
+	var answer struct{ BucketSums []BucketSum }
+	if err := c.ask(ctx, query, map[string]any{"chain": chain}, &answer); err != nil {
+		return nil, fmt.Errorf("adding up the postings of chain %d: %w", chain, err)
+	}
+	return answer.BucketSums, nil
 }
 
 // Meta returns how far each chain is indexed, by chain id.

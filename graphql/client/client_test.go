@@ -20,7 +20,7 @@ func TestBadAnswers(t *testing.T) {
 		{"an error beside data", 200, `{"errors":[{"message":"internal error"}],"data":{"taskCounts":[]}}`, "internal error"},
 		{"a page of a proxy", 502, `<html>`, "502"},
 		{"nothing", 200, `{}`, "no data"},
-		{"other data", 200, `{"data":{"taskCounts":[{"count":-1}],"verdictCounts":[{"count":-1}],"meta":{"chains":[{"chain":-1}]},"accounts":{"nodes":[{"chain":-1}]}}}`, "-1"},
+		{"other data", 200, `{"data":{"taskCounts":[{"count":-1}],"verdictCounts":[{"count":-1}],"bucketSums":[{"count":-1}],"meta":{"chains":[{"chain":-1}]},"accounts":{"nodes":[{"chain":-1}]}}}`, "-1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -32,8 +32,9 @@ func TestBadAnswers(t *testing.T) {
 			_, accounts := c.Accounts(t.Context(), 1)
 			_, tasks := c.TaskCounts(t.Context(), 1)
 			_, verdicts := c.VerdictCounts(t.Context(), 1)
+			_, sums := c.BucketSums(t.Context(), 1)
 			_, meta := c.Meta(t.Context())
-			for _, err := range []error{accounts, tasks, verdicts, meta} {
+			for _, err := range []error{accounts, tasks, verdicts, sums, meta} {
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Errorf("got %v, want an error with %q", err, test.want)
 				}
