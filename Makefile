@@ -62,6 +62,10 @@ test: deps ## run every test, with the race detector where there are goroutines
 bench: deps ## run the benchmarks (options: BENCH=regexp)
 	@go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...
 
+.PHONY: differential
+differential: deps ## compare PoCo's rules with the real contracts for as long as asked (DURATION=30m)
+	@DURATION=$(or $(DURATION),10m) go test -vet=off -count=1 -timeout 0 -v ./consensus/poco/differential
+
 # --- checking --------------------------------------------------------------------
 
 .PHONY: check
