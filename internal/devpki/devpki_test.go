@@ -46,7 +46,7 @@ func TestChainLeadsToTheRoot(t *testing.T) {
 	m := machine(t, "seed", "a")
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
 	roots.AddCert(m.pki.Root())
-	between.AddCert(m.pki.platform)
+	between.AddCert(m.pki.ca)
 	_, err := m.leaf.Verify(x509.VerifyOptions{
 		Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, CurrentTime: notBefore,
 	})
@@ -58,7 +58,7 @@ func TestChainLeadsToTheRoot(t *testing.T) {
 func TestLeafDescribesThePlatform(t *testing.T) {
 	leaf := machine(t, "seed", "a").leaf
 	for _, extension := range leaf.Extensions {
-		if extension.Id.Equal(sgxOID()) {
+		if extension.Id.Equal(SGXExtension()) {
 			if !bytes.Contains(extension.Value, FMSPC[:]) || !bytes.Contains(extension.Value, cpuSVN[:]) {
 				t.Error("the extension lacks family or security version")
 			}

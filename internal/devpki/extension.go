@@ -16,32 +16,55 @@ var FMSPC = [6]byte{0xde, 0x7e, 0x10, 0x90, 0x00, 0x00}
 // pceSVN is the security version of the provisioning enclave.
 const pceSVN = 16
 
-// sgxOID names Intel's SGX extension of a PCK certificate, or a member of it
+// SGXExtension names Intel's SGX extension of a PCK certificate, or a member of it
 // (Intel SGX PCK Certificate and CRL Profile Specification, 1.3.5).
-func sgxOID(member ...int) asn1.ObjectIdentifier {
+func SGXExtension(member ...int) asn1.ObjectIdentifier {
 	return append(asn1.ObjectIdentifier{1, 2, 840, 113741, 1, 13, 1}, member...)
 }
 
-// member is one named value of the extension.
-type member struct {
+// Member is one named value of the extension.
+type Member struct {
 	ID    asn1.ObjectIdentifier
 	Value any
 }
 
-// platformExtension is the extension of a certificate that a platform CA issued.
-func platformExtension(ppid, instance []byte) ([]byte, error) {
-	var levels []member
+// Platform is what a PCK certificate says of its machine.
+type Platform struct {
+	PPID, Instance, PCEID, FMSPC []byte
+	Components                   [16]int // security versions
+	PCESVN                       int
+	Levels, Members              func([]Member) []Member // change what is encoded, if not nil
+}
+
+func newPlatform(ppid, instance []byte) *Platform {
+	platform := &Platform{PPID: ppid, Instance: instance, PCEID: []byte{0, 0}, FMSPC: FMSPC[:], PCESVN: pceSVN}
 	for i, svn := range cpuSVN {
-		levels = append(levels, member{sgxOID(2, i+1), int(svn)})
+		platform.Components[i] = int(svn)
 	}
-	levels = append(levels, member{sgxOID(2, 17), pceSVN}, member{sgxOID(2, 18), cpuSVN[:]})
-	return asn1.Marshal([]member{
-		{sgxOID(1), ppid},
-		{sgxOID(2), levels},
-		{sgxOID(3), []byte{0, 0}}, // PCEID
-		{sgxOID(4), FMSPC[:]},
-		{sgxOID(5), asn1.Enumerated(1)}, // scalable SGX
-		{sgxOID(6), instance},
-		{sgxOID(7), []member{{sgxOID(7, 1), true}, {sgxOID(7, 2), true}, {sgxOID(7, 3), true}}},
-	})
+	return platform
+}
+
+// extension is that of a certificate that a platform CA issued.
+func (p *Platform) extension() ([]byte, error) {
+	var levels []Member
+	for i, svn := range p.Components {
+		levels = append(levels, Member{SGXExtension(2, i+1), svn})
+	}
+	levels = append(levels, Member{SGXExtension(2, 17), p.PCESVN}, Member{SGXExtension(2, 18), cpuSVN[:]})
+	if p.Levels != nil {
+		levels = p.Levels(levels)
+	}
+	members := []Member{
+		{SGXExtension(1), p.PPID},
+		{SGXExtension(2), levels},
+		{SGXExtension(3), p.PCEID},
+		{SGXExtension(4), p.FMSPC},
+		{SGXExtension(5), asn1.Enumerated(1)}, // scalable SGX
+		{SGXExtension(6), p.Instance},
+		{SGXExtension(7), []Member{{SGXExtension(7, 1), true}, {SGXExtension(7, 2), true}, {SGXExtension(7, 3), true}}},
+	}
+	if p.Members != nil {
+		members = p.Members(members)
+	}
+	return asn1.Marshal(members)
 }
