@@ -4,39 +4,60 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
 	"time"
 )
 
-// verifyChain follows the certificates from the trusted root down to the machine and
-// returns its PCK key. The names are Intel's (SGX PCK Certificate and CRL Profile).
-func verifyChain(der [chainLength][]byte, root *x509.Certificate, at time.Time) (*ecdsa.PublicKey, *Error) {
-	if !bytes.Equal(der[2], root.Raw) {
-		return nil, refuse(ClassChain, "the root is not the trusted one")
-	}
-	platform, err := parseCertificate(der[1], "platform CA")
-	if err != nil {
-		return nil, err
-	}
-	leaf, err := parseCertificate(der[0], "PCK certificate")
-	if err != nil {
-		return nil, err
-	}
-	if err := checkNames(leaf, platform); err != nil {
-		return nil, err
-	}
-	if err := checkIssued(platform, root); err != nil {
-		return nil, err
-	}
-	if err := checkIssued(leaf, platform); err != nil {
-		return nil, err
-	}
-	for _, certificate := range []*x509.Certificate{leaf, platform, root} {
-		if at.Before(certificate.NotBefore) || at.After(certificate.NotAfter) {
-			return nil, refuse(ClassExpired, "%s is not valid at %s", certificate.Subject.CommonName, at.UTC().Format(time.RFC3339))
+// IntelRootFingerprint is the SHA-256 of Intel's SGX root certificate (DER), in hex:
+// every SGX and TDX platform's chain ends there.
+const IntelRootFingerprint = "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3"
+
+// IntelRoot looks for Intel's root certificate among the certificates of some texts
+// (PEM blocks, anything between them); nil where it is not there. A chain brings its
+// root along; that it is the right one, its fingerprint says.
+func IntelRoot(texts ...[]byte) *x509.Certificate {
+	for _, rest := range texts {
+		for block, rest := pem.Decode(rest); block != nil; block, rest = pem.Decode(rest) {
+			if sum := sha256.Sum256(block.Bytes); hex.EncodeToString(sum[:]) != IntelRootFingerprint {
+				continue
+			}
+			if root, err := x509.ParseCertificate(block.Bytes); err == nil {
+				return root
+			}
 		}
 	}
-	return leaf.PublicKey.(*ecdsa.PublicKey), nil // parseCertificate saw to the type
+	return nil
+}
+
+// The names are Intel's (SGX PCK Certificate and CRL Profile).
+const (
+	namePCK         = "Intel SGX PCK Certificate"
+	namePlatformCA  = "Intel SGX PCK Platform CA"
+	nameProcessorCA = "Intel SGX PCK Processor CA"
+	nameTCBSigner   = "Intel SGX TCB Signing"
+)
+
+// splitChain takes PEM blocks apart. Only the canonical encoding is let pass, so that no
+// bit of a quote can change and the quote remain good. Intel ends the text with a zero
+// byte, or with none.
+func splitChain(text []byte, count int) ([][]byte, *Error) {
+	rest := bytes.TrimSuffix(text, []byte{0})
+	chain := make([][]byte, count)
+	for i := range chain {
+		whole := rest
+		block, after := pem.Decode(whole)
+		if block == nil || !bytes.Equal(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: block.Bytes}), whole[:len(whole)-len(after)]) {
+			return nil, refuse(ClassChain, "certificate %d of the chain is not canonical PEM", i)
+		}
+		chain[i], rest = block.Bytes, after
+	}
+	if len(rest) != 0 {
+		return nil, refuse(ClassChain, "%d bytes after the %d certificates of the chain", len(rest), count)
+	}
+	return chain, nil
 }
 
 // parseCertificate reads a certificate with a P-256 key, signed with SHA-256.
@@ -55,18 +76,25 @@ func parseCertificate(der []byte, what string) (*x509.Certificate, *Error) {
 	return certificate, nil
 }
 
-func checkNames(leaf, platform *x509.Certificate) *Error {
-	if name := leaf.Subject.CommonName; name != "Intel SGX PCK Certificate" {
-		return refuse(ClassChain, "the leaf is %q, not a PCK certificate", name)
+// checkSigner checks that a certificate is of the given name and signs data, not
+// certificates.
+func checkSigner(certificate *x509.Certificate, name string) *Error {
+	if got := certificate.Subject.CommonName; got != name {
+		return refuse(ClassChain, "the leaf is %q, want %q", got, name)
 	}
-	if leaf.IsCA || leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
-		return refuse(ClassChain, "the leaf is not a certificate for signing reports")
+	if certificate.IsCA || certificate.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
+		return refuse(ClassChain, "%s is not a certificate for signing data", name)
 	}
-	switch name := platform.Subject.CommonName; name {
-	case "Intel SGX PCK Platform CA", "Intel SGX PCK Processor CA":
+	return nil
+}
+
+// checkPlatformCA checks that a certificate is one of the two CAs that certify machines.
+func checkPlatformCA(certificate *x509.Certificate) *Error {
+	switch name := certificate.Subject.CommonName; name {
+	case namePlatformCA, nameProcessorCA:
 		return nil
 	default:
-		return refuse(ClassChain, "the PCK certificate was issued by %q", name)
+		return refuse(ClassChain, "%q certifies no machines", name)
 	}
 }
 
@@ -80,3 +108,34 @@ func checkIssued(child, parent *x509.Certificate) *Error {
 	}
 	return nil
 }
+
+// window is the time in which something is valid, both ends included.
+type window struct{ from, to time.Time }
+
+func validity(certificate *x509.Certificate) window {
+	return window{certificate.NotBefore, certificate.NotAfter}
+}
+
+// check refuses an instant outside the window. Grace is added to its end.
+func (w window) check(what string, at time.Time, grace time.Duration) *Error {
+	switch {
+	case at.Before(w.from):
+		return refuse(ClassExpired, "%s is valid from %s, not yet at %s", what, stamp(w.from), stamp(at))
+	case at.After(w.to.Add(grace)):
+		return refuse(ClassExpired, "%s was valid until %s, not at %s", what, stamp(w.to), stamp(at))
+	}
+	return nil
+}
+
+// narrow is the time in which both are valid.
+func (w window) narrow(other window) window {
+	if other.from.After(w.from) {
+		w.from = other.from
+	}
+	if other.to.Before(w.to) {
+		w.to = other.to
+	}
+	return w
+}
+
+func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }

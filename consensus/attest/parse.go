@@ -1,51 +1,68 @@
 package attest
 
-import (
-	"bytes"
-	"encoding/binary"
-	"encoding/pem"
+import "encoding/binary"
+
+// Layout of quotes (Intel SGX ECDSA QuoteLibReference, appendix A.4, and Intel TDX DCAP
+// Quoting Library API, appendix A.3).
+const (
+	headerSize       = 48
+	oeHeaderSize     = 16
+	certificatePCK   = 5 // certification data: PCK chain in PEM
+	certificateQE    = 6 // certification data of versions 4 and 5: the quoting enclave's report
+	bodyKindEnclave  = 1 // of a quote of version 5
+	bodyKindTD10     = 2
+	bodyKindTD15     = 3
+	teeTypeSGX       = 0
+	teeTypeTDX       = 0x81
+	keyTypeECDSAP256 = 2
+
+	// MaxQuoteSize is the largest quote that is read, in bytes. Real ones have 4 to 8 kB.
+	MaxQuoteSize = 16 << 10
 )
 
-// Layout of an SGX quote, version 3 (Intel SGX ECDSA QuoteLibReference, appendix A.4).
-const (
-	headerSize    = 48
-	bodySize      = 384
-	oeHeaderSize  = 16
-	chainLength   = 3
-	certification = 5 // certification data: PCK chain in PEM
+// TEE is the kind of enclave that a quote is of.
+type TEE string
 
-	// MaxQuoteSize is the largest quote that is read, in bytes. Real ones have 4 to 5 kB.
-	MaxQuoteSize = 16 << 10
+// The kinds of enclaves.
+const (
+	SGX TEE = "SGX"
+	TDX TEE = "TDX" // a whole virtual machine: a trust domain (TD)
 )
 
 // intelQE is the vendor of the quoting enclave.
 var intelQE = [16]byte{0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07}
 
-// Body is an enclave's report, as the processor made it.
-type Body struct {
-	CPUSVN     [16]byte
-	Attributes [16]byte // flags (8 bytes, little endian), XFRM
-	MREnclave  [32]byte
-	MRSigner   [32]byte
-	ProductID  uint16
-	SVN        uint16
-	Data       [64]byte
+// Quote is a quote, taken apart and not yet believed. Slices point into the bytes that
+// were parsed.
+type Quote struct {
+	Version uint16
+	TEE     TEE
+	Enclave Enclave // of an SGX quote
+	TD      TD      // of a TDX quote
+	Padding int     // zero bytes after the end
+
+	signed         []byte // header and report body: what the attestation key signs
+	signature      []byte // r ‖ s
+	vouched        []byte // all that says who the attestation key is, from it to the last certificate
+	attestationKey []byte // x ‖ y
+	qeReport       []byte
+	qeSignature    []byte // the PCK key's, over qeReport
+	qeAuth         []byte
+	certification  uint16 // what kind of data chain is
+	chain          []byte // PEM: PCK, platform CA, root
 }
 
-// Quote is an SGX quote of version 3, taken apart and not yet believed.
-type Quote struct {
-	Body           Body
-	Signed         []byte // header and report body: what the attestation key signs
-	Signature      [64]byte
-	AttestationKey [64]byte // x ‖ y
-	QEReport       [bodySize]byte
-	QESignature    [64]byte // the PCK key's, over QEReport
-	QEAuth         []byte
-	Certificates   [chainLength][]byte // DER: PCK, platform CA, root
+// ReportData is what the enclave had quoted.
+func (q *Quote) ReportData() [64]byte {
+	if q.TEE == TDX {
+		return q.TD.Data
+	}
+	return q.Enclave.Data
 }
 
 // Parse reads a quote, raw or behind Open Enclave's header as ego makes them. Every
-// length must be exact and nothing may follow. The error is an *Error of ClassFormat.
+// length must be exact and nothing but zero bytes may follow. The error is an *Error of
+// ClassFormat.
 func Parse(raw []byte) (Quote, error) {
 	quote, err := parse(raw)
 	if err != nil {
@@ -62,15 +79,27 @@ func parse(raw []byte) (quote Quote, err *Error) {
 		return quote, err
 	}
 	in := cursor{rest: raw}
-	quote.Signed = in.take(headerSize + bodySize)
-	section := cursor{rest: in.take(int(in.uint32()))}
-	if in.short || len(in.rest) != 0 {
-		return quote, refuse(ClassFormat, "lengths do not add up to %d bytes", len(raw))
+	header := in.take(headerSize)
+	if in.short {
+		return quote, refuse(ClassFormat, "only %d bytes", len(raw))
 	}
-	if err = checkHeader(quote.Signed[:headerSize]); err != nil {
+	if err = quote.parseHeader(header); err != nil {
 		return quote, err
 	}
-	quote.Body = parseBody(quote.Signed[headerSize:])
+	if err = quote.parseBody(&in); err != nil {
+		return quote, err
+	}
+	quote.signed = raw[:len(raw)-len(in.rest)]
+	section := cursor{rest: in.take(int(in.uint32()))}
+	if in.short {
+		return quote, refuse(ClassFormat, "lengths do not add up to %d bytes", len(raw))
+	}
+	for _, b := range in.rest {
+		if b != 0 {
+			return quote, refuse(ClassFormat, "%d bytes follow the quote", len(in.rest))
+		}
+	}
+	quote.Padding = len(in.rest)
 	return quote, quote.parseSection(&section)
 }
 
@@ -92,67 +121,76 @@ func unwrap(raw []byte) ([]byte, *Error) {
 	return quote, nil
 }
 
-func checkHeader(header []byte) *Error {
+func (q *Quote) parseHeader(header []byte) *Error {
+	q.Version = binary.LittleEndian.Uint16(header)
+	tee := binary.LittleEndian.Uint32(header[4:]) // reserved in version 3, and zero: SGX
 	switch {
-	case binary.LittleEndian.Uint16(header) != 3:
-		return refuse(ClassFormat, "quote version %d, want 3", binary.LittleEndian.Uint16(header))
-	case binary.LittleEndian.Uint16(header[2:]) != 2:
+	case q.Version < 3 || q.Version > 5:
+		return refuse(ClassFormat, "quote version %d, want 3, 4 or 5", q.Version)
+	case binary.LittleEndian.Uint16(header[2:]) != keyTypeECDSAP256:
 		return refuse(ClassFormat, "attestation key type %d, want 2 (ECDSA P-256)", binary.LittleEndian.Uint16(header[2:]))
-	case binary.LittleEndian.Uint32(header[4:]) != 0:
-		return refuse(ClassFormat, "TEE type %#x in a quote of version 3", binary.LittleEndian.Uint32(header[4:]))
+	case tee != teeTypeSGX && (tee != teeTypeTDX || q.Version == 3):
+		return refuse(ClassFormat, "TEE type %#x in a quote of version %d", tee, q.Version)
 	case [16]byte(header[12:28]) != intelQE:
 		return refuse(ClassFormat, "quoting enclave of vendor %x", header[12:28])
+	}
+	q.TEE = SGX
+	if tee == teeTypeTDX {
+		q.TEE = TDX
 	}
 	return nil
 }
 
-// parseBody reads a report body of bodySize bytes.
-func parseBody(raw []byte) Body {
-	return Body{
-		CPUSVN:     [16]byte(raw[0:]),
-		Attributes: [16]byte(raw[48:]),
-		MREnclave:  [32]byte(raw[64:]),
-		MRSigner:   [32]byte(raw[128:]),
-		ProductID:  binary.LittleEndian.Uint16(raw[256:]),
-		SVN:        binary.LittleEndian.Uint16(raw[258:]),
-		Data:       [64]byte(raw[320:]),
+// parseBody reads the report, which announces kind and size in version 5.
+func (q *Quote) parseBody(in *cursor) *Error {
+	kind := uint16(bodyKindEnclave)
+	if q.TEE == TDX {
+		kind = bodyKindTD10
 	}
+	announced := -1
+	if q.Version == 5 {
+		if said := in.uint16(); q.TEE == TDX && said == bodyKindTD15 {
+			kind = bodyKindTD15
+		} else if said != kind && !in.short {
+			return refuse(ClassFormat, "report of kind %d in a quote for %s", said, q.TEE)
+		}
+		announced = int(in.uint32())
+	}
+	size := map[uint16]int{bodyKindEnclave: enclaveSize, bodyKindTD10: td10Size, bodyKindTD15: td15Size}[kind]
+	if announced >= 0 && announced != size && !in.short {
+		return refuse(ClassFormat, "a report of kind %d announces %d bytes, want %d", kind, announced, size)
+	}
+	raw := in.take(size)
+	switch {
+	case in.short:
+		return refuse(ClassFormat, "the quote ends within its report")
+	case q.TEE == TDX:
+		q.TD = parseTD(raw)
+	default:
+		q.Enclave = parseEnclave(raw)
+	}
+	return nil
 }
 
 // parseSection reads the signature section.
 func (q *Quote) parseSection(in *cursor) *Error {
-	copy(q.Signature[:], in.take(64))
-	copy(q.AttestationKey[:], in.take(64))
-	copy(q.QEReport[:], in.take(bodySize))
-	copy(q.QESignature[:], in.take(64))
-	q.QEAuth = in.take(int(in.uint16()))
-	kind := in.uint16()
-	chain := in.take(int(in.uint32()))
+	q.signature = in.take(64)
+	q.vouched = in.rest
+	q.attestationKey = in.take(64)
+	if q.Version > 3 { // one more envelope
+		kind := in.uint16()
+		if size := in.uint32(); !in.short && (kind != certificateQE || int(size) != len(in.rest)) {
+			return refuse(ClassFormat, "outer certification data of type %d with %d of %d bytes, want type %d",
+				kind, size, len(in.rest), certificateQE)
+		}
+	}
+	q.qeReport = in.take(enclaveSize)
+	q.qeSignature = in.take(64)
+	q.qeAuth = in.take(int(in.uint16()))
+	q.certification = in.uint16()
+	q.chain = in.take(int(in.uint32()))
 	if in.short || len(in.rest) != 0 {
 		return refuse(ClassFormat, "lengths within the signature section do not add up")
-	}
-	if kind != certification {
-		return refuse(ClassFormat, "certification data of type %d, want %d (PCK chain)", kind, certification)
-	}
-	return q.parseChain(chain)
-}
-
-// parseChain takes the PEM blocks apart. Only the canonical encoding is let pass, so
-// that no bit of a quote can change and the quote remain good. Intel ends the text with
-// a zero byte.
-func (q *Quote) parseChain(text []byte) *Error {
-	rest := bytes.TrimSuffix(text, []byte{0})
-	for i := range q.Certificates {
-		var block *pem.Block
-		whole := rest
-		block, rest = pem.Decode(whole)
-		if block == nil || !bytes.Equal(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: block.Bytes}), whole[:len(whole)-len(rest)]) {
-			return refuse(ClassFormat, "certificate %d of the chain is not canonical PEM", i)
-		}
-		q.Certificates[i] = block.Bytes
-	}
-	if len(rest) != 0 {
-		return refuse(ClassFormat, "%d bytes after the certificate chain", len(rest))
 	}
 	return nil
 }
