@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"workers":          {"schema", "contracts", "internal"},
 	"graphql":          {"schema", "internal"},
 	"internal":         {},
+	"docs/studies":     {"schema", "contracts", "consensus", "consensus/poco", "workers", "internal"},
 	"cmd":              {"schema", "contracts", "consensus", "consensus/poco", "consensus/attest", "indexer", "workers", "graphql", "internal"},
 }
 
@@ -47,8 +48,8 @@ var pureRooms = []string{"consensus/poco", "consensus/attest"}
 // pureImports is everything that a pure room may import from outside this module. A
 // path ending in / stands for all below it.
 var pureImports = []string{
-	"bytes", "cmp", "context", "crypto", "crypto/", "embed", "encoding/", "errors", "fmt", "hash", "hash/", "io", "iter",
-	"maps", "math", "math/big", "math/bits", "reflect", "slices", "sort", "strconv", "strings", "sync", "time", "unicode",
+	"bufio", "bytes", "cmp", "context", "crypto", "crypto/", "embed", "encoding/", "errors", "fmt", "hash", "hash/", "io", "iter",
+	"maps", "math", "math/big", "math/bits", "reflect", "regexp", "slices", "sort", "strconv", "strings", "sync", "time", "unicode",
 	"unicode/", "unsafe",
 	"github.com/edgelesssys/ego/attestation", "github.com/edgelesssys/ego/attestation/",
 	"github.com/ethereum/go-ethereum/accounts/abi",
