@@ -33,6 +33,11 @@ func dumpTable[K comparable, V any](b *strings.Builder, name string, t table[K, 
 	}
 }
 
+// Rows counts what the state keeps of deals and tasks, and of orders.
+func (s *State) Rows() (work, orders int) {
+	return len(s.deals.rows) + len(s.tasks.rows) + len(s.contributions.rows) + len(s.groups.rows), len(s.orders.rows)
+}
+
 // JournalLen is how many changes the journal keeps.
 func (s *State) JournalLen() int { return len(s.journal.changes) }
 
