@@ -71,6 +71,9 @@ func settled(t *testing.T, summary Summary) {
 	if !summary.Reconciled || summary.Differences != 0 {
 		t.Errorf("%d of %d accounts differ from the contract", summary.Differences, summary.Accounts)
 	}
+	if summary.Postings == 0 || summary.LedgerSum != "0" {
+		t.Errorf("%d postings add up to %s nRLC", summary.Postings, summary.LedgerSum)
+	}
 	if summary.Tasks["COMPLETED"] != 7 || summary.Tasks["FAILED"] != 1 || total(summary.Tasks) != 8 {
 		t.Errorf("tasks ended %v, want 7 completed and 1 failed", summary.Tasks)
 	}

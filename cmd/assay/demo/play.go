@@ -24,7 +24,8 @@ import (
 	"assay/workers"
 )
 
-// ErrDifferent says that GraphQL and the contract do not agree on an account.
+// ErrDifferent says that GraphQL and the contract do not agree on an account, or that the
+// ledger's postings do not add up to zero.
 var ErrDifferent = errors.New("the indexed accounts differ from the contract's")
 
 // Summary is what the demo ends with.
@@ -39,7 +40,9 @@ type Summary struct {
 	TasksPerSecond float64        `json:"tasksPerSecond"`
 	ChainWait      float64        `json:"chainWait"` // share of the tasks' lives in which they waited for the chain
 	Retracted      uint64         `json:"retractedBlocks"`
-	Block          uint64         `json:"block"` // at which the accounts were compared
+	Postings       uint64         `json:"postings"`
+	LedgerSum      string         `json:"ledgerSum"` // of all postings, nRLC
+	Block          uint64         `json:"block"`     // at which the accounts were compared
 }
 
 // Run plays the demo. It returns ErrDifferent where one nRLC is not where the contract
@@ -166,7 +169,7 @@ func (p *play) perform(ctx context.Context, group *errgroup.Group, stop func()) 
 		return err
 	}
 	if !summary.Reconciled {
-		return fmt.Errorf("%d of %d: %w", summary.Differences, summary.Accounts, ErrDifferent)
+		return fmt.Errorf("%d of %d, postings add up to %s nRLC: %w", summary.Differences, summary.Accounts, summary.LedgerSum, ErrDifferent)
 	}
 	if !p.options.Exit {
 		fmt.Fprintf(p.options.Progress, "The API stays up at %s (open it in a browser for GraphiQL). Ctrl-C ends it.\n", url) //nolint:errcheck // progress
@@ -269,7 +272,12 @@ func (p *play) close(ctx context.Context, api *client.Client, seen *watch, tasks
 		ChainWait:      seen.waiting(),
 		Retracted:      p.index.Source.Status().Retracted,
 	}
-	summary.Reconciled = summary.Differences == 0
+	postings, sum, err := balance(ctx, api)
+	if err != nil {
+		return summary, err
+	}
+	summary.Postings, summary.LedgerSum = postings, sum.String()
+	summary.Reconciled = summary.Differences == 0 && sum.Sign() == 0
 	if err := count(ctx, api, &summary); err != nil {
 		return summary, err
 	}
@@ -303,9 +311,9 @@ func count(ctx context.Context, api *client.Client, summary *Summary) (err error
 
 func (p *play) print(statements []statement, summary Summary) error {
 	out := p.options.Out
-	verdict := "every account is as the contract has it, to the nRLC"
+	verdict := fmt.Sprintf("every account is as the contract has it, to the nRLC, and %d postings add up to 0", summary.Postings)
 	if !summary.Reconciled {
-		verdict = fmt.Sprintf("%d accounts DIFFER from the contract", summary.Differences)
+		verdict = fmt.Sprintf("%d accounts DIFFER from the contract, and %d postings add up to %s nRLC", summary.Differences, summary.Postings, summary.LedgerSum)
 	}
 	_, err := fmt.Fprintf(out, "%s\n%d tasks in %.1f s, %.1f tasks/s, of which %.0f %% waiting for the chain; tasks %v; verdicts %v, of which %v\nAt block %d %s.\n",
 		render(statements), total(summary.Tasks), summary.Seconds, summary.TasksPerSecond, summary.ChainWait*100,

@@ -129,6 +129,25 @@ func compare(ctx context.Context, w *world, m *market, accounts []client.Account
 	return statements, nil
 }
 
+// balance adds up the ledger: how many postings it has, and what they come to, which must
+// be nothing.
+func balance(ctx context.Context, api *client.Client) (postings uint64, sum *big.Int, err error) {
+	buckets, err := api.BucketSums(ctx, chainID)
+	if err != nil {
+		return 0, nil, err
+	}
+	sum = new(big.Int)
+	for _, bucket := range buckets {
+		part, ok := new(big.Int).SetString(bucket.Sum, 10)
+		if !ok {
+			return 0, nil, fmt.Errorf("the postings of %s add up to %q", bucket.Bucket, bucket.Sum)
+		}
+		sum.Add(sum, part)
+		postings += bucket.Count
+	}
+	return postings, sum, nil
+}
+
 func differences(statements []statement) int {
 	count := 0
 	for _, statement := range statements {
