@@ -19,17 +19,25 @@ const MaxBatch = 100
 var ErrNoContract = errors.New("no such contract")
 
 // At is the block after which the state is read. The zero value is the newest block.
-type At struct{ block any }
+type At struct {
+	block   any
+	bundled bool
+}
 
-// Latest reads after the newest block.
-var Latest = At{}
+// Latest reads after the newest block. So does Bundled, with many reads in one eth_call
+// (package multicall) where the node can; for what does not change any more, since the
+// node may see other blocks for different calls.
+var (
+	Latest  = At{}
+	Bundled = At{bundled: true}
+)
 
 // AtNumber reads after the block with this number.
-func AtNumber(number uint64) At { return At{hexutil.Uint64(number)} }
+func AtNumber(number uint64) At { return At{block: hexutil.Uint64(number)} }
 
 // AtHash reads after the block with this hash, whether or not it is still canonical
 // (EIP-1898).
-func AtHash(hash common.Hash) At { return At{map[string]common.Hash{"blockHash": hash}} }
+func AtHash(hash common.Hash) At { return At{block: map[string]common.Hash{"blockHash": hash}} }
 
 func (a At) param() any {
 	if a.block == nil {
@@ -64,8 +72,10 @@ func read[T any](to common.Address, data []byte, unpack func([]byte) (T, error),
 func (c *Client) Batch(ctx context.Context, at At, reads ...*Read) error {
 	for len(reads) > 0 {
 		n := min(len(reads), MaxBatch)
-		if err := c.request(ctx, at, reads[:n]); err != nil {
-			return err
+		if !at.bundled || !c.bundle(ctx, reads[:n]) {
+			if err := c.request(ctx, at, reads[:n]); err != nil {
+				return err
+			}
 		}
 		reads = reads[n:]
 	}

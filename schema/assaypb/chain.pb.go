@@ -23,6 +23,61 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type Verification int32
+
+const (
+	Verification_VERIFICATION_UNSPECIFIED Verification = 0
+	Verification_VERIFICATION_FETCHED     Verification = 1 // a node said so
+	Verification_VERIFICATION_BLOOM       Verification = 2 // it agrees with the headers' bloom filters
+	Verification_VERIFICATION_RECEIPTS    Verification = 3 // the receipts make the headers' receipts roots
+	Verification_VERIFICATION_FAILED      Verification = 4 // it was asked for and not believed: not in the log
+)
+
+// Enum value maps for Verification.
+var (
+	Verification_name = map[int32]string{
+		0: "VERIFICATION_UNSPECIFIED",
+		1: "VERIFICATION_FETCHED",
+		2: "VERIFICATION_BLOOM",
+		3: "VERIFICATION_RECEIPTS",
+		4: "VERIFICATION_FAILED",
+	}
+	Verification_value = map[string]int32{
+		"VERIFICATION_UNSPECIFIED": 0,
+		"VERIFICATION_FETCHED":     1,
+		"VERIFICATION_BLOOM":       2,
+		"VERIFICATION_RECEIPTS":    3,
+		"VERIFICATION_FAILED":      4,
+	}
+)
+
+func (x Verification) Enum() *Verification {
+	p := new(Verification)
+	*p = x
+	return p
+}
+
+func (x Verification) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Verification) Descriptor() protoreflect.EnumDescriptor {
+	return file_chain_proto_enumTypes[0].Descriptor()
+}
+
+func (Verification) Type() protoreflect.EnumType {
+	return &file_chain_proto_enumTypes[0]
+}
+
+func (x Verification) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Verification.Descriptor instead.
+func (Verification) EnumDescriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{0}
+}
+
 // Kind of a registered resource, and of the order that offers it.
 type ResourceKind int32
 
@@ -60,11 +115,11 @@ func (x ResourceKind) String() string {
 }
 
 func (ResourceKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_chain_proto_enumTypes[0].Descriptor()
+	return file_chain_proto_enumTypes[1].Descriptor()
 }
 
 func (ResourceKind) Type() protoreflect.EnumType {
-	return &file_chain_proto_enumTypes[0]
+	return &file_chain_proto_enumTypes[1]
 }
 
 func (x ResourceKind) Number() protoreflect.EnumNumber {
@@ -73,7 +128,7 @@ func (x ResourceKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ResourceKind.Descriptor instead.
 func (ResourceKind) EnumDescriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{0}
+	return file_chain_proto_rawDescGZIP(), []int{1}
 }
 
 type OrderKind int32
@@ -115,11 +170,11 @@ func (x OrderKind) String() string {
 }
 
 func (OrderKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_chain_proto_enumTypes[1].Descriptor()
+	return file_chain_proto_enumTypes[2].Descriptor()
 }
 
 func (OrderKind) Type() protoreflect.EnumType {
-	return &file_chain_proto_enumTypes[1]
+	return &file_chain_proto_enumTypes[2]
 }
 
 func (x OrderKind) Number() protoreflect.EnumNumber {
@@ -128,7 +183,7 @@ func (x OrderKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OrderKind.Descriptor instead.
 func (OrderKind) EnumDescriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{1}
+	return file_chain_proto_rawDescGZIP(), []int{2}
 }
 
 // ChainRecord is one record of the topic assay.<chain>.log, which has one partition.
@@ -388,6 +443,7 @@ type Mark struct {
 	HeadTime        uint64                 `protobuf:"varint,3,opt,name=head_time,json=headTime,proto3" json:"head_time,omitempty"` // seconds since 1970
 	FinalizedNumber uint64                 `protobuf:"varint,4,opt,name=finalized_number,json=finalizedNumber,proto3" json:"finalized_number,omitempty"`
 	FinalizedHash   []byte                 `protobuf:"bytes,5,opt,name=finalized_hash,json=finalizedHash,proto3" json:"finalized_hash,omitempty"`
+	Ledger          []*Coverage            `protobuf:"bytes,6,rep,name=ledger,proto3" json:"ledger,omitempty"` // the whole ledger as of this mark, oldest range first
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -457,6 +513,83 @@ func (x *Mark) GetFinalizedHash() []byte {
 	return nil
 }
 
+func (x *Mark) GetLedger() []*Coverage {
+	if x != nil {
+		return x.Ledger
+	}
+	return nil
+}
+
+// Coverage is a range of the ledger: what of the chain is in the log, and what proves
+// that nothing is missing. Ranges do not overlap; what none of them covers is not known.
+type Coverage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FromNumber    uint64                 `protobuf:"varint,1,opt,name=from_number,json=fromNumber,proto3" json:"from_number,omitempty"`
+	ToNumber      uint64                 `protobuf:"varint,2,opt,name=to_number,json=toNumber,proto3" json:"to_number,omitempty"` // inclusive
+	Verification  Verification           `protobuf:"varint,3,opt,name=verification,proto3,enum=assay.v1.Verification" json:"verification,omitempty"`
+	Failure       string                 `protobuf:"bytes,4,opt,name=failure,proto3" json:"failure,omitempty"` // of a failed range: what is not believed
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Coverage) Reset() {
+	*x = Coverage{}
+	mi := &file_chain_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Coverage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Coverage) ProtoMessage() {}
+
+func (x *Coverage) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
+func (*Coverage) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Coverage) GetFromNumber() uint64 {
+	if x != nil {
+		return x.FromNumber
+	}
+	return 0
+}
+
+func (x *Coverage) GetToNumber() uint64 {
+	if x != nil {
+		return x.ToNumber
+	}
+	return 0
+}
+
+func (x *Coverage) GetVerification() Verification {
+	if x != nil {
+		return x.Verification
+	}
+	return Verification_VERIFICATION_UNSPECIFIED
+}
+
+func (x *Coverage) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
+}
+
 // Event is one decoded log. Amounts and other uint256 are big-endian without
 // leading zeros (zero is empty); addresses are 20 bytes, hashes 32.
 type Event struct {
@@ -503,7 +636,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_chain_proto_msgTypes[4]
+	mi := &file_chain_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -515,7 +648,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[4]
+	mi := &file_chain_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -528,7 +661,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{4}
+	return file_chain_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Event) GetLogIndex() uint32 {
@@ -1016,7 +1149,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_chain_proto_msgTypes[5]
+	mi := &file_chain_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1161,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[5]
+	mi := &file_chain_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1174,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{5}
+	return file_chain_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Transfer) GetFrom() []byte {
@@ -1076,7 +1209,7 @@ type Approval struct {
 
 func (x *Approval) Reset() {
 	*x = Approval{}
-	mi := &file_chain_proto_msgTypes[6]
+	mi := &file_chain_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1221,7 @@ func (x *Approval) String() string {
 func (*Approval) ProtoMessage() {}
 
 func (x *Approval) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[6]
+	mi := &file_chain_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1234,7 @@ func (x *Approval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approval.ProtoReflect.Descriptor instead.
 func (*Approval) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{6}
+	return file_chain_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Approval) GetOwner() []byte {
@@ -1135,7 +1268,7 @@ type Lock struct {
 
 func (x *Lock) Reset() {
 	*x = Lock{}
-	mi := &file_chain_proto_msgTypes[7]
+	mi := &file_chain_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1280,7 @@ func (x *Lock) String() string {
 func (*Lock) ProtoMessage() {}
 
 func (x *Lock) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[7]
+	mi := &file_chain_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1293,7 @@ func (x *Lock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lock.ProtoReflect.Descriptor instead.
 func (*Lock) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{7}
+	return file_chain_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Lock) GetOwner() []byte {
@@ -1187,7 +1320,7 @@ type Unlock struct {
 
 func (x *Unlock) Reset() {
 	*x = Unlock{}
-	mi := &file_chain_proto_msgTypes[8]
+	mi := &file_chain_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1332,7 @@ func (x *Unlock) String() string {
 func (*Unlock) ProtoMessage() {}
 
 func (x *Unlock) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[8]
+	mi := &file_chain_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1345,7 @@ func (x *Unlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unlock.ProtoReflect.Descriptor instead.
 func (*Unlock) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{8}
+	return file_chain_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Unlock) GetOwner() []byte {
@@ -1240,7 +1373,7 @@ type Reward struct {
 
 func (x *Reward) Reset() {
 	*x = Reward{}
-	mi := &file_chain_proto_msgTypes[9]
+	mi := &file_chain_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1252,7 +1385,7 @@ func (x *Reward) String() string {
 func (*Reward) ProtoMessage() {}
 
 func (x *Reward) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[9]
+	mi := &file_chain_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1265,7 +1398,7 @@ func (x *Reward) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reward.ProtoReflect.Descriptor instead.
 func (*Reward) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{9}
+	return file_chain_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Reward) GetOwner() []byte {
@@ -1300,7 +1433,7 @@ type Seize struct {
 
 func (x *Seize) Reset() {
 	*x = Seize{}
-	mi := &file_chain_proto_msgTypes[10]
+	mi := &file_chain_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1312,7 +1445,7 @@ func (x *Seize) String() string {
 func (*Seize) ProtoMessage() {}
 
 func (x *Seize) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[10]
+	mi := &file_chain_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1325,7 +1458,7 @@ func (x *Seize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seize.ProtoReflect.Descriptor instead.
 func (*Seize) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{10}
+	return file_chain_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Seize) GetOwner() []byte {
@@ -1361,7 +1494,7 @@ type CreateCategory struct {
 
 func (x *CreateCategory) Reset() {
 	*x = CreateCategory{}
-	mi := &file_chain_proto_msgTypes[11]
+	mi := &file_chain_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1506,7 @@ func (x *CreateCategory) String() string {
 func (*CreateCategory) ProtoMessage() {}
 
 func (x *CreateCategory) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[11]
+	mi := &file_chain_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1519,7 @@ func (x *CreateCategory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCategory.ProtoReflect.Descriptor instead.
 func (*CreateCategory) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{11}
+	return file_chain_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateCategory) GetCategory() []byte {
@@ -1427,7 +1560,7 @@ type SchedulerNotice struct {
 
 func (x *SchedulerNotice) Reset() {
 	*x = SchedulerNotice{}
-	mi := &file_chain_proto_msgTypes[12]
+	mi := &file_chain_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1439,7 +1572,7 @@ func (x *SchedulerNotice) String() string {
 func (*SchedulerNotice) ProtoMessage() {}
 
 func (x *SchedulerNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[12]
+	mi := &file_chain_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1452,7 +1585,7 @@ func (x *SchedulerNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerNotice.ProtoReflect.Descriptor instead.
 func (*SchedulerNotice) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{12}
+	return file_chain_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SchedulerNotice) GetWorkerpool() []byte {
@@ -1484,7 +1617,7 @@ type OrdersMatched struct {
 
 func (x *OrdersMatched) Reset() {
 	*x = OrdersMatched{}
-	mi := &file_chain_proto_msgTypes[13]
+	mi := &file_chain_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1629,7 @@ func (x *OrdersMatched) String() string {
 func (*OrdersMatched) ProtoMessage() {}
 
 func (x *OrdersMatched) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[13]
+	mi := &file_chain_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1642,7 @@ func (x *OrdersMatched) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrdersMatched.ProtoReflect.Descriptor instead.
 func (*OrdersMatched) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{13}
+	return file_chain_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OrdersMatched) GetDeal() []byte {
@@ -1571,7 +1704,7 @@ type DealSponsored struct {
 
 func (x *DealSponsored) Reset() {
 	*x = DealSponsored{}
-	mi := &file_chain_proto_msgTypes[14]
+	mi := &file_chain_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1583,7 +1716,7 @@ func (x *DealSponsored) String() string {
 func (*DealSponsored) ProtoMessage() {}
 
 func (x *DealSponsored) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[14]
+	mi := &file_chain_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1596,7 +1729,7 @@ func (x *DealSponsored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DealSponsored.ProtoReflect.Descriptor instead.
 func (*DealSponsored) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{14}
+	return file_chain_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DealSponsored) GetDeal() []byte {
@@ -1625,7 +1758,7 @@ type TaskInitialize struct {
 
 func (x *TaskInitialize) Reset() {
 	*x = TaskInitialize{}
-	mi := &file_chain_proto_msgTypes[15]
+	mi := &file_chain_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +1770,7 @@ func (x *TaskInitialize) String() string {
 func (*TaskInitialize) ProtoMessage() {}
 
 func (x *TaskInitialize) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[15]
+	mi := &file_chain_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +1783,7 @@ func (x *TaskInitialize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInitialize.ProtoReflect.Descriptor instead.
 func (*TaskInitialize) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{15}
+	return file_chain_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TaskInitialize) GetTask() []byte {
@@ -1694,7 +1827,7 @@ type TaskContribute struct {
 
 func (x *TaskContribute) Reset() {
 	*x = TaskContribute{}
-	mi := &file_chain_proto_msgTypes[16]
+	mi := &file_chain_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1839,7 @@ func (x *TaskContribute) String() string {
 func (*TaskContribute) ProtoMessage() {}
 
 func (x *TaskContribute) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[16]
+	mi := &file_chain_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1852,7 @@ func (x *TaskContribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskContribute.ProtoReflect.Descriptor instead.
 func (*TaskContribute) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{16}
+	return file_chain_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TaskContribute) GetTask() []byte {
@@ -1767,7 +1900,7 @@ type TaskConsensus struct {
 
 func (x *TaskConsensus) Reset() {
 	*x = TaskConsensus{}
-	mi := &file_chain_proto_msgTypes[17]
+	mi := &file_chain_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +1912,7 @@ func (x *TaskConsensus) String() string {
 func (*TaskConsensus) ProtoMessage() {}
 
 func (x *TaskConsensus) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[17]
+	mi := &file_chain_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +1925,7 @@ func (x *TaskConsensus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskConsensus.ProtoReflect.Descriptor instead.
 func (*TaskConsensus) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{17}
+	return file_chain_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TaskConsensus) GetTask() []byte {
@@ -1820,7 +1953,7 @@ type TaskReveal struct {
 
 func (x *TaskReveal) Reset() {
 	*x = TaskReveal{}
-	mi := &file_chain_proto_msgTypes[18]
+	mi := &file_chain_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +1965,7 @@ func (x *TaskReveal) String() string {
 func (*TaskReveal) ProtoMessage() {}
 
 func (x *TaskReveal) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[18]
+	mi := &file_chain_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1845,7 +1978,7 @@ func (x *TaskReveal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReveal.ProtoReflect.Descriptor instead.
 func (*TaskReveal) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{18}
+	return file_chain_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TaskReveal) GetTask() []byte {
@@ -1878,7 +2011,7 @@ type TaskReopen struct {
 
 func (x *TaskReopen) Reset() {
 	*x = TaskReopen{}
-	mi := &file_chain_proto_msgTypes[19]
+	mi := &file_chain_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1890,7 +2023,7 @@ func (x *TaskReopen) String() string {
 func (*TaskReopen) ProtoMessage() {}
 
 func (x *TaskReopen) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[19]
+	mi := &file_chain_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1903,7 +2036,7 @@ func (x *TaskReopen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReopen.ProtoReflect.Descriptor instead.
 func (*TaskReopen) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{19}
+	return file_chain_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TaskReopen) GetTask() []byte {
@@ -1924,7 +2057,7 @@ type TaskFinalize struct {
 
 func (x *TaskFinalize) Reset() {
 	*x = TaskFinalize{}
-	mi := &file_chain_proto_msgTypes[20]
+	mi := &file_chain_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1936,7 +2069,7 @@ func (x *TaskFinalize) String() string {
 func (*TaskFinalize) ProtoMessage() {}
 
 func (x *TaskFinalize) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[20]
+	mi := &file_chain_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1949,7 +2082,7 @@ func (x *TaskFinalize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskFinalize.ProtoReflect.Descriptor instead.
 func (*TaskFinalize) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{20}
+	return file_chain_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TaskFinalize) GetTask() []byte {
@@ -1982,7 +2115,7 @@ type TaskClaimed struct {
 
 func (x *TaskClaimed) Reset() {
 	*x = TaskClaimed{}
-	mi := &file_chain_proto_msgTypes[21]
+	mi := &file_chain_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1994,7 +2127,7 @@ func (x *TaskClaimed) String() string {
 func (*TaskClaimed) ProtoMessage() {}
 
 func (x *TaskClaimed) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[21]
+	mi := &file_chain_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2007,7 +2140,7 @@ func (x *TaskClaimed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskClaimed.ProtoReflect.Descriptor instead.
 func (*TaskClaimed) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{21}
+	return file_chain_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TaskClaimed) GetTask() []byte {
@@ -2027,7 +2160,7 @@ type AccurateContribution struct {
 
 func (x *AccurateContribution) Reset() {
 	*x = AccurateContribution{}
-	mi := &file_chain_proto_msgTypes[22]
+	mi := &file_chain_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2039,7 +2172,7 @@ func (x *AccurateContribution) String() string {
 func (*AccurateContribution) ProtoMessage() {}
 
 func (x *AccurateContribution) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[22]
+	mi := &file_chain_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2052,7 +2185,7 @@ func (x *AccurateContribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccurateContribution.ProtoReflect.Descriptor instead.
 func (*AccurateContribution) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{22}
+	return file_chain_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *AccurateContribution) GetWorker() []byte {
@@ -2079,7 +2212,7 @@ type FaultyContribution struct {
 
 func (x *FaultyContribution) Reset() {
 	*x = FaultyContribution{}
-	mi := &file_chain_proto_msgTypes[23]
+	mi := &file_chain_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2091,7 +2224,7 @@ func (x *FaultyContribution) String() string {
 func (*FaultyContribution) ProtoMessage() {}
 
 func (x *FaultyContribution) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[23]
+	mi := &file_chain_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2104,7 +2237,7 @@ func (x *FaultyContribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FaultyContribution.ProtoReflect.Descriptor instead.
 func (*FaultyContribution) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{23}
+	return file_chain_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *FaultyContribution) GetWorker() []byte {
@@ -2132,7 +2265,7 @@ type OrderSigned struct {
 
 func (x *OrderSigned) Reset() {
 	*x = OrderSigned{}
-	mi := &file_chain_proto_msgTypes[24]
+	mi := &file_chain_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2144,7 +2277,7 @@ func (x *OrderSigned) String() string {
 func (*OrderSigned) ProtoMessage() {}
 
 func (x *OrderSigned) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[24]
+	mi := &file_chain_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2157,7 +2290,7 @@ func (x *OrderSigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderSigned.ProtoReflect.Descriptor instead.
 func (*OrderSigned) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{24}
+	return file_chain_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *OrderSigned) GetKind() OrderKind {
@@ -2192,7 +2325,7 @@ type OrderClosed struct {
 
 func (x *OrderClosed) Reset() {
 	*x = OrderClosed{}
-	mi := &file_chain_proto_msgTypes[25]
+	mi := &file_chain_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2204,7 +2337,7 @@ func (x *OrderClosed) String() string {
 func (*OrderClosed) ProtoMessage() {}
 
 func (x *OrderClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[25]
+	mi := &file_chain_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2217,7 +2350,7 @@ func (x *OrderClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderClosed.ProtoReflect.Descriptor instead.
 func (*OrderClosed) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{25}
+	return file_chain_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *OrderClosed) GetKind() OrderKind {
@@ -2251,7 +2384,7 @@ type BroadcastOrder struct {
 
 func (x *BroadcastOrder) Reset() {
 	*x = BroadcastOrder{}
-	mi := &file_chain_proto_msgTypes[26]
+	mi := &file_chain_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +2396,7 @@ func (x *BroadcastOrder) String() string {
 func (*BroadcastOrder) ProtoMessage() {}
 
 func (x *BroadcastOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[26]
+	mi := &file_chain_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +2409,7 @@ func (x *BroadcastOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastOrder.ProtoReflect.Descriptor instead.
 func (*BroadcastOrder) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{26}
+	return file_chain_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *BroadcastOrder) GetKind() OrderKind {
@@ -2306,7 +2439,7 @@ type ResourceTransfer struct {
 
 func (x *ResourceTransfer) Reset() {
 	*x = ResourceTransfer{}
-	mi := &file_chain_proto_msgTypes[27]
+	mi := &file_chain_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2318,7 +2451,7 @@ func (x *ResourceTransfer) String() string {
 func (*ResourceTransfer) ProtoMessage() {}
 
 func (x *ResourceTransfer) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[27]
+	mi := &file_chain_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2331,7 +2464,7 @@ func (x *ResourceTransfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceTransfer.ProtoReflect.Descriptor instead.
 func (*ResourceTransfer) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{27}
+	return file_chain_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ResourceTransfer) GetKind() ResourceKind {
@@ -2382,7 +2515,7 @@ type PolicyUpdate struct {
 
 func (x *PolicyUpdate) Reset() {
 	*x = PolicyUpdate{}
-	mi := &file_chain_proto_msgTypes[28]
+	mi := &file_chain_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2394,7 +2527,7 @@ func (x *PolicyUpdate) String() string {
 func (*PolicyUpdate) ProtoMessage() {}
 
 func (x *PolicyUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[28]
+	mi := &file_chain_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2407,7 +2540,7 @@ func (x *PolicyUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyUpdate.ProtoReflect.Descriptor instead.
 func (*PolicyUpdate) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{28}
+	return file_chain_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PolicyUpdate) GetWorkerpool() []byte {
@@ -2461,7 +2594,7 @@ type SchedulerNoticeBoost struct {
 
 func (x *SchedulerNoticeBoost) Reset() {
 	*x = SchedulerNoticeBoost{}
-	mi := &file_chain_proto_msgTypes[29]
+	mi := &file_chain_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2606,7 @@ func (x *SchedulerNoticeBoost) String() string {
 func (*SchedulerNoticeBoost) ProtoMessage() {}
 
 func (x *SchedulerNoticeBoost) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[29]
+	mi := &file_chain_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2619,7 @@ func (x *SchedulerNoticeBoost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerNoticeBoost.ProtoReflect.Descriptor instead.
 func (*SchedulerNoticeBoost) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{29}
+	return file_chain_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SchedulerNoticeBoost) GetWorkerpool() []byte {
@@ -2556,7 +2689,7 @@ type ResultPushedBoost struct {
 
 func (x *ResultPushedBoost) Reset() {
 	*x = ResultPushedBoost{}
-	mi := &file_chain_proto_msgTypes[30]
+	mi := &file_chain_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2568,7 +2701,7 @@ func (x *ResultPushedBoost) String() string {
 func (*ResultPushedBoost) ProtoMessage() {}
 
 func (x *ResultPushedBoost) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[30]
+	mi := &file_chain_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2581,7 +2714,7 @@ func (x *ResultPushedBoost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultPushedBoost.ProtoReflect.Descriptor instead.
 func (*ResultPushedBoost) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{30}
+	return file_chain_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ResultPushedBoost) GetDeal() []byte {
@@ -2615,7 +2748,7 @@ type DealSponsoredBoost struct {
 
 func (x *DealSponsoredBoost) Reset() {
 	*x = DealSponsoredBoost{}
-	mi := &file_chain_proto_msgTypes[31]
+	mi := &file_chain_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2627,7 +2760,7 @@ func (x *DealSponsoredBoost) String() string {
 func (*DealSponsoredBoost) ProtoMessage() {}
 
 func (x *DealSponsoredBoost) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[31]
+	mi := &file_chain_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2640,7 +2773,7 @@ func (x *DealSponsoredBoost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DealSponsoredBoost.ProtoReflect.Descriptor instead.
 func (*DealSponsoredBoost) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{31}
+	return file_chain_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DealSponsoredBoost) GetDeal() []byte {
@@ -2667,7 +2800,7 @@ type OwnershipTransferred struct {
 
 func (x *OwnershipTransferred) Reset() {
 	*x = OwnershipTransferred{}
-	mi := &file_chain_proto_msgTypes[32]
+	mi := &file_chain_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2679,7 +2812,7 @@ func (x *OwnershipTransferred) String() string {
 func (*OwnershipTransferred) ProtoMessage() {}
 
 func (x *OwnershipTransferred) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[32]
+	mi := &file_chain_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2692,7 +2825,7 @@ func (x *OwnershipTransferred) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnershipTransferred.ProtoReflect.Descriptor instead.
 func (*OwnershipTransferred) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{32}
+	return file_chain_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *OwnershipTransferred) GetFrom() []byte {
@@ -2720,7 +2853,7 @@ type UnknownEvent struct {
 
 func (x *UnknownEvent) Reset() {
 	*x = UnknownEvent{}
-	mi := &file_chain_proto_msgTypes[33]
+	mi := &file_chain_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2732,7 +2865,7 @@ func (x *UnknownEvent) String() string {
 func (*UnknownEvent) ProtoMessage() {}
 
 func (x *UnknownEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[33]
+	mi := &file_chain_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2745,7 +2878,7 @@ func (x *UnknownEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnknownEvent.ProtoReflect.Descriptor instead.
 func (*UnknownEvent) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{33}
+	return file_chain_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *UnknownEvent) GetTopics() [][]byte {
@@ -2788,7 +2921,7 @@ type Deal struct {
 
 func (x *Deal) Reset() {
 	*x = Deal{}
-	mi := &file_chain_proto_msgTypes[34]
+	mi := &file_chain_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2800,7 +2933,7 @@ func (x *Deal) String() string {
 func (*Deal) ProtoMessage() {}
 
 func (x *Deal) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[34]
+	mi := &file_chain_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2813,7 +2946,7 @@ func (x *Deal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deal.ProtoReflect.Descriptor instead.
 func (*Deal) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{34}
+	return file_chain_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Deal) GetApp() *Priced {
@@ -2946,7 +3079,7 @@ type Priced struct {
 
 func (x *Priced) Reset() {
 	*x = Priced{}
-	mi := &file_chain_proto_msgTypes[35]
+	mi := &file_chain_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2958,7 +3091,7 @@ func (x *Priced) String() string {
 func (*Priced) ProtoMessage() {}
 
 func (x *Priced) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[35]
+	mi := &file_chain_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2971,7 +3104,7 @@ func (x *Priced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Priced.ProtoReflect.Descriptor instead.
 func (*Priced) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{35}
+	return file_chain_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Priced) GetPointer() []byte {
@@ -3010,7 +3143,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_chain_proto_msgTypes[36]
+	mi := &file_chain_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3022,7 +3155,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[36]
+	mi := &file_chain_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3035,7 +3168,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{36}
+	return file_chain_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Resource) GetName() string {
@@ -3098,14 +3231,21 @@ const file_chain_proto_rawDesc = "" +
 	"\n" +
 	"Retraction\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
-	"\x04hash\x18\x02 \x01(\fR\x04hash\"\xb3\x01\n" +
+	"\x04hash\x18\x02 \x01(\fR\x04hash\"\xdf\x01\n" +
 	"\x04Mark\x12\x1f\n" +
 	"\vhead_number\x18\x01 \x01(\x04R\n" +
 	"headNumber\x12\x1b\n" +
 	"\thead_hash\x18\x02 \x01(\fR\bheadHash\x12\x1b\n" +
 	"\thead_time\x18\x03 \x01(\x04R\bheadTime\x12)\n" +
 	"\x10finalized_number\x18\x04 \x01(\x04R\x0ffinalizedNumber\x12%\n" +
-	"\x0efinalized_hash\x18\x05 \x01(\fR\rfinalizedHash\"\xc2\x0f\n" +
+	"\x0efinalized_hash\x18\x05 \x01(\fR\rfinalizedHash\x12*\n" +
+	"\x06ledger\x18\x06 \x03(\v2\x12.assay.v1.CoverageR\x06ledger\"\x9e\x01\n" +
+	"\bCoverage\x12\x1f\n" +
+	"\vfrom_number\x18\x01 \x01(\x04R\n" +
+	"fromNumber\x12\x1b\n" +
+	"\tto_number\x18\x02 \x01(\x04R\btoNumber\x12:\n" +
+	"\fverification\x18\x03 \x01(\x0e2\x16.assay.v1.VerificationR\fverification\x12\x18\n" +
+	"\afailure\x18\x04 \x01(\tR\afailure\"\xc2\x0f\n" +
 	"\x05Event\x12\x1b\n" +
 	"\tlog_index\x18\x01 \x01(\rR\blogIndex\x12\x17\n" +
 	"\atx_hash\x18\x02 \x01(\fR\x06txHash\x12\x19\n" +
@@ -3305,7 +3445,13 @@ const file_chain_proto_rawDesc = "" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x1c\n" +
 	"\tmultiaddr\x18\x03 \x01(\fR\tmultiaddr\x12\x1a\n" +
 	"\bchecksum\x18\x04 \x01(\fR\bchecksum\x12\x1c\n" +
-	"\tmrenclave\x18\x05 \x01(\fR\tmrenclave*}\n" +
+	"\tmrenclave\x18\x05 \x01(\fR\tmrenclave*\x92\x01\n" +
+	"\fVerification\x12\x1c\n" +
+	"\x18VERIFICATION_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14VERIFICATION_FETCHED\x10\x01\x12\x16\n" +
+	"\x12VERIFICATION_BLOOM\x10\x02\x12\x19\n" +
+	"\x15VERIFICATION_RECEIPTS\x10\x03\x12\x17\n" +
+	"\x13VERIFICATION_FAILED\x10\x04*}\n" +
 	"\fResourceKind\x12\x1d\n" +
 	"\x19RESOURCE_KIND_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11RESOURCE_KIND_APP\x10\x01\x12\x19\n" +
@@ -3330,97 +3476,101 @@ func file_chain_proto_rawDescGZIP() []byte {
 	return file_chain_proto_rawDescData
 }
 
-var file_chain_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_chain_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_chain_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_chain_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_chain_proto_goTypes = []any{
-	(ResourceKind)(0),            // 0: assay.v1.ResourceKind
-	(OrderKind)(0),               // 1: assay.v1.OrderKind
-	(*ChainRecord)(nil),          // 2: assay.v1.ChainRecord
-	(*Block)(nil),                // 3: assay.v1.Block
-	(*Retraction)(nil),           // 4: assay.v1.Retraction
-	(*Mark)(nil),                 // 5: assay.v1.Mark
-	(*Event)(nil),                // 6: assay.v1.Event
-	(*Transfer)(nil),             // 7: assay.v1.Transfer
-	(*Approval)(nil),             // 8: assay.v1.Approval
-	(*Lock)(nil),                 // 9: assay.v1.Lock
-	(*Unlock)(nil),               // 10: assay.v1.Unlock
-	(*Reward)(nil),               // 11: assay.v1.Reward
-	(*Seize)(nil),                // 12: assay.v1.Seize
-	(*CreateCategory)(nil),       // 13: assay.v1.CreateCategory
-	(*SchedulerNotice)(nil),      // 14: assay.v1.SchedulerNotice
-	(*OrdersMatched)(nil),        // 15: assay.v1.OrdersMatched
-	(*DealSponsored)(nil),        // 16: assay.v1.DealSponsored
-	(*TaskInitialize)(nil),       // 17: assay.v1.TaskInitialize
-	(*TaskContribute)(nil),       // 18: assay.v1.TaskContribute
-	(*TaskConsensus)(nil),        // 19: assay.v1.TaskConsensus
-	(*TaskReveal)(nil),           // 20: assay.v1.TaskReveal
-	(*TaskReopen)(nil),           // 21: assay.v1.TaskReopen
-	(*TaskFinalize)(nil),         // 22: assay.v1.TaskFinalize
-	(*TaskClaimed)(nil),          // 23: assay.v1.TaskClaimed
-	(*AccurateContribution)(nil), // 24: assay.v1.AccurateContribution
-	(*FaultyContribution)(nil),   // 25: assay.v1.FaultyContribution
-	(*OrderSigned)(nil),          // 26: assay.v1.OrderSigned
-	(*OrderClosed)(nil),          // 27: assay.v1.OrderClosed
-	(*BroadcastOrder)(nil),       // 28: assay.v1.BroadcastOrder
-	(*ResourceTransfer)(nil),     // 29: assay.v1.ResourceTransfer
-	(*PolicyUpdate)(nil),         // 30: assay.v1.PolicyUpdate
-	(*SchedulerNoticeBoost)(nil), // 31: assay.v1.SchedulerNoticeBoost
-	(*ResultPushedBoost)(nil),    // 32: assay.v1.ResultPushedBoost
-	(*DealSponsoredBoost)(nil),   // 33: assay.v1.DealSponsoredBoost
-	(*OwnershipTransferred)(nil), // 34: assay.v1.OwnershipTransferred
-	(*UnknownEvent)(nil),         // 35: assay.v1.UnknownEvent
-	(*Deal)(nil),                 // 36: assay.v1.Deal
-	(*Priced)(nil),               // 37: assay.v1.Priced
-	(*Resource)(nil),             // 38: assay.v1.Resource
+	(Verification)(0),            // 0: assay.v1.Verification
+	(ResourceKind)(0),            // 1: assay.v1.ResourceKind
+	(OrderKind)(0),               // 2: assay.v1.OrderKind
+	(*ChainRecord)(nil),          // 3: assay.v1.ChainRecord
+	(*Block)(nil),                // 4: assay.v1.Block
+	(*Retraction)(nil),           // 5: assay.v1.Retraction
+	(*Mark)(nil),                 // 6: assay.v1.Mark
+	(*Coverage)(nil),             // 7: assay.v1.Coverage
+	(*Event)(nil),                // 8: assay.v1.Event
+	(*Transfer)(nil),             // 9: assay.v1.Transfer
+	(*Approval)(nil),             // 10: assay.v1.Approval
+	(*Lock)(nil),                 // 11: assay.v1.Lock
+	(*Unlock)(nil),               // 12: assay.v1.Unlock
+	(*Reward)(nil),               // 13: assay.v1.Reward
+	(*Seize)(nil),                // 14: assay.v1.Seize
+	(*CreateCategory)(nil),       // 15: assay.v1.CreateCategory
+	(*SchedulerNotice)(nil),      // 16: assay.v1.SchedulerNotice
+	(*OrdersMatched)(nil),        // 17: assay.v1.OrdersMatched
+	(*DealSponsored)(nil),        // 18: assay.v1.DealSponsored
+	(*TaskInitialize)(nil),       // 19: assay.v1.TaskInitialize
+	(*TaskContribute)(nil),       // 20: assay.v1.TaskContribute
+	(*TaskConsensus)(nil),        // 21: assay.v1.TaskConsensus
+	(*TaskReveal)(nil),           // 22: assay.v1.TaskReveal
+	(*TaskReopen)(nil),           // 23: assay.v1.TaskReopen
+	(*TaskFinalize)(nil),         // 24: assay.v1.TaskFinalize
+	(*TaskClaimed)(nil),          // 25: assay.v1.TaskClaimed
+	(*AccurateContribution)(nil), // 26: assay.v1.AccurateContribution
+	(*FaultyContribution)(nil),   // 27: assay.v1.FaultyContribution
+	(*OrderSigned)(nil),          // 28: assay.v1.OrderSigned
+	(*OrderClosed)(nil),          // 29: assay.v1.OrderClosed
+	(*BroadcastOrder)(nil),       // 30: assay.v1.BroadcastOrder
+	(*ResourceTransfer)(nil),     // 31: assay.v1.ResourceTransfer
+	(*PolicyUpdate)(nil),         // 32: assay.v1.PolicyUpdate
+	(*SchedulerNoticeBoost)(nil), // 33: assay.v1.SchedulerNoticeBoost
+	(*ResultPushedBoost)(nil),    // 34: assay.v1.ResultPushedBoost
+	(*DealSponsoredBoost)(nil),   // 35: assay.v1.DealSponsoredBoost
+	(*OwnershipTransferred)(nil), // 36: assay.v1.OwnershipTransferred
+	(*UnknownEvent)(nil),         // 37: assay.v1.UnknownEvent
+	(*Deal)(nil),                 // 38: assay.v1.Deal
+	(*Priced)(nil),               // 39: assay.v1.Priced
+	(*Resource)(nil),             // 40: assay.v1.Resource
 }
 var file_chain_proto_depIdxs = []int32{
-	3,  // 0: assay.v1.ChainRecord.block:type_name -> assay.v1.Block
-	4,  // 1: assay.v1.ChainRecord.retraction:type_name -> assay.v1.Retraction
-	5,  // 2: assay.v1.ChainRecord.mark:type_name -> assay.v1.Mark
-	6,  // 3: assay.v1.Block.events:type_name -> assay.v1.Event
-	7,  // 4: assay.v1.Event.transfer:type_name -> assay.v1.Transfer
-	8,  // 5: assay.v1.Event.approval:type_name -> assay.v1.Approval
-	9,  // 6: assay.v1.Event.lock:type_name -> assay.v1.Lock
-	10, // 7: assay.v1.Event.unlock:type_name -> assay.v1.Unlock
-	11, // 8: assay.v1.Event.reward:type_name -> assay.v1.Reward
-	12, // 9: assay.v1.Event.seize:type_name -> assay.v1.Seize
-	13, // 10: assay.v1.Event.create_category:type_name -> assay.v1.CreateCategory
-	14, // 11: assay.v1.Event.scheduler_notice:type_name -> assay.v1.SchedulerNotice
-	15, // 12: assay.v1.Event.orders_matched:type_name -> assay.v1.OrdersMatched
-	16, // 13: assay.v1.Event.deal_sponsored:type_name -> assay.v1.DealSponsored
-	17, // 14: assay.v1.Event.task_initialize:type_name -> assay.v1.TaskInitialize
-	18, // 15: assay.v1.Event.task_contribute:type_name -> assay.v1.TaskContribute
-	19, // 16: assay.v1.Event.task_consensus:type_name -> assay.v1.TaskConsensus
-	20, // 17: assay.v1.Event.task_reveal:type_name -> assay.v1.TaskReveal
-	21, // 18: assay.v1.Event.task_reopen:type_name -> assay.v1.TaskReopen
-	22, // 19: assay.v1.Event.task_finalize:type_name -> assay.v1.TaskFinalize
-	23, // 20: assay.v1.Event.task_claimed:type_name -> assay.v1.TaskClaimed
-	24, // 21: assay.v1.Event.accurate_contribution:type_name -> assay.v1.AccurateContribution
-	25, // 22: assay.v1.Event.faulty_contribution:type_name -> assay.v1.FaultyContribution
-	26, // 23: assay.v1.Event.order_signed:type_name -> assay.v1.OrderSigned
-	27, // 24: assay.v1.Event.order_closed:type_name -> assay.v1.OrderClosed
-	28, // 25: assay.v1.Event.broadcast_order:type_name -> assay.v1.BroadcastOrder
-	29, // 26: assay.v1.Event.resource_transfer:type_name -> assay.v1.ResourceTransfer
-	30, // 27: assay.v1.Event.policy_update:type_name -> assay.v1.PolicyUpdate
-	31, // 28: assay.v1.Event.scheduler_notice_boost:type_name -> assay.v1.SchedulerNoticeBoost
-	32, // 29: assay.v1.Event.result_pushed_boost:type_name -> assay.v1.ResultPushedBoost
-	33, // 30: assay.v1.Event.deal_sponsored_boost:type_name -> assay.v1.DealSponsoredBoost
-	34, // 31: assay.v1.Event.ownership_transferred:type_name -> assay.v1.OwnershipTransferred
-	35, // 32: assay.v1.Event.unknown:type_name -> assay.v1.UnknownEvent
-	36, // 33: assay.v1.OrdersMatched.body:type_name -> assay.v1.Deal
-	1,  // 34: assay.v1.OrderSigned.kind:type_name -> assay.v1.OrderKind
-	1,  // 35: assay.v1.OrderClosed.kind:type_name -> assay.v1.OrderKind
-	1,  // 36: assay.v1.BroadcastOrder.kind:type_name -> assay.v1.OrderKind
-	0,  // 37: assay.v1.ResourceTransfer.kind:type_name -> assay.v1.ResourceKind
-	38, // 38: assay.v1.ResourceTransfer.body:type_name -> assay.v1.Resource
-	37, // 39: assay.v1.Deal.app:type_name -> assay.v1.Priced
-	37, // 40: assay.v1.Deal.dataset:type_name -> assay.v1.Priced
-	37, // 41: assay.v1.Deal.workerpool:type_name -> assay.v1.Priced
-	42, // [42:42] is the sub-list for method output_type
-	42, // [42:42] is the sub-list for method input_type
-	42, // [42:42] is the sub-list for extension type_name
-	42, // [42:42] is the sub-list for extension extendee
-	0,  // [0:42] is the sub-list for field type_name
+	4,  // 0: assay.v1.ChainRecord.block:type_name -> assay.v1.Block
+	5,  // 1: assay.v1.ChainRecord.retraction:type_name -> assay.v1.Retraction
+	6,  // 2: assay.v1.ChainRecord.mark:type_name -> assay.v1.Mark
+	8,  // 3: assay.v1.Block.events:type_name -> assay.v1.Event
+	7,  // 4: assay.v1.Mark.ledger:type_name -> assay.v1.Coverage
+	0,  // 5: assay.v1.Coverage.verification:type_name -> assay.v1.Verification
+	9,  // 6: assay.v1.Event.transfer:type_name -> assay.v1.Transfer
+	10, // 7: assay.v1.Event.approval:type_name -> assay.v1.Approval
+	11, // 8: assay.v1.Event.lock:type_name -> assay.v1.Lock
+	12, // 9: assay.v1.Event.unlock:type_name -> assay.v1.Unlock
+	13, // 10: assay.v1.Event.reward:type_name -> assay.v1.Reward
+	14, // 11: assay.v1.Event.seize:type_name -> assay.v1.Seize
+	15, // 12: assay.v1.Event.create_category:type_name -> assay.v1.CreateCategory
+	16, // 13: assay.v1.Event.scheduler_notice:type_name -> assay.v1.SchedulerNotice
+	17, // 14: assay.v1.Event.orders_matched:type_name -> assay.v1.OrdersMatched
+	18, // 15: assay.v1.Event.deal_sponsored:type_name -> assay.v1.DealSponsored
+	19, // 16: assay.v1.Event.task_initialize:type_name -> assay.v1.TaskInitialize
+	20, // 17: assay.v1.Event.task_contribute:type_name -> assay.v1.TaskContribute
+	21, // 18: assay.v1.Event.task_consensus:type_name -> assay.v1.TaskConsensus
+	22, // 19: assay.v1.Event.task_reveal:type_name -> assay.v1.TaskReveal
+	23, // 20: assay.v1.Event.task_reopen:type_name -> assay.v1.TaskReopen
+	24, // 21: assay.v1.Event.task_finalize:type_name -> assay.v1.TaskFinalize
+	25, // 22: assay.v1.Event.task_claimed:type_name -> assay.v1.TaskClaimed
+	26, // 23: assay.v1.Event.accurate_contribution:type_name -> assay.v1.AccurateContribution
+	27, // 24: assay.v1.Event.faulty_contribution:type_name -> assay.v1.FaultyContribution
+	28, // 25: assay.v1.Event.order_signed:type_name -> assay.v1.OrderSigned
+	29, // 26: assay.v1.Event.order_closed:type_name -> assay.v1.OrderClosed
+	30, // 27: assay.v1.Event.broadcast_order:type_name -> assay.v1.BroadcastOrder
+	31, // 28: assay.v1.Event.resource_transfer:type_name -> assay.v1.ResourceTransfer
+	32, // 29: assay.v1.Event.policy_update:type_name -> assay.v1.PolicyUpdate
+	33, // 30: assay.v1.Event.scheduler_notice_boost:type_name -> assay.v1.SchedulerNoticeBoost
+	34, // 31: assay.v1.Event.result_pushed_boost:type_name -> assay.v1.ResultPushedBoost
+	35, // 32: assay.v1.Event.deal_sponsored_boost:type_name -> assay.v1.DealSponsoredBoost
+	36, // 33: assay.v1.Event.ownership_transferred:type_name -> assay.v1.OwnershipTransferred
+	37, // 34: assay.v1.Event.unknown:type_name -> assay.v1.UnknownEvent
+	38, // 35: assay.v1.OrdersMatched.body:type_name -> assay.v1.Deal
+	2,  // 36: assay.v1.OrderSigned.kind:type_name -> assay.v1.OrderKind
+	2,  // 37: assay.v1.OrderClosed.kind:type_name -> assay.v1.OrderKind
+	2,  // 38: assay.v1.BroadcastOrder.kind:type_name -> assay.v1.OrderKind
+	1,  // 39: assay.v1.ResourceTransfer.kind:type_name -> assay.v1.ResourceKind
+	40, // 40: assay.v1.ResourceTransfer.body:type_name -> assay.v1.Resource
+	39, // 41: assay.v1.Deal.app:type_name -> assay.v1.Priced
+	39, // 42: assay.v1.Deal.dataset:type_name -> assay.v1.Priced
+	39, // 43: assay.v1.Deal.workerpool:type_name -> assay.v1.Priced
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_chain_proto_init() }
@@ -3433,7 +3583,7 @@ func file_chain_proto_init() {
 		(*ChainRecord_Retraction)(nil),
 		(*ChainRecord_Mark)(nil),
 	}
-	file_chain_proto_msgTypes[4].OneofWrappers = []any{
+	file_chain_proto_msgTypes[5].OneofWrappers = []any{
 		(*Event_Transfer)(nil),
 		(*Event_Approval)(nil),
 		(*Event_Lock)(nil),
@@ -3469,8 +3619,8 @@ func file_chain_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_chain_proto_rawDesc), len(file_chain_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   37,
+			NumEnums:      3,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
