@@ -33,17 +33,19 @@ type Pool struct {
 // Core is the engine's state: a fold over the chain log, the contributions log and its
 // own decisions. It is not safe for concurrent use.
 type Core struct {
-	config  Config
-	pools   map[poco.Address]*Pool
-	state   *poco.State
-	buried  buried
-	now     uint64 // chain time at the depth that the engine believes
-	deals   map[poco.Hash]*poco.Deal
-	tasks   map[poco.Hash]*task
-	live    []poco.Hash                               // tasks of our pools that have not ended, oldest first
-	workers map[poco.Address]map[poco.Address]*worker // pool → worker
-	load    map[poco.Address]*load
-	judged  map[source]bool
+	config    Config
+	pools     map[poco.Address]*Pool
+	state     *poco.State
+	buried    buried
+	now       uint64 // chain time at the depth that the engine believes
+	deals     map[poco.Hash]*poco.Deal
+	tasks     map[poco.Hash]*task
+	live      []poco.Hash                               // tasks of our pools that have not ended, oldest first
+	workers   map[poco.Address]map[poco.Address]*worker // pool → worker
+	load      map[poco.Address]*load
+	judged    map[source]bool
+	settled   []*assaypb.Decision // settlements to be explained, unless they have been
+	explained map[poco.Hash]bool  // settlements in the log, by id
 }
 
 // source is where in the contributions log a message stands.
@@ -70,15 +72,16 @@ type load struct {
 // New returns a core that has seen nothing.
 func New(config Config) *Core {
 	core := &Core{
-		config:  config,
-		pools:   make(map[poco.Address]*Pool),
-		state:   poco.New(config.Rules),
-		buried:  buried{confirmations: config.Confirmations},
-		deals:   make(map[poco.Hash]*poco.Deal),
-		tasks:   make(map[poco.Hash]*task),
-		workers: make(map[poco.Address]map[poco.Address]*worker),
-		load:    make(map[poco.Address]*load),
-		judged:  make(map[source]bool),
+		config:    config,
+		pools:     make(map[poco.Address]*Pool),
+		state:     poco.New(config.Rules),
+		buried:    buried{confirmations: config.Confirmations},
+		deals:     make(map[poco.Hash]*poco.Deal),
+		tasks:     make(map[poco.Hash]*task),
+		workers:   make(map[poco.Address]map[poco.Address]*worker),
+		load:      make(map[poco.Address]*load),
+		judged:    make(map[source]bool),
+		explained: make(map[poco.Hash]bool),
 	}
 	for i := range config.Pools {
 		pool := &config.Pools[i]
@@ -128,7 +131,8 @@ func (c *Core) fold(blocks []*assaypb.Block) error {
 func (c *Core) block(block *assaypb.Block) error {
 	at := poco.Block{Number: block.Number, Time: block.Time}
 	c.now = max(c.now, block.Time)
-	for _, message := range block.Events {
+	events := make([]poco.Event, len(block.Events)) // nil: of no meaning to the rules
+	for i, message := range block.Events {
 		event, err := wire.FromProto(message)
 		if err != nil {
 			return err
@@ -139,8 +143,10 @@ func (c *Core) block(block *assaypb.Block) error {
 		if err := c.state.Evolve(at, event); err != nil {
 			return err
 		}
+		events[i] = event
 		c.note(block, event)
 	}
+	c.explain(block, events)
 	return nil
 }
 
@@ -226,6 +232,10 @@ func (c *Core) Decided(decision *assaypb.Decision) error {
 }
 
 func (c *Core) remember(decision *assaypb.Decision) {
+	if decision.GetSettlement() != nil {
+		c.explained[common.BytesToHash(decision.Id)] = true
+		return
+	}
 	task := c.task(common.BytesToHash(decision.Task))
 	if task.over {
 		return

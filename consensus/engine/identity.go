@@ -14,6 +14,7 @@ const (
 	kindConsensus
 	kindIntent
 	kindAlert
+	kindSettlement
 )
 
 // identity is keccak256 over a decision's kind, chain and causes. Every cause has a

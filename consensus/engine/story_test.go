@@ -44,6 +44,35 @@ func TestOneLiarAmongFive(t *testing.T) {
 	if p.contracts.Account(p.who(liar)).Stake == nRLC(100_000) {
 		t.Error("the liar lost nothing")
 	}
+	p.explains(task, map[string]string{
+		"PAYER PRICE_PAID": "1005", "APP PRICE_EARNED": "5", "WORKER STAKE_SEIZED": "300", "WORKER REWARD_SHARE": "321",
+		"WORKERPOOL SCHEDULER_REMAINDER": "16", "WORKERPOOL STAKE_RETURNED": "300", "WORKER STAKE_RETURNED": "300",
+	})
+}
+
+// explains checks the one settlement of a task that the log holds: each line by its role
+// and kind (where several are alike, their common amount).
+func (p *pool) explains(task poco.Hash, want map[string]string) {
+	p.Helper()
+	var found *assaypb.Settlement
+	for _, decision := range p.decisions {
+		if settlement := decision.GetSettlement(); settlement != nil && poco.Hash(decision.Task) == task {
+			if found != nil {
+				p.Fatal("the task's settlement is explained twice")
+			}
+			found = settlement
+		}
+	}
+	if found == nil || !found.Exact {
+		p.Fatalf("the task's settlement is explained as %v", found)
+	}
+	got := make(map[string]string)
+	for _, line := range found.Lines {
+		got[line.Role+" "+line.Kind] = line.Amount
+	}
+	if !maps.Equal(got, want) {
+		p.Errorf("the settlement is explained as %v, want %v", got, want)
+	}
 }
 
 // lowest is the address that is asked first.

@@ -291,6 +291,7 @@ type Decision struct {
 	//	*Decision_Submission
 	//	*Decision_Outcome
 	//	*Decision_Alert
+	//	*Decision_Settlement
 	Body          isDecision_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -438,6 +439,15 @@ func (x *Decision) GetAlert() *Alert {
 	return nil
 }
 
+func (x *Decision) GetSettlement() *Settlement {
+	if x != nil {
+		if x, ok := x.Body.(*Decision_Settlement); ok {
+			return x.Settlement
+		}
+	}
+	return nil
+}
+
 type isDecision_Body interface {
 	isDecision_Body()
 }
@@ -470,6 +480,10 @@ type Decision_Alert struct {
 	Alert *Alert `protobuf:"bytes,16,opt,name=alert,proto3,oneof"`
 }
 
+type Decision_Settlement struct {
+	Settlement *Settlement `protobuf:"bytes,17,opt,name=settlement,proto3,oneof"`
+}
+
 func (*Decision_Assignment) isDecision_Body() {}
 
 func (*Decision_Verdict) isDecision_Body() {}
@@ -483,6 +497,8 @@ func (*Decision_Submission) isDecision_Body() {}
 func (*Decision_Outcome) isDecision_Body() {}
 
 func (*Decision_Alert) isDecision_Body() {}
+
+func (*Decision_Settlement) isDecision_Body() {}
 
 // Assignment asks a worker to run a task and contribute its result.
 type Assignment struct {
@@ -1128,11 +1144,229 @@ func (x *Alert) GetDetail() string {
 	return ""
 }
 
+// Settlement explains how the money of a task that ended was shared out: who got what,
+// and why. Amounts are nRLC in decimal.
+type Settlement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Call          string                 `protobuf:"bytes,1,opt,name=call,proto3" json:"call,omitempty"`                                        // the contract's function that ended the task: FINALIZE, CLAIM, …
+	Price         string                 `protobuf:"bytes,2,opt,name=price,proto3" json:"price,omitempty"`                                      // paid, or refunded
+	Seized        string                 `protobuf:"bytes,3,opt,name=seized,proto3" json:"seized,omitempty"`                                    // stakes of workers that did not prove their contributions
+	Reward        string                 `protobuf:"bytes,4,opt,name=reward,proto3" json:"reward,omitempty"`                                    // what workers and scheduler share: the pool's price and the seized stakes
+	WorkersReward string                 `protobuf:"bytes,5,opt,name=workers_reward,json=workersReward,proto3" json:"workers_reward,omitempty"` // the workers' part of it
+	Weights       string                 `protobuf:"bytes,6,opt,name=weights,proto3" json:"weights,omitempty"`                                  // sum of the log weights of those that share
+	Rounding      string                 `protobuf:"bytes,7,opt,name=rounding,proto3" json:"rounding,omitempty"`                                // what rounding down the shares left to the scheduler
+	KittyDraw     string                 `protobuf:"bytes,8,opt,name=kitty_draw,json=kittyDraw,proto3" json:"kitty_draw,omitempty"`
+	KittyFill     string                 `protobuf:"bytes,9,opt,name=kitty_fill,json=kittyFill,proto3" json:"kitty_fill,omitempty"`
+	Exact         bool                   `protobuf:"varint,10,opt,name=exact,proto3" json:"exact,omitempty"` // every amount is what PoCo's rules derive
+	Lines         []*SettlementLine      `protobuf:"bytes,11,rep,name=lines,proto3" json:"lines,omitempty"`  // in the order of the events
+	BlockNumber   uint64                 `protobuf:"varint,12,opt,name=block_number,json=blockNumber,proto3" json:"block_number,omitempty"`
+	TxHash        []byte                 `protobuf:"bytes,13,opt,name=tx_hash,json=txHash,proto3" json:"tx_hash,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Settlement) Reset() {
+	*x = Settlement{}
+	mi := &file_decision_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Settlement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Settlement) ProtoMessage() {}
+
+func (x *Settlement) ProtoReflect() protoreflect.Message {
+	mi := &file_decision_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Settlement.ProtoReflect.Descriptor instead.
+func (*Settlement) Descriptor() ([]byte, []int) {
+	return file_decision_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Settlement) GetCall() string {
+	if x != nil {
+		return x.Call
+	}
+	return ""
+}
+
+func (x *Settlement) GetPrice() string {
+	if x != nil {
+		return x.Price
+	}
+	return ""
+}
+
+func (x *Settlement) GetSeized() string {
+	if x != nil {
+		return x.Seized
+	}
+	return ""
+}
+
+func (x *Settlement) GetReward() string {
+	if x != nil {
+		return x.Reward
+	}
+	return ""
+}
+
+func (x *Settlement) GetWorkersReward() string {
+	if x != nil {
+		return x.WorkersReward
+	}
+	return ""
+}
+
+func (x *Settlement) GetWeights() string {
+	if x != nil {
+		return x.Weights
+	}
+	return ""
+}
+
+func (x *Settlement) GetRounding() string {
+	if x != nil {
+		return x.Rounding
+	}
+	return ""
+}
+
+func (x *Settlement) GetKittyDraw() string {
+	if x != nil {
+		return x.KittyDraw
+	}
+	return ""
+}
+
+func (x *Settlement) GetKittyFill() string {
+	if x != nil {
+		return x.KittyFill
+	}
+	return ""
+}
+
+func (x *Settlement) GetExact() bool {
+	if x != nil {
+		return x.Exact
+	}
+	return false
+}
+
+func (x *Settlement) GetLines() []*SettlementLine {
+	if x != nil {
+		return x.Lines
+	}
+	return nil
+}
+
+func (x *Settlement) GetBlockNumber() uint64 {
+	if x != nil {
+		return x.BlockNumber
+	}
+	return 0
+}
+
+func (x *Settlement) GetTxHash() []byte {
+	if x != nil {
+		return x.TxHash
+	}
+	return nil
+}
+
+type SettlementLine struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Account       []byte                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Role          string                 `protobuf:"bytes,2,opt,name=role,proto3" json:"role,omitempty"` // PAYER WORKER WORKERPOOL APP DATASET KITTY
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"` // PRICE_PAID REWARD_SHARE STAKE_SEIZED …, see docs/ledger.md
+	Amount        string                 `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	Weight        string                 `protobuf:"bytes,5,opt,name=weight,proto3" json:"weight,omitempty"` // of a reward share: log2 of the worker's weight
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettlementLine) Reset() {
+	*x = SettlementLine{}
+	mi := &file_decision_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettlementLine) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettlementLine) ProtoMessage() {}
+
+func (x *SettlementLine) ProtoReflect() protoreflect.Message {
+	mi := &file_decision_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettlementLine.ProtoReflect.Descriptor instead.
+func (*SettlementLine) Descriptor() ([]byte, []int) {
+	return file_decision_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SettlementLine) GetAccount() []byte {
+	if x != nil {
+		return x.Account
+	}
+	return nil
+}
+
+func (x *SettlementLine) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *SettlementLine) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *SettlementLine) GetAmount() string {
+	if x != nil {
+		return x.Amount
+	}
+	return ""
+}
+
+func (x *SettlementLine) GetWeight() string {
+	if x != nil {
+		return x.Weight
+	}
+	return ""
+}
+
 var File_decision_proto protoreflect.FileDescriptor
 
 const file_decision_proto_rawDesc = "" +
 	"\n" +
-	"\x0edecision.proto\x12\bassay.v1\"\xf5\x03\n" +
+	"\x0edecision.proto\x12\bassay.v1\"\xad\x04\n" +
 	"\bDecision\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x19\n" +
 	"\bchain_id\x18\x02 \x01(\x04R\achainId\x12\x1e\n" +
@@ -1153,7 +1387,10 @@ const file_decision_proto_rawDesc = "" +
 	"submission\x18\x0e \x01(\v2\x14.assay.v1.SubmissionH\x00R\n" +
 	"submission\x12-\n" +
 	"\aoutcome\x18\x0f \x01(\v2\x11.assay.v1.OutcomeH\x00R\aoutcome\x12'\n" +
-	"\x05alert\x18\x10 \x01(\v2\x0f.assay.v1.AlertH\x00R\x05alertB\x06\n" +
+	"\x05alert\x18\x10 \x01(\v2\x0f.assay.v1.AlertH\x00R\x05alert\x126\n" +
+	"\n" +
+	"settlement\x18\x11 \x01(\v2\x14.assay.v1.SettlementH\x00R\n" +
+	"settlementB\x06\n" +
 	"\x04body\"\xa7\x02\n" +
 	"\n" +
 	"Assignment\x12\x12\n" +
@@ -1233,7 +1470,31 @@ const file_decision_proto_rawDesc = "" +
 	"\bOBSOLETE\x10\x03\"3\n" +
 	"\x05Alert\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail*\xa7\x03\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\"\x83\x03\n" +
+	"\n" +
+	"Settlement\x12\x12\n" +
+	"\x04call\x18\x01 \x01(\tR\x04call\x12\x14\n" +
+	"\x05price\x18\x02 \x01(\tR\x05price\x12\x16\n" +
+	"\x06seized\x18\x03 \x01(\tR\x06seized\x12\x16\n" +
+	"\x06reward\x18\x04 \x01(\tR\x06reward\x12%\n" +
+	"\x0eworkers_reward\x18\x05 \x01(\tR\rworkersReward\x12\x18\n" +
+	"\aweights\x18\x06 \x01(\tR\aweights\x12\x1a\n" +
+	"\brounding\x18\a \x01(\tR\brounding\x12\x1d\n" +
+	"\n" +
+	"kitty_draw\x18\b \x01(\tR\tkittyDraw\x12\x1d\n" +
+	"\n" +
+	"kitty_fill\x18\t \x01(\tR\tkittyFill\x12\x14\n" +
+	"\x05exact\x18\n" +
+	" \x01(\bR\x05exact\x12.\n" +
+	"\x05lines\x18\v \x03(\v2\x18.assay.v1.SettlementLineR\x05lines\x12!\n" +
+	"\fblock_number\x18\f \x01(\x04R\vblockNumber\x12\x17\n" +
+	"\atx_hash\x18\r \x01(\fR\x06txHash\"\x82\x01\n" +
+	"\x0eSettlementLine\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\fR\aaccount\x12\x12\n" +
+	"\x04role\x18\x02 \x01(\tR\x04role\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06amount\x18\x04 \x01(\tR\x06amount\x12\x16\n" +
+	"\x06weight\x18\x05 \x01(\tR\x06weight*\xa7\x03\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tREASON_OK\x10\x01\x12\x14\n" +
@@ -1267,20 +1528,22 @@ func file_decision_proto_rawDescGZIP() []byte {
 }
 
 var file_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_decision_proto_goTypes = []any{
-	(Reason)(0),          // 0: assay.v1.Reason
-	(Verdict_Outcome)(0), // 1: assay.v1.Verdict.Outcome
-	(Intent_Action)(0),   // 2: assay.v1.Intent.Action
-	(Outcome_Status)(0),  // 3: assay.v1.Outcome.Status
-	(*Decision)(nil),     // 4: assay.v1.Decision
-	(*Assignment)(nil),   // 5: assay.v1.Assignment
-	(*Verdict)(nil),      // 6: assay.v1.Verdict
-	(*Consensus)(nil),    // 7: assay.v1.Consensus
-	(*Intent)(nil),       // 8: assay.v1.Intent
-	(*Submission)(nil),   // 9: assay.v1.Submission
-	(*Outcome)(nil),      // 10: assay.v1.Outcome
-	(*Alert)(nil),        // 11: assay.v1.Alert
+	(Reason)(0),            // 0: assay.v1.Reason
+	(Verdict_Outcome)(0),   // 1: assay.v1.Verdict.Outcome
+	(Intent_Action)(0),     // 2: assay.v1.Intent.Action
+	(Outcome_Status)(0),    // 3: assay.v1.Outcome.Status
+	(*Decision)(nil),       // 4: assay.v1.Decision
+	(*Assignment)(nil),     // 5: assay.v1.Assignment
+	(*Verdict)(nil),        // 6: assay.v1.Verdict
+	(*Consensus)(nil),      // 7: assay.v1.Consensus
+	(*Intent)(nil),         // 8: assay.v1.Intent
+	(*Submission)(nil),     // 9: assay.v1.Submission
+	(*Outcome)(nil),        // 10: assay.v1.Outcome
+	(*Alert)(nil),          // 11: assay.v1.Alert
+	(*Settlement)(nil),     // 12: assay.v1.Settlement
+	(*SettlementLine)(nil), // 13: assay.v1.SettlementLine
 }
 var file_decision_proto_depIdxs = []int32{
 	5,  // 0: assay.v1.Decision.assignment:type_name -> assay.v1.Assignment
@@ -1290,15 +1553,17 @@ var file_decision_proto_depIdxs = []int32{
 	9,  // 4: assay.v1.Decision.submission:type_name -> assay.v1.Submission
 	10, // 5: assay.v1.Decision.outcome:type_name -> assay.v1.Outcome
 	11, // 6: assay.v1.Decision.alert:type_name -> assay.v1.Alert
-	1,  // 7: assay.v1.Verdict.outcome:type_name -> assay.v1.Verdict.Outcome
-	0,  // 8: assay.v1.Verdict.reason:type_name -> assay.v1.Reason
-	2,  // 9: assay.v1.Intent.action:type_name -> assay.v1.Intent.Action
-	3,  // 10: assay.v1.Outcome.status:type_name -> assay.v1.Outcome.Status
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	12, // 7: assay.v1.Decision.settlement:type_name -> assay.v1.Settlement
+	1,  // 8: assay.v1.Verdict.outcome:type_name -> assay.v1.Verdict.Outcome
+	0,  // 9: assay.v1.Verdict.reason:type_name -> assay.v1.Reason
+	2,  // 10: assay.v1.Intent.action:type_name -> assay.v1.Intent.Action
+	3,  // 11: assay.v1.Outcome.status:type_name -> assay.v1.Outcome.Status
+	13, // 12: assay.v1.Settlement.lines:type_name -> assay.v1.SettlementLine
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_decision_proto_init() }
@@ -1314,6 +1579,7 @@ func file_decision_proto_init() {
 		(*Decision_Submission)(nil),
 		(*Decision_Outcome)(nil),
 		(*Decision_Alert)(nil),
+		(*Decision_Settlement)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1321,7 +1587,7 @@ func file_decision_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_decision_proto_rawDesc), len(file_decision_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
