@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"assay/consensus/poco"
 	"assay/consensus/poco/wire"
 	"assay/schema/assaypb"
@@ -113,7 +115,7 @@ func (b *book) fault(block canonical, event int, expected, found string) {
 
 // enter notes what an event changes.
 func (b *book) enter(block canonical, i int, event poco.Event) {
-	here := entry{book: b, block: block, at: at(block.offset, i), tx: poco.Hash(block.Events[i].TxHash)}
+	here := entry{book: b, block: block, at: at(block.offset, i), tx: common.BytesToHash(block.Events[i].TxHash)}
 	switch e := event.(type) {
 	case poco.Transfer:
 		here.transfer(&e)
@@ -141,7 +143,7 @@ func (b *book) enter(block canonical, i int, event poco.Event) {
 	case poco.ResourceTransfer:
 		here.resource(&e)
 	case poco.PolicyUpdate:
-		if _, registered := b.resources[e.Workerpool]; registered {
+		if r := b.resources[e.Workerpool]; r != nil && r.kind == poco.Workerpool {
 			note(here, b.resources, e.Workerpool)
 		}
 	default:

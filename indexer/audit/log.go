@@ -27,7 +27,7 @@ type canonical struct {
 }
 
 // maxRepeat is how far back a producer's second try can reach.
-const maxRepeat = 1 << 16
+const maxRepeat = 1 << 12
 
 // reader takes the records of a chain log in order, checks that they are what a source
 // writes, and hands over the blocks that stay.
