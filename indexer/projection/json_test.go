@@ -19,7 +19,7 @@ var notAmounts = map[protoreflect.Name]bool{
 	"results_callback": true, "signer": true, "data": true, "resource": true, "app": true, "dataset": true, "tag": true,
 	"beneficiary": true, "topics": true, "requester": true, "callback": true, "pointer": true, "multiaddr": true,
 	"checksum": true, "mrenclave": true, "id": true, "anchor": true, "message": true, "authorization": true,
-	"enclave_signature": true, "quote_hash": true, "winners": true, "intent": true, "sender": true, "raw": true,
+	"account": true, "enclave_signature": true, "quote_hash": true, "winners": true, "intent": true, "sender": true, "raw": true,
 }
 
 // TestEveryFieldHasASpelling makes whoever adds a field of type bytes to the schema decide
