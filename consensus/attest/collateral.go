@@ -65,6 +65,9 @@ func Load(raw []byte, root *x509.Certificate) (*Collateral, error) {
 }
 
 func (c *Collateral) load(raw []byte) *Error {
+	if c.root == nil {
+		return refuse(ClassChain, "there is no trusted root")
+	}
 	if len(raw) > MaxCollateralSize {
 		return refuse(ClassCollateral, "%d bytes of collateral, more than %d", len(raw), MaxCollateralSize)
 	}
