@@ -116,3 +116,9 @@ bin/golangci-lint-$(GOLANGCI_VERSION):
 .PHONY: clean
 clean: ## remove what was built and installed, and the demo's data
 	@rm -rf bin node_modules data
+
+# --- studies ---------------------------------------------------------------------
+
+.PHONY: study
+study: ## compute and draw everything in docs/studies again (a few minutes)
+	@go run ./docs/studies/sarmenta -out docs/studies/sarmenta

@@ -30,12 +30,13 @@ var mayImport = map[string][]string{
 	"consensus":        {"schema", "contracts", "internal", "consensus/poco", "consensus/attest"},
 	"consensus/poco":   {"schema", "contracts"},
 	"consensus/attest": {"schema", "contracts"},
+	"consensus/replay": {"schema", "contracts", "consensus/poco"},
 	"indexer":          {"schema", "contracts", "consensus/poco", "internal"},
 	"workers":          {"schema", "contracts", "internal"},
 	"graphql":          {"schema", "internal"},
 	"internal":         {},
 	"docs/studies":     {"schema", "contracts", "consensus", "consensus/poco", "workers", "internal"},
-	"cmd":              {"schema", "contracts", "consensus", "consensus/poco", "consensus/attest", "indexer", "workers", "graphql", "internal"},
+	"cmd":              {"schema", "contracts", "consensus", "consensus/poco", "consensus/attest", "consensus/replay", "indexer", "workers", "graphql", "internal"},
 }
 
 // leanModules are all that schema may use from outside the standard library.
@@ -43,7 +44,7 @@ var leanModules = []string{"google.golang.org/protobuf"}
 
 // pureRooms are folds and judges: the same input gives the same answer, on every machine
 // and in every year. Neither they nor what they import from this module may do I/O.
-var pureRooms = []string{"consensus/poco", "consensus/attest"}
+var pureRooms = []string{"consensus/poco", "consensus/attest", "consensus/replay"}
 
 // pureImports is everything that a pure room may import from outside this module. A
 // path ending in / stands for all below it.

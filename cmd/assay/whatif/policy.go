@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -19,21 +20,34 @@ import (
 // chain.
 type policyFile struct {
 	Trust struct {
-		Fixed    *uint64 `yaml:"fixed"`
-		Minimum  *uint64 `yaml:"minimum"`
-		Multiply *uint64 `yaml:"multiply"`
+		Fixed    *whole `yaml:"fixed"`
+		Minimum  *whole `yaml:"minimum"`
+		Multiply *whole `yaml:"multiply"`
 	} `yaml:"trust"`
 	Weight struct {
-		Function string  `yaml:"function"`
-		Value    *uint64 `yaml:"value"`
-		Cap      *uint64 `yaml:"cap"`
+		Function string `yaml:"function"`
+		Value    *whole `yaml:"value"`
+		Cap      *whole `yaml:"cap"`
 	} `yaml:"weight"`
-	Stake  *uint64 `yaml:"stake"`
+	Stake  *whole `yaml:"stake"`
 	Reward struct {
-		Scheduler *uint64 `yaml:"scheduler"`
-		Split     string  `yaml:"split"`
-		Log       string  `yaml:"log"`
+		Scheduler *whole `yaml:"scheduler"`
+		Split     string `yaml:"split"`
+		Log       string `yaml:"log"`
 	} `yaml:"reward"`
+}
+
+// whole is a whole number. The YAML library alone would cut 1.5 down to 1.
+type whole uint64
+
+// UnmarshalYAML reads a whole number from 0 to 2⁶⁴−1.
+func (w *whole) UnmarshalYAML(node *yaml.Node) error {
+	value, err := strconv.ParseUint(node.Value, 10, 64)
+	if err != nil || node.Kind != yaml.ScalarNode {
+		return fmt.Errorf("line %d: %q is no whole number", node.Line, node.Value)
+	}
+	*w = whole(value)
+	return nil
 }
 
 // The words for each choice, in the order of package replay's constants.
@@ -82,7 +96,7 @@ func (f *policyFile) policy() (replay.Policy, error) {
 		},
 	}
 	set := 0
-	for _, value := range []*uint64{f.Trust.Fixed, f.Trust.Minimum, f.Trust.Multiply} {
+	for _, value := range []*whole{f.Trust.Fixed, f.Trust.Minimum, f.Trust.Multiply} {
 		if value != nil {
 			set++
 		}
@@ -103,17 +117,17 @@ func (r *reader) check(ok bool, format string, args ...any) {
 }
 
 // number is 0 where there is none.
-func (r *reader) number(key string, value *uint64) uint64 {
+func (r *reader) number(key string, value *whole) uint64 {
 	if value == nil {
 		return 0
 	}
 	r.check(*value > 0, "%s: it is at least 1", key)
-	return *value
+	return uint64(*value)
 }
 
-func (r *reader) atMost(key string, value *uint64, most uint64) *uint64 {
+func (r *reader) atMost(key string, value *whole, most whole) *uint64 {
 	r.check(value == nil || *value <= most, "%s: it is a percentage, at most %d", key, most)
-	return value
+	return (*uint64)(value)
 }
 
 // choice is the place of a word; none is the first.
