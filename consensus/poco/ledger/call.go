@@ -82,7 +82,6 @@ func (r *callReader) read(i int, event poco.Event) {
 	case nil:
 		r.locked = locked
 	case poco.Transfer:
-		r.stray()
 		r.held = i
 	case poco.Lock:
 		r.locked = true
@@ -123,9 +122,9 @@ func (r *callReader) readEnd(i int, event poco.Event) {
 // move adds a movement, with the Transfer before it if that is its own.
 func (r *callReader) move(m Move) {
 	if r.held >= 0 && m.owns(r.events[r.held]) {
-		m.Transfer, r.held = r.held, -1
+		m.Transfer = r.held
 	}
-	r.stray()
+	r.held = -1
 	r.moves = append(r.moves, m)
 }
 
@@ -141,16 +140,8 @@ func (m *Move) owns(event poco.Event) bool {
 	return t.To == m.Owner
 }
 
-// stray lets go of a Transfer that belongs to no move. What came before it was of no call.
-func (r *callReader) stray() {
-	if r.held >= 0 {
-		r.moves, r.held = nil, -1
-	}
-}
-
 func (r *callReader) end(call Call) {
-	r.stray()
 	call.Moves = r.moves
 	r.calls = append(r.calls, call)
-	r.moves, r.fast = nil, false
+	r.moves, r.held, r.fast = nil, -1, false
 }

@@ -32,6 +32,7 @@ func Explain(state *poco.State, call Call) Settlement {
 		t.succeeded(state)
 	}
 	t.rest()
+	t.people()
 	return t.Settlement
 }
 
@@ -77,21 +78,16 @@ func (t *teller) tell(kind move, role Role, why Kind) *Line {
 
 // effect is what a move does to its owner's stake and to what it has locked.
 func (m *Move) effect() (stake, locked Signed) {
-	none := Signed{}
 	switch m.kind {
 	case lock:
-		stake, locked = minus(m.Amount), plus(m.Amount)
+		return minus(m.Amount), plus(m.Amount)
 	case unlock:
-		stake, locked = plus(m.Amount), minus(m.Amount)
+		return plus(m.Amount), minus(m.Amount)
 	case seize:
-		return none, minus(m.Amount)
-	case reward:
-		stake = plus(m.Amount)
+		return Signed{}, minus(m.Amount)
+	default: // reward
+		return plus(m.Amount), Signed{}
 	}
-	if m.Transfer == m.Event {
-		stake = none // nothing was transferred
-	}
-	return stake, locked
 }
 
 // rest adds what the rules cannot explain.
@@ -99,6 +95,28 @@ func (t *teller) rest() {
 	for len(t.moves) > 0 {
 		t.expect(false)
 		t.tell(t.moves[0].kind, "", "")
+	}
+}
+
+// people compares the accounts of the lines with those that the deal froze. Workers are
+// compared one by one, with their contributions.
+func (t *teller) people() {
+	if t.deal == nil {
+		return
+	}
+	for _, line := range t.Lines {
+		switch line.Role {
+		case Payer: // PoCo before 5.5, and Boost when a result is pushed, charge the requester whoever sponsors
+			t.expect(line.Account == t.deal.Sponsor || line.Account == t.deal.Requester)
+		case App:
+			t.expect(line.Account == t.deal.App.Owner)
+		case Dataset:
+			t.expect(line.Account == t.deal.Dataset.Owner)
+		case Workerpool:
+			t.expect(line.Account == t.deal.Workerpool.Owner)
+		case TheKitty:
+			t.expect(line.Account == poco.KittyAddress)
+		}
 	}
 }
 
@@ -113,7 +131,8 @@ func (t *teller) succeeded(state *poco.State) {
 		t.expect(t.tell(reward, Workerpool, KittyDraw).Amount == t.KittyDraw)
 	}
 	if t.Call == ContributeAndFinalize {
-		t.tell(reward, Worker, RewardShare)
+		line := t.tell(reward, Worker, RewardShare)
+		t.expect(len(t.task.Contributors) == 1 && line.Account == t.task.Contributors[0])
 	} else {
 		t.contributors(state)
 	}
@@ -254,7 +273,7 @@ func (t *teller) fill(stake poco.Amount) {
 	line.Stake, line.Locked = Signed{}, plus(line.Amount)
 	t.moves = t.moves[1:]
 	t.KittyFill = line.Amount
-	t.expect(line.Amount == stake && line.Account == poco.KittyAddress)
+	t.expect(line.Amount == stake)
 }
 
 // pushed tells of pushResultBoost, which pays the worker first and rewards the pool what

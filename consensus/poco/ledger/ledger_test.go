@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"math/big"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -150,8 +151,9 @@ func (h *history) explained(call ledger.Call) {
 	}
 }
 
-// TestWhatIsNotByTheRulesIsSeen: one amount changed, and the settlement is not exact; one
-// movement missing or in excess, and it is not either; but all that moved is in its lines.
+// TestWhatIsNotByTheRulesIsSeen: one amount or account changed, or an nRLC of one paid to
+// another, and the settlement is not exact; one movement missing or in excess, and it is
+// not either; but all that moved is in its lines.
 func TestWhatIsNotByTheRulesIsSeen(t *testing.T) {
 	check(t, func(h *history) {
 		for range rapid.IntRange(1, 80).Draw(h.T, "transactions") {
@@ -167,16 +169,26 @@ func TestWhatIsNotByTheRulesIsSeen(t *testing.T) {
 
 func (h *history) spoilt(call ledger.Call) {
 	i := rapid.IntRange(0, len(call.Moves)-1).Draw(h.T, "which move")
-	moves := append([]ledger.Move(nil), call.Moves[:i]...)
-	switch spoil := rapid.SampledFrom([]string{"amount", "missing", "twice"}).Draw(h.T, "spoil"); spoil {
+	moves := slices.Clone(call.Moves)
+	switch spoil := rapid.SampledFrom([]string{"amount", "owner", "between", "missing", "twice"}).Draw(h.T, "spoil"); spoil {
 	case "amount":
-		changed := call.Moves[i]
-		changed.Amount.AddUint64(&changed.Amount, 1)
-		moves = append(append(moves, changed), call.Moves[i+1:]...)
+		moves[i].Amount.AddUint64(&moves[i].Amount, 1)
+	case "owner":
+		if call.Kind == ledger.PushResultBoost && i == 1 {
+			return // who pushed is known by this alone
+		}
+		moves[i].Owner = poco.Address{0xee}
+	case "between":
+		j := rapid.IntRange(0, len(moves)-1).Draw(h.T, "and which")
+		if i == j || moves[j].Amount.IsZero() {
+			return
+		}
+		moves[i].Amount.AddUint64(&moves[i].Amount, 1)
+		moves[j].Amount.SubUint64(&moves[j].Amount, 1)
 	case "missing":
-		moves = append(moves, call.Moves[i+1:]...)
+		moves = slices.Delete(moves, i, i+1)
 	case "twice":
-		moves = append(append(moves, call.Moves[i]), call.Moves[i:]...)
+		moves = slices.Insert(moves, i, moves[i])
 	}
 	call.Moves = moves
 	s := ledger.Explain(h.state, call)
