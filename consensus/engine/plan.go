@@ -87,7 +87,7 @@ func (c *Core) conclude(task *task, known *poco.Task) []*assaypb.Decision {
 				"the deal asks for a callback, whose result only the workers have: finalize it by hand")
 		}
 		return c.intend(task, assaypb.Intent_FINALIZE, results(known.ResultDigest))
-	case known.RevealCounter == 0 && timeIsUp:
+	case timeIsUp:
 		return c.intend(task, assaypb.Intent_REOPEN, nil)
 	}
 	return nil

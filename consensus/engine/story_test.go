@@ -147,11 +147,32 @@ func TestSilence(t *testing.T) {
 	p.expect(map[string]int{"assignment": 2, "task_unassignable": 0})
 	p.wait(301)
 	p.expect(map[string]int{"assignment": 2, "task_unassignable": 1})
-	p.wait(2000)
+	for address, load := range p.core.load {
+		if load.slots != 0 || !load.promised.IsZero() {
+			t.Errorf("%s is held to a task that it was too late for", p.names[address])
+		}
+	}
+	p.claimedAt(task)
+}
+
+// claimedAt lets time pass to the second before a task's final deadline, when nothing must
+// be claimed, and to the deadline, when it must.
+func (p *pool) claimedAt(task poco.Hash) {
+	p.Helper()
+	known, _ := p.contracts.Task(task)
+	p.now.Time = known.FinalDeadline - 1
+	for range testConfirmations + 1 {
+		p.now.Time = known.FinalDeadline - 1
+		p.turn()
+	}
 	p.expect(map[string]int{"CLAIM": 0})
-	p.wait(401)
-	p.ends(task, poco.TaskFailed)
+	for range testConfirmations + 1 {
+		p.now.Time = known.FinalDeadline
+		p.turn()
+	}
 	p.expect(map[string]int{"CLAIM": 1})
+	p.settle()
+	p.ends(task, poco.TaskFailed)
 }
 
 // TestNobodyThere: a deal that finds no worker is initialized all the same, because only

@@ -360,6 +360,36 @@ func TestNonceTakenBySomethingElse(t *testing.T) {
 	}
 }
 
+// TestNoncesInFlightAreNotTakenAgain: what is written down keeps its nonce.
+func TestNoncesInFlightAreNotTakenAgain(t *testing.T) {
+	o := newOffice(t)
+	for i := range uint64(3) {
+		o.intend(i)
+		o.poll()
+		o.restart()
+	}
+	for i, tx := range o.ledger.pool {
+		if tx.Nonce() != uint64(i) {
+			t.Errorf("transaction %d has nonce %d", i, tx.Nonce())
+		}
+	}
+	if len(o.ledger.pool) != 3 {
+		t.Errorf("%d transactions wait, want 3", len(o.ledger.pool))
+	}
+}
+
+// TestIntentWrittenTwice: a repeat that comes after the outcome changes nothing.
+func TestIntentWrittenTwice(t *testing.T) {
+	o := newOffice(t)
+	o.intend(0)
+	repeat := o.log[0]
+	o.work()
+	o.fold(repeat)
+	if len(o.settler.outbox.debts) != 0 {
+		t.Error("what was paid is owed again")
+	}
+}
+
 // TestForeignDecisionsAreLeftAlone: other pools' intents, and decisions of other kinds.
 func TestForeignDecisionsAreLeftAlone(t *testing.T) {
 	o := newOffice(t)
