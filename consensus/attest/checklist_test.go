@@ -10,6 +10,7 @@ import (
 	"encoding/asn1"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -658,7 +659,7 @@ func tdCases() []negative {
 // Refusals speak ego's language where ego has a word.
 func TestRefusalsUnwrapToEgosErrors(t *testing.T) {
 	refusal := scene{collateral: withStatus("Revoked")}.build().judge(nil).Refusal()
-	if refusal.Unwrap() != attestation.ErrTCBLevelInvalid {
+	if !errors.Is(refusal, attestation.ErrTCBLevelInvalid) {
 		t.Errorf("%v", refusal)
 	}
 	if refusal := (scene{quote: func([]byte) []byte { return nil }}).build().judge(nil).Refusal(); refusal.Detail != attestation.ErrEmptyReport.Error() {

@@ -55,15 +55,10 @@ func parseFingerprintJSON(text []byte) (Identity, error) {
 }
 
 // measurement reads an MRENCLAVE (32 bytes in hex) or an MRTD (48 bytes in hex).
-func measurement(text string) (identity Identity, err error) {
-	text = strings.TrimSpace(text)
-	if len(strip(text)) == 96 {
-		identity.MRTD, err = optional[[48]byte](&text, "fingerprint")
-	} else {
-		identity.MREnclave, err = optional[[32]byte](&text, "fingerprint")
-	}
-	if err != nil {
+func measurement(text string) (Identity, error) {
+	var read measured
+	if err := read.UnmarshalText([]byte(strings.TrimSpace(text))); err != nil {
 		return Identity{}, fmt.Errorf("%w: %w", ErrNoFingerprint, err)
 	}
-	return identity, nil
+	return Identity(read), nil
 }

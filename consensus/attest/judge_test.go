@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"sync"
 	"testing"
@@ -205,6 +206,11 @@ func TestEveryOtherLengthIsRefusedOfEveryKind(t *testing.T) {
 	}
 }
 
+// inFull is all that a verdict says.
+func inFull(v attest.Verdict) string {
+	return fmt.Sprintf("%t %+v %v", v.Accepted(), v.Report(), v.Refusal())
+}
+
 // Item 18: the verdict does not depend on what was judged before, nor on who else judges.
 func TestVerdictIsTheSameEverywhere(t *testing.T) {
 	var scenes []props
@@ -226,7 +232,7 @@ func TestVerdictIsTheSameEverywhere(t *testing.T) {
 		group.Go(func() {
 			for i := range 2 * len(scenes) {
 				n := (i*(worker+1) + worker) % len(scenes)
-				if warm := scenes[n].judge(known); !reflect.DeepEqual(warm, cold[n]) {
+				if warm := scenes[n].judge(known); inFull(warm) != inFull(cold[n]) {
 					t.Errorf("scene %d: warm %v, cold %v", n, warm.Refusal(), cold[n].Refusal())
 				}
 			}
@@ -263,7 +269,7 @@ func TestPlatformsKeepNothingOfTheQuote(t *testing.T) {
 	raw := bytes.Clone(props.raw)
 	clear(props.raw)
 	props.raw = raw
-	if second := props.judge(known); !reflect.DeepEqual(first, second) {
+	if second := props.judge(known); inFull(first) != inFull(second) {
 		t.Errorf("%v after the bytes of the first quote changed", second.Refusal())
 	}
 }

@@ -78,21 +78,63 @@ type policyFile struct {
 	MaxAgeHours        uint32                    `json:"max_age_hours"`
 	CollateralGrace    uint32                    `json:"collateral_grace_hours"`
 	PlatformGrace      uint32                    `json:"platform_grace_hours"`
-	DeniedFMSPC        []string                  `json:"denied_fmspc"`
-	DeniedPlatforms    []string                  `json:"denied_platforms"`
-	ReportData         *string                   `json:"report_data"`
+	DeniedFMSPC        []hex6                    `json:"denied_fmspc"`
+	DeniedPlatforms    []hex32                   `json:"denied_platforms"`
+	ReportData         *hex64                    `json:"report_data"`
 	Apps               map[string][]identityFile `json:"apps"`
 	PlatformWeight     *int                      `json:"platform_weight"`
 	identityFile
 }
 
 type identityFile struct {
-	MREnclave *string  `json:"mrenclave"`
-	MRSigner  *string  `json:"mrsigner"`
-	Prod      *uint16  `json:"prod"`
-	MinSVN    *uint16  `json:"min_svn"`
-	MRTD      *string  `json:"mrtd"`
-	RTMRs     []string `json:"rtmrs"` // up to 4; an empty one is no condition
+	MREnclave *measured `json:"mrenclave"`
+	MRSigner  *hex32    `json:"mrsigner"`
+	Prod      *uint16   `json:"prod"`
+	MinSVN    *uint16   `json:"min_svn"`
+	MRTD      *hex48    `json:"mrtd"`
+	RTMRs     []*hex48  `json:"rtmrs"` // up to 4; null is no condition
+}
+
+// Bytes of a fixed width, in hex with 0x or without.
+type (
+	hex6  [6]byte
+	hex32 [32]byte
+	hex48 [48]byte
+	hex64 [64]byte
+)
+
+// UnmarshalText reads hex.
+func (h *hex6) UnmarshalText(text []byte) error { return fixed(h[:], text) }
+
+// UnmarshalText reads hex.
+func (h *hex32) UnmarshalText(text []byte) error { return fixed(h[:], text) }
+
+// UnmarshalText reads hex.
+func (h *hex48) UnmarshalText(text []byte) error { return fixed(h[:], text) }
+
+// UnmarshalText reads hex.
+func (h *hex64) UnmarshalText(text []byte) error { return fixed(h[:], text) }
+
+func fixed(into, text []byte) error {
+	raw, err := hex.DecodeString(strings.TrimPrefix(string(text), "0x"))
+	if err != nil || len(raw) != len(into) {
+		return fmt.Errorf("%q is not %d bytes in hex", text, len(into))
+	}
+	copy(into, raw)
+	return nil
+}
+
+// measured is an enclave's measurement (32 bytes) or a TD's (48).
+type measured Identity
+
+// UnmarshalText reads hex.
+func (m *measured) UnmarshalText(text []byte) error {
+	if len(strings.TrimPrefix(string(text), "0x")) == 96 {
+		m.MRTD = new([48]byte)
+		return fixed(m.MRTD[:], text)
+	}
+	m.MREnclave = new([32]byte)
+	return fixed(m.MREnclave[:], text)
 }
 
 // ParsePolicy reads a policy from JSON, in the small or the full form. A key that is not
@@ -137,12 +179,17 @@ func (f *policyFile) policy() (Policy, error) {
 	if policy.PlatformWeight < 0 {
 		return policy, fmt.Errorf("platform_weight is negative")
 	}
-	for _, read := range []func(*Policy) error{f.readStatuses, f.readDenied, f.readIdentities, f.readReportData} {
-		if err := read(&policy); err != nil {
-			return policy, err
-		}
+	policy.ReportData = (*[64]byte)(f.ReportData)
+	for _, fmspc := range f.DeniedFMSPC {
+		policy.DeniedFMSPCs = append(policy.DeniedFMSPCs, fmspc)
 	}
-	return policy, nil
+	for _, id := range f.DeniedPlatforms {
+		policy.DeniedPlatforms = append(policy.DeniedPlatforms, id)
+	}
+	if err := f.readStatuses(&policy); err != nil {
+		return policy, err
+	}
+	return policy, f.readIdentities(&policy)
 }
 
 func set[T any](into *T, value *T) {
@@ -173,24 +220,6 @@ func (f *policyFile) readStatuses(policy *Policy) error {
 			return err
 		}
 		policy.Statuses = append(policy.Statuses, status)
-	}
-	return nil
-}
-
-func (f *policyFile) readDenied(policy *Policy) error {
-	for _, text := range f.DeniedFMSPC {
-		var fmspc [6]byte
-		if err := fixed(fmspc[:], text, "denied_fmspc"); err != nil {
-			return err
-		}
-		policy.DeniedFMSPCs = append(policy.DeniedFMSPCs, fmspc)
-	}
-	for _, text := range f.DeniedPlatforms {
-		var id [32]byte
-		if err := fixed(id[:], text, "denied_platforms"); err != nil {
-			return err
-		}
-		policy.DeniedPlatforms = append(policy.DeniedPlatforms, id)
 	}
 	return nil
 }
@@ -226,68 +255,24 @@ func (f *policyFile) readIdentities(policy *Policy) error {
 }
 
 func (f *identityFile) identity() (Identity, error) {
-	identity := Identity{ProductID: f.Prod, MinSVN: f.MinSVN}
-	var err error
-	measured := f.MREnclave
-	if measured != nil && len(strip(*measured)) == 96 { // a TD's measurement has 48 bytes
-		if f.MRTD != nil {
+	identity := Identity{MRSigner: (*[32]byte)(f.MRSigner), ProductID: f.Prod, MinSVN: f.MinSVN, MRTD: (*[48]byte)(f.MRTD)}
+	if f.MREnclave != nil {
+		if f.MREnclave.MRTD != nil && f.MRTD != nil {
 			return identity, fmt.Errorf("mrenclave and mrtd both name a TD")
 		}
-		measured, f.MRTD = nil, measured
-	}
-	if identity.MREnclave, err = optional[[32]byte](measured, "mrenclave"); err != nil {
-		return identity, err
-	}
-	if identity.MRSigner, err = optional[[32]byte](f.MRSigner, "mrsigner"); err != nil {
-		return identity, err
-	}
-	if identity.MRTD, err = optional[[48]byte](f.MRTD, "mrtd"); err != nil {
-		return identity, err
+		identity.MREnclave = f.MREnclave.MREnclave
+		if f.MREnclave.MRTD != nil {
+			identity.MRTD = f.MREnclave.MRTD
+		}
 	}
 	if len(f.RTMRs) > len(identity.RTMR) {
 		return identity, fmt.Errorf("%d rtmrs, there are %d", len(f.RTMRs), len(identity.RTMR))
 	}
-	for i, text := range f.RTMRs {
-		if text == "" {
-			continue
-		}
-		if identity.RTMR[i], err = optional[[48]byte](&text, "rtmrs"); err != nil {
-			return identity, err
-		}
+	for i, rtmr := range f.RTMRs {
+		identity.RTMR[i] = (*[48]byte)(rtmr)
 	}
 	return identity, nil
 }
-
-func (f *policyFile) readReportData(policy *Policy) error {
-	data, err := optional[[64]byte](f.ReportData, "report_data")
-	policy.ReportData = data
-	return err
-}
-
-// optional reads hex of a fixed width, where there is any.
-func optional[T [32]byte | [48]byte | [64]byte](text *string, what string) (*T, error) {
-	if text == nil {
-		return nil, nil
-	}
-	var value T
-	raw := make([]byte, len(value))
-	if err := fixed(raw, *text, what); err != nil {
-		return nil, err
-	}
-	value = T(raw)
-	return &value, nil
-}
-
-func fixed(into []byte, text, what string) error {
-	raw, err := hex.DecodeString(strip(text))
-	if err != nil || len(raw) != len(into) {
-		return fmt.Errorf("%s: %q is not %d bytes in hex", what, text, len(into))
-	}
-	copy(into, raw)
-	return nil
-}
-
-func strip(text string) string { return strings.TrimPrefix(text, "0x") }
 
 // HashPolicy is the content address of a policy's bytes.
 func HashPolicy(raw []byte) [32]byte { return sha256.Sum256(raw) }

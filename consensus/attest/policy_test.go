@@ -37,7 +37,7 @@ func TestPolicyIsReadWhole(t *testing.T) {
 		"accepted_advisories":["INTEL-SA-1"],"denied_advisories":["INTEL-SA-2"],"min_tcb_eval":17,"max_age_hours":720,
 		"collateral_grace_hours":24,"platform_grace_hours":48,"denied_fmspc":["00906ED50000"],"denied_platforms":[%q],
 		"mrenclave":%q,"mrsigner":"0x%s","prod":1,"min_svn":2,"report_data":"%s","platform_weight":3,
-		"apps":{"0xAB":[{"mrtd":%q,"rtmrs":["",%q]}]}}`, hash, hash, hash, hash+hash, long, long)
+		"apps":{"0xAB":[{"mrtd":%q,"rtmrs":[null,%q]}]}}`, hash, hash, hash, hash+hash, long, long)
 	got := must(attest.ParsePolicy([]byte(text)))
 	id, data, td := [32]byte{}, [64]byte{}, [48]byte{}
 	fill(id[:], 0xab)
@@ -93,7 +93,7 @@ func TestWrongPolicies(t *testing.T) {
 		``, `[]`, `{`, `{} {}`, `{"version":2}`, `{"version":"1"}`, `{"alow_debug":true}`, `{"allowed_status":["Fine"]}`,
 		`{"allowed_status":["Unknown"]}`, `{"denied_fmspc":["00"]}`, `{"denied_platforms":["zz"]}`, `{"mrenclave":"00"}`, `{"mrsigner":""}`,
 		`{"report_data":"00"}`, `{"prod":70000}`, `{"min_svn":-1}`, `{"min_tcb_eval":-1}`, `{"max_age_hours":-5}`, `{"platform_weight":-1}`,
-		`{"mrtd":"00"}`, `{"rtmrs":["00"]}`, `{"rtmrs":["","","","",""]}`, `{"apps":{"0x1":[]}}`, `{"apps":{"0x1":[{}]}}`,
+		`{"mrtd":"00"}`, `{"rtmrs":["00"]}`, `{"rtmrs":[""]}`, `{"rtmrs":[null,null,null,null,null]}`, `{"apps":{"0x1":[]}}`, `{"apps":{"0x1":[{}]}}`,
 		`{"apps":{"0x1":[{"mrenclave":"1"}]}}`, `{"mrenclave":"` + strings.Repeat("0", 96) + `","mrtd":"` + strings.Repeat("0", 96) + `"}`,
 	} {
 		if policy, err := attest.ParsePolicy([]byte(text)); err == nil {
