@@ -59,11 +59,10 @@ func (p *Policy) succeed(f *facts, v *verdict, kitty *big.Int, s *settlement) {
 	}
 	s.kitty = kittyShare(kitty)
 
-	total, shares, winners := new(big.Int).Set(price), new(big.Int), int64(0)
+	total, shares := new(big.Int).Set(price), new(big.Int)
 	for i, fate := range v.fates {
 		switch fate {
 		case Paid:
-			winners++
 			shares.Add(shares, f.contributions[i].share)
 		case Seized:
 			s.lost[i] = v.stake
@@ -73,18 +72,19 @@ func (p *Policy) succeed(f *facts, v *verdict, kitty *big.Int, s *settlement) {
 	together := percent(total, new(big.Int).Sub(hundred, p.scheduler(f.deal)))
 	for i, fate := range v.fates {
 		if fate == Paid {
-			s.earned[i] = portion(together, f.contributions[i].share, shares, winners)
+			s.earned[i] = portion(together, f.contributions[i].share, shares)
 			total.Sub(total, s.earned[i])
 		}
 	}
 	s.pool = total
 }
 
-// portion is a winner's part. Winners none of whom has a share, which the contracts'
-// weights never give, share alike.
-func portion(together, share, shares *big.Int, winners int64) *big.Int {
+// portion is a winner's part of what the winners get together. Where no winner has a
+// share, as with a weight of 1, whose log is 0, there is only one: a product of ones is
+// no consensus above trust 1.
+func portion(together, share, shares *big.Int) *big.Int {
 	if shares.Sign() == 0 {
-		return new(big.Int).Quo(together, big.NewInt(winners))
+		return together
 	}
 	product := new(big.Int).Mul(together, share)
 	return product.Quo(product, shares)
