@@ -61,10 +61,10 @@ const (
 	inClickHouse = "clickhouse"
 )
 
-// Cause is an event of the chain log.
+// Cause is an event of the chain log: the newest that changed the value.
 type Cause struct {
 	Block    uint64 `json:"block"`
-	Tx       string `json:"tx"`
+	Tx       string `json:"tx,omitempty"` // empty: the block as a whole
 	LogIndex uint32 `json:"logIndex"`
 	Event    string `json:"event"`
 	Task     string `json:"task,omitempty"`
@@ -91,6 +91,9 @@ func (d Difference) String() string {
 }
 
 func (c Cause) String() string {
+	if c.Tx == "" {
+		return fmt.Sprintf("block %d", c.Block)
+	}
 	text := fmt.Sprintf("%s (block %d, transaction %s, log %d", c.Event, c.Block, c.Tx, c.LogIndex)
 	if c.Task != "" {
 		text += ", task " + c.Task
