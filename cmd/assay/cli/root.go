@@ -44,7 +44,7 @@ func New() *cobra.Command {
 		return &exitError{exitUsage, fmt.Errorf("%w (see `%s --help`)", err, command.CommandPath())}
 	})
 	root.AddCommand(demoCommand(), indexCommand(), poolCommand(), workerCommand(), serveCommand(),
-		auditCommand(), migrateCommand(), replayCommand(), exportCommand(), chainCommand(), healthCommand(), versionCommand())
+		auditCommand(), migrateCommand(), replayCommand(), exportCommand(), chainCommand(), attestCommand(), healthCommand(), versionCommand())
 	return root
 }
 
