@@ -1,175 +1,183 @@
 package poco_test
 
 import (
-	"encoding/binary"
+	"bytes"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
 	"testing"
+	"time"
 
 	"assay/consensus/poco"
 )
 
-// stream is what happens while so many deals of one task each, with three workers that
-// agree, run at the same time: first all are matched, then all initialized, and so on.
-type stream struct {
-	events []poco.Event
-	tasks  int
-}
+const liveTasks = 10_000
 
-const (
-	benchPrice = 1_000_000_000
-	benchStake = benchPrice * 30 / 100
-)
-
-func numbered(kind byte, i int) (h poco.Hash) {
-	h[0] = kind
-	binary.BigEndian.PutUint64(h[24:], uint64(i))
-	return h
-}
-
-func account(kind byte, i int) (a poco.Address) {
-	a[0] = kind
-	binary.BigEndian.PutUint64(a[12:], uint64(i))
-	return a
-}
-
-func newStream(tasks int) *stream {
-	s := &stream{tasks: tasks}
-	s.add(poco.CreateCategory{WorkClockTimeRef: amount(300)})
-	for i := range 1000 {
-		s.add(poco.Transfer{To: account('w', i), Value: amount(1e18)})
-		s.add(poco.Transfer{To: account('r', i), Value: amount(1e18)})
+// cpu is the time that this process has computed for, on all cores: unlike the time on
+// the wall it does not grow with what else the machine does.
+func cpu(t testing.TB) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
 	}
-	s.add(poco.Transfer{To: account('p', 0), Value: amount(1e18)})
-	for _, phase := range []func(int){s.match, s.initialize, s.contribute(0), s.contribute(1), s.contribute(2), s.reveal, s.finalize} {
-		for i := range tasks {
-			phase(i)
-		}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// measure folds b.N events by chunks, of which the making is not measured.
+func measure(b *testing.B, l *load, fold func([]poco.Event)) {
+	b.ReportAllocs()
+	b.ResetTimer()
+	var spent time.Duration
+	done := 0
+	for done < b.N {
+		b.StopTimer()
+		events := l.next(min(b.N-done, 50_000))
+		before := cpu(b)
+		b.StartTimer()
+		fold(events)
+		b.StopTimer()
+		spent += cpu(b) - before
+		done += len(events)
+		b.StartTimer()
 	}
-	return s
+	b.ReportMetric(float64(done)/spent.Seconds(), "events/cpu-s")
+	b.ReportMetric(float64(spent.Nanoseconds())/float64(done), "cpu-ns/event")
 }
 
-func (s *stream) add(events ...poco.Event) { s.events = append(s.events, events...) }
-
-var benchHub = rules().Hub
-
-func (s *stream) lock(who poco.Address, value uint64) {
-	s.add(poco.Transfer{From: who, To: benchHub, Value: amount(value)}, poco.Lock{Owner: who, Amount: amount(value)})
-}
-
-func (s *stream) unlock(who poco.Address, value uint64) {
-	s.add(poco.Transfer{From: benchHub, To: who, Value: amount(value)}, poco.Unlock{Owner: who, Amount: amount(value)})
-}
-
-func (s *stream) reward(who poco.Address, value uint64, task poco.Hash) {
-	s.add(poco.Transfer{From: benchHub, To: who, Value: amount(value)}, poco.Reward{Owner: who, Amount: amount(value), Ref: task})
-}
-
-func benchDeal(i int) poco.Hash { return poco.DealID(numbered('r', i), &poco.Amount{}) }
-
-func benchTask(i int) poco.Hash {
-	zero := amount(0)
-	return poco.TaskID(benchDeal(i), &zero)
-}
-
-func (s *stream) match(i int) {
-	pool := account('p', 0)
-	s.lock(account('r', i%1000), benchPrice)
-	s.lock(pool, benchStake)
-	s.add(poco.SchedulerNotice{Workerpool: pool, Deal: benchDeal(i)})
-	s.add(poco.OrdersMatched{
-		Deal: benchDeal(i), AppHash: numbered('a', i/100), WorkerpoolHash: numbered('p', i/100), RequestHash: numbered('r', i),
-		Volume: amount(1), Body: &poco.Deal{
-			Workerpool: poco.Priced{Pointer: pool, Owner: pool, Price: amount(benchPrice)}, Trust: amount(5),
-			StartTime: start, WorkerStake: amount(benchStake), Sponsor: account('r', i%1000),
-		},
-	})
-}
-
-func (s *stream) initialize(i int) {
-	s.add(poco.TaskInitialize{Task: benchTask(i), Workerpool: account('p', 0), Deal: benchDeal(i)})
-}
-
-func benchWorker(i, k int) poco.Address { return account('w', (i*3+k)%1000) }
-
-func (s *stream) contribute(k int) func(int) {
-	return func(i int) {
-		s.lock(benchWorker(i, k), benchStake)
-		s.add(poco.TaskContribute{Task: benchTask(i), Worker: benchWorker(i, k), ResultHash: numbered('h', i)})
-		if k == 2 {
-			s.add(poco.TaskConsensus{Task: benchTask(i), Consensus: numbered('h', i)})
-		}
-	}
-}
-
-func (s *stream) reveal(i int) {
-	for k := range 3 {
-		s.add(poco.TaskReveal{Task: benchTask(i), Worker: benchWorker(i, k), Digest: numbered('x', i)})
-	}
-}
-
-func (s *stream) finalize(i int) {
-	task := benchTask(i)
-	s.add(poco.Seize{Owner: account('r', i%1000), Amount: amount(benchPrice), Ref: task})
-	s.unlock(account('p', 0), benchStake)
-	for k := range 3 {
-		s.unlock(benchWorker(i, k), benchStake)
-		s.reward(benchWorker(i, k), benchPrice*33/100, task)
-		s.add(poco.AccurateContribution{Worker: benchWorker(i, k), Task: task})
-	}
-	s.reward(account('p', 0), benchPrice/100, task)
-	s.add(poco.TaskFinalize{Task: task, Results: []byte("result")})
-}
-
-// BenchmarkEvolve folds the life of 10,000 tasks that run at the same time, one event
-// per op; with marks, as a projection does: one per 50 events (a block), 64 held.
+// BenchmarkEvolve folds what happens while 10,000 tasks run, one event per op. "forget"
+// forgets what ended, every 1,000 events; "marks" does so as a projection does, with a
+// mark per 50 events (a block) and 64 held; "yardstick" folds nothing: it looks up one of
+// 10,000 hashes in a map per event, and changes what stands there.
 func BenchmarkEvolve(b *testing.B) {
-	s := newStream(10_000)
-	b.Run("plain", func(b *testing.B) { s.fold(b, func(*poco.State, int) {}) })
+	begin := func() (*load, *poco.State) {
+		l, state := newLoad(liveTasks), poco.New(rules())
+		fold(b, state, l.next(30*liveTasks))
+		state.Forget()
+		return l, state
+	}
+	b.Run("yardstick", func(b *testing.B) {
+		type value struct{ stake, locked, score poco.Amount }
+		rows, keys, k := map[poco.Hash]*value{}, make([]poco.Hash, liveTasks), 0
+		for i := range keys {
+			keys[i] = numbered('y', i*7919%liveTasks)
+			rows[keys[i]] = &value{}
+		}
+		measure(b, newLoad(liveTasks), func(events []poco.Event) {
+			for range events {
+				row := rows[keys[k]]
+				row.stake.AddUint64(&row.stake, 1)
+				k = (k + 1) % len(keys)
+			}
+		})
+	})
+	b.Run("remember", func(b *testing.B) {
+		l, state := begin()
+		measure(b, l, func(events []poco.Event) { fold(b, state, events) })
+	})
+	b.Run("forget", func(b *testing.B) {
+		l, state := begin()
+		measure(b, l, func(events []poco.Event) { foldForgetting(b, state, events) })
+	})
 	b.Run("marks", func(b *testing.B) {
+		l, state := begin()
 		var held []poco.Mark
-		s.fold(b, func(state *poco.State, i int) {
-			if i == 0 {
-				held = held[:0]
-			}
-			if i%50 != 0 {
-				return
-			}
-			if held = append(held, state.Mark()); len(held) > 64 {
-				if err := state.Release(held[0]); err != nil {
-					b.Fatal(err)
+		measure(b, l, func(events []poco.Event) {
+			for len(events) > 0 {
+				n := min(len(events), 50)
+				if held = append(held, state.Mark()); len(held) > 64 {
+					if err := state.Release(held[0]); err != nil {
+						b.Fatal(err)
+					}
+					state.Forget()
+					held = held[1:]
 				}
-				held = held[1:]
+				fold(b, state, events[:n])
+				events = events[n:]
 			}
 		})
 	})
 }
 
-func (s *stream) fold(b *testing.B, before func(*poco.State, int)) {
-	b.ReportAllocs()
-	at := poco.Block{Number: 1, Time: start}
-	state := poco.New(rules())
-	for i := range b.N {
-		k := i % len(s.events)
-		if k == 0 {
-			state = poco.New(rules())
-		}
-		before(state, k)
-		if err := state.Evolve(at, s.events[k]); err != nil {
-			b.Fatal(err)
-		}
+func foldForgetting(t testing.TB, state *poco.State, events []poco.Event) {
+	for len(events) > 0 {
+		n := min(len(events), 1000)
+		fold(t, state, events[:n])
+		state.Forget()
+		events = events[n:]
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// TestTheStreamIsSound checks that the benchmark folds what the rules say happens.
-func TestTheStreamIsSound(t *testing.T) {
-	s := newStream(3)
-	state := poco.New(rules())
-	for _, event := range s.events {
-		if err := state.Evolve(poco.Block{Number: 1, Time: start}, event); err != nil {
-			t.Fatal(err)
+// TestMemoryIsBoundedByLiveTasks: with 10,000 tasks running, a state that forgets holds
+// as much after a million events as after the first few. ASSAY_EVENTS sets another number
+// of events, see make bench-poco; ASSAY_ORDERS=keep shows what orders cost that are kept.
+func TestMemoryIsBoundedByLiveTasks(t *testing.T) {
+	total, orders := uint64(1_000_000), os.Getenv("ASSAY_ORDERS") == "keep"
+	if s := os.Getenv("ASSAY_EVENTS"); s != "" {
+		var err error
+		if total, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatalf("ASSAY_EVENTS: %v", err)
 		}
 	}
-	task, _ := state.Task(benchTask(2))
-	equal(t, "status", task.Status, poco.TaskCompleted)
-	equal(t, "hub", state.Account(benchHub).Stake, amount(0))
+	l, state := newLoad(liveTasks), poco.New(rules())
+	if !orders {
+		state.ForgetOrders()
+	}
+	var first, last, spent uint64
+	for done, next := uint64(0), uint64(500_000); done < total; {
+		events := l.next(50_000)
+		before := cpu(t)
+		foldForgetting(t, state, events)
+		spent += uint64(cpu(t) - before) //nolint:gosec // time passes
+		if done += uint64(len(events)); done >= next || done >= total {
+			next *= 2
+			last = heap()
+			work, kept := state.Rows()
+			t.Logf("%11d events: %5.1f MB, %6d rows of deals and tasks, %7d of orders, %4d cpu-ns/event",
+				done, float64(last)/1e6, work, kept, spent/done)
+			if first == 0 {
+				first = last
+			}
+		}
+	}
+	if !orders && last > first*5/4 {
+		t.Errorf("%d bytes after %d events, %d after the first", last, total, first)
+	}
+	runtime.KeepAlive(l)
+	runtime.KeepAlive(state)
+}
+
+// heap is how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// BenchmarkSnapshot writes and reads a state with a million accounts and 100,000 tasks.
+func BenchmarkSnapshot(b *testing.B) {
+	l, state := newLoad(100_000), poco.New(rules())
+	for i := range 1_000_000 {
+		fold(b, state, []poco.Event{poco.Transfer{To: account('x', i), Value: amount(1e9)}})
+	}
+	fold(b, state, l.next(1_700_000)) // most tasks have four contributions
+	var data bytes.Buffer
+	b.Run("write", func(b *testing.B) {
+		for b.Loop() {
+			data.Reset()
+			if err := state.Snapshot(&data); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.SetBytes(int64(data.Len()))
+	})
+	b.Run("read", func(b *testing.B) {
+		b.SetBytes(int64(data.Len()))
+		for b.Loop() {
+			if _, err := poco.Restore(rules(), bytes.NewReader(data.Bytes())); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

@@ -106,42 +106,6 @@ func FuzzRestore(f *testing.F) {
 	})
 }
 
-// BenchmarkSnapshot writes and reads a state with a million accounts and 100,000 tasks.
-func BenchmarkSnapshot(b *testing.B) {
-	state := poco.New(rules())
-	at := poco.Block{Number: 1, Time: start}
-	fold := func(event poco.Event) {
-		if err := state.Evolve(at, event); err != nil {
-			b.Fatal(err)
-		}
-	}
-	for i := range 1_000_000 {
-		fold(poco.Transfer{To: account('x', i), Value: amount(1e9)})
-	}
-	s := newStream(100_000)
-	for _, event := range s.events[:len(s.events)-100_000*19-100_000*3] { // up to the reveal
-		fold(event)
-	}
-	var data bytes.Buffer
-	b.Run("write", func(b *testing.B) {
-		for b.Loop() {
-			data.Reset()
-			if err := state.Snapshot(&data); err != nil {
-				b.Fatal(err)
-			}
-		}
-		b.SetBytes(int64(data.Len()))
-	})
-	b.Run("read", func(b *testing.B) {
-		b.SetBytes(int64(data.Len()))
-		for b.Loop() {
-			if _, err := poco.Restore(rules(), bytes.NewReader(data.Bytes())); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
 // TestEqualStatesHaveEqualSnapshots, whatever way they came to be.
 func TestEqualStatesHaveEqualSnapshots(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
