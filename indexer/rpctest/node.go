@@ -111,7 +111,7 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Write(s.answer(body)) //nolint:errcheck,gosec // the client went away; it asked for JSON
+	w.Write(s.answer(body)) //nolint:errcheck // the client went away
 }
 
 // session is the answering of one request: by a node as it was when the request came.

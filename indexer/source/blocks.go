@@ -2,7 +2,9 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core/types"
@@ -11,47 +13,163 @@ import (
 	"assay/schema/assaypb"
 )
 
-const (
-	firstSpan = 1_000   // blocks in the first range of history
-	maxSpan   = 100_000 // blocks in a range at most
-	liveSpan  = 2 * maxBatch
-)
+const liveSpan = 2 * maxBatch
 
-// history appends one range of final blocks after base. Ranges grow while the node
-// gives them and shrink when it does not.
+// piece is a range of history, fetched and decoded.
+type piece struct {
+	first  sealed // header of its first block, if all its headers were asked for
+	blocks []*assaypb.Block
+	top    sealed
+	level  assaypb.Verification
+}
+
+// outcome is a piece that is being fetched.
+type outcome struct {
+	piece *piece
+	err   error
+}
+
+// history appends the final blocks after base. Ranges are fetched by several workers and
+// appended in order; a worker that is ahead waits, which bounds what is held in memory.
 func (s *Source) history(ctx context.Context, base, final header) error {
-	from := base.Number + 1
-	to := min(final.Number, base.Number+s.span)
-	logs, err := s.node.logsBetween(ctx, from, to)
-	if err != nil {
-		s.span = max(1, s.span/2)
-		return err
+	ctx, cancel := context.WithCancel(ctx)
+	var fetching sync.WaitGroup
+	defer fetching.Wait()
+	defer cancel()
+	line := make(chan chan outcome, s.workers-1)
+	fetching.Go(func() {
+		defer close(line)
+		for next := base.Number + 1; next <= final.Number && ctx.Err() == nil; {
+			from, to := next, min(final.Number, next+s.stride()-1)
+			slot := make(chan outcome, 1)
+			select {
+			case line <- slot:
+			case <-ctx.Done():
+				return
+			}
+			fetching.Go(func() {
+				p, err := s.fetch(ctx, from, to)
+				slot <- outcome{p, err}
+			})
+			next = to + 1
+		}
+	})
+	for slot := range line {
+		out := <-slot
+		if out.err != nil {
+			return out.err
+		}
+		if err := s.settle(ctx, base, out.piece, final); err != nil {
+			return err
+		}
+		base = out.piece.top.header
 	}
-	s.span = min(maxSpan, s.span*2)
-	headers, groups, err := s.grouped(ctx, logs)
+	return ctx.Err()
+}
+
+// settle appends a piece of history if it goes on from base.
+func (s *Source) settle(ctx context.Context, base header, p *piece, final header) error {
+	if p.top.Number == final.Number && p.top.Hash != final.Hash {
+		return fmt.Errorf("reading final block %d: %w", final.Number, errMoved)
+	}
+	if p.first.Number == base.Number+1 && p.first.Parent != base.Hash {
+		return doubt(p.first.Number, "its parent is %s, and block %d is %s", p.first.Parent, base.Number, base.Hash)
+	}
+	return s.write(ctx, base, p.blocks, []header{p.top.header}, final, p.level)
+}
+
+// provenStride is how many blocks are in a range of which every header is asked for.
+const provenStride = 4 * maxBatch
+
+func (s *Source) stride() uint64 {
+	if s.verify.past() > assaypb.Verification_VERIFICATION_FETCHED {
+		return provenStride
+	}
+	return s.nodes.span()
+}
+
+// fetch reads a range of final blocks.
+func (s *Source) fetch(ctx context.Context, from, to uint64) (p *piece, err error) {
+	p = &piece{level: s.verify.past()}
+	var headers []sealed
+	var groups [][]types.Log
+	if p.level > assaypb.Verification_VERIFICATION_FETCHED {
+		headers, groups, err = s.fetchProven(ctx, from, to, p.level)
+		if err == nil {
+			p.first, p.top = headers[0], headers[len(headers)-1]
+		}
+	} else {
+		var logs []types.Log
+		if logs, p.top, err = s.ranged(ctx, from, to); err == nil {
+			headers, groups, err = s.grouped(ctx, logs)
+		}
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// What no event carries never changes, so the newest state has it.
-	blocks, err := s.assemble(ctx, headers, groups, func(header) contracts.At { return contracts.Latest })
+	p.blocks, err = s.assemble(ctx, headers, groups, func(header) contracts.At { return contracts.Latest })
+	if err == nil {
+		err = s.attach(ctx, contracts.Bundled, p.blocks...)
+	}
+	return p, err
+}
+
+// fetchProven reads all headers of a range, and proves the logs by them.
+func (s *Source) fetchProven(ctx context.Context, from, to uint64, level assaypb.Verification) ([]sealed, [][]types.Log, error) {
+	headers, err := s.headers(ctx, from, to)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	if err := s.attach(ctx, contracts.Latest, blocks...); err != nil {
-		return err
+	for i := 1; i < len(headers); i++ {
+		if headers[i].Parent != headers[i-1].Hash {
+			return nil, nil, doubt(headers[i].Number, "its parent is %s, and block %d is %s", headers[i].Parent, headers[i-1].Number, headers[i-1].Hash)
+		}
 	}
-	top, err := s.node.headers(ctx, to, to)
-	if err != nil {
-		return err
+	groups, err := s.proven(ctx, headers, level)
+	return headers, groups, err
+}
+
+// ranged asks for the logs of a range, in as many pieces as the endpoints want.
+func (s *Source) ranged(ctx context.Context, from, to uint64) (logs []types.Log, top sealed, err error) {
+	for from <= to {
+		var size uint64
+		some, err := ask(ctx, s.nodes, func(ctx context.Context, n *node) ([]types.Log, error) {
+			n.count(func(h *health) { size = min(h.span, to-from+1) })
+			some, last, err := n.logsBetween(ctx, from, from+size-1)
+			switch {
+			case err == nil:
+				top = *last
+				n.count(func(h *health) { h.served(size, len(some)) })
+			case size > 1 && tooMuch(err):
+				n.count(func(h *health) { h.refused(size) })
+				err = &narrowError{err}
+			}
+			return some, err
+		})
+		if errors.As(err, new(*narrowError)) && ctx.Err() == nil {
+			continue
+		}
+		if err != nil {
+			return nil, top, err
+		}
+		if logs == nil {
+			logs = some
+		} else {
+			logs = append(logs, some...)
+		}
+		from += size
 	}
-	if to == final.Number && top[0].Hash != final.Hash {
-		return fmt.Errorf("reading final block %d: %w", to, errMoved)
-	}
-	return s.write(ctx, base, blocks, top, final)
+	return logs, top, nil
+}
+
+// headers asks for the headers of a range.
+func (s *Source) headers(ctx context.Context, from, to uint64) ([]sealed, error) {
+	return ask(ctx, s.nodes, func(ctx context.Context, n *node) ([]sealed, error) { return n.headers(ctx, from, to) })
 }
 
 // grouped returns the blocks that logs are in, and the logs of each.
-func (s *Source) grouped(ctx context.Context, logs []types.Log) ([]header, [][]types.Log, error) {
+func (s *Source) grouped(ctx context.Context, logs []types.Log) ([]sealed, [][]types.Log, error) {
 	var hashes []common.Hash
 	var groups [][]types.Log
 	for i, log := range logs {
@@ -59,29 +177,35 @@ func (s *Source) grouped(ctx context.Context, logs []types.Log) ([]header, [][]t
 			hashes, groups = append(hashes, log.BlockHash), append(groups, nil)
 		}
 		if log.BlockHash != hashes[len(hashes)-1] {
-			return nil, nil, fmt.Errorf("reading the logs of block %d: %w: they are of two blocks", log.BlockNumber, errMoved)
+			return nil, nil, doubt(log.BlockNumber, "its logs are of two blocks, %s and %s", hashes[len(hashes)-1], log.BlockHash)
 		}
 		groups[len(groups)-1] = append(groups[len(groups)-1], log)
 	}
-	headers, err := s.node.headersOf(ctx, hashes)
+	if len(hashes) == 0 {
+		return nil, nil, nil
+	}
+	headers, err := ask(ctx, s.nodes, func(ctx context.Context, n *node) ([]sealed, error) { return n.headersOf(ctx, hashes) })
+	if errors.Is(err, errMoved) {
+		return nil, nil, doubt(groups[0][0].BlockNumber, "no node has one of the %d blocks, from this one on, that the logs are said to be of: %v", len(hashes), err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	for i, h := range headers {
 		if h.Number != groups[i][0].BlockNumber {
-			return nil, nil, fmt.Errorf("reading the logs of block %s: %w: its number is %d", h.Hash, errMoved, h.Number)
+			return nil, nil, doubt(groups[i][0].BlockNumber, "its logs are of %s, which is block %d", h.Hash, h.Number)
 		}
 	}
 	return headers, groups, nil
 }
 
 // live appends some blocks above finality, from after base towards head.
-func (s *Source) live(ctx context.Context, base, head, final header) error {
+func (s *Source) live(ctx context.Context, base header, head sealed, final header) error {
 	headers, err := s.branch(ctx, base, head)
 	if err != nil {
 		return err
 	}
-	groups, err := s.node.logsOf(ctx, headers)
+	groups, level, err := s.liveLogs(ctx, headers)
 	if err != nil {
 		return err
 	}
@@ -94,36 +218,63 @@ func (s *Source) live(ctx context.Context, base, head, final header) error {
 			return err
 		}
 	}
-	return s.write(ctx, base, blocks, headers, final)
+	return s.write(ctx, base, blocks, plain(headers), final, level)
+}
+
+func plain(headers []sealed) []header {
+	out := make([]header, len(headers))
+	for i, h := range headers {
+		out[i] = h.header
+	}
+	return out
+}
+
+// liveLogs returns the logs of new blocks, asked for by block, and what proves them.
+func (s *Source) liveLogs(ctx context.Context, headers []sealed) ([][]types.Log, assaypb.Verification, error) {
+	level := s.verify.present()
+	if level == assaypb.Verification_VERIFICATION_FETCHED {
+		groups, err := ask(ctx, s.nodes, func(ctx context.Context, n *node) ([][]types.Log, error) { return n.logsOf(ctx, plain(headers)) })
+		return groups, level, err
+	}
+	if s.noReceipts {
+		level = assaypb.Verification_VERIFICATION_BLOOM
+	}
+	groups, err := s.proven(ctx, headers, level)
+	if errors.As(err, new(*ReceiptsError)) && s.verify == VerifyLive {
+		s.logger.Warn("no endpoint serves receipts by block: new blocks are verified by their bloom filters only", "chain", s.preset.Name, "error", err)
+		s.noReceipts, level = true, assaypb.Verification_VERIFICATION_BLOOM
+		groups, err = s.proven(ctx, headers, level)
+	}
+	return groups, level, err
 }
 
 // branch returns the headers that lead from base to head, at most liveSpan of them.
-func (s *Source) branch(ctx context.Context, base, head header) ([]header, error) {
+func (s *Source) branch(ctx context.Context, base header, head sealed) ([]sealed, error) {
 	to := min(head.Number, base.Number+liveSpan)
-	var headers []header
+	var headers []sealed
 	var err error
 	if to == head.Number {
-		headers = []header{head}
+		headers = []sealed{head}
 		to--
 	}
 	if to > base.Number {
-		var before []header
-		if before, err = s.node.headers(ctx, base.Number+1, to); err != nil {
+		var before []sealed
+		if before, err = s.headers(ctx, base.Number+1, to); err != nil {
 			return nil, err
 		}
 		headers = append(before, headers...)
 	}
-	if !linked(base, headers) {
+	if !linked(base, plain(headers)) {
 		return nil, fmt.Errorf("reading blocks %d to %d: %w", base.Number+1, head.Number, errMoved)
 	}
 	return headers, nil
 }
 
 // assemble makes the block records of those blocks that hold events.
-func (s *Source) assemble(ctx context.Context, headers []header, groups [][]types.Log, at func(header) contracts.At) ([]*assaypb.Block, error) {
+func (s *Source) assemble(ctx context.Context, headers []sealed, groups [][]types.Log, at func(header) contracts.At) ([]*assaypb.Block, error) {
 	var blocks []*assaypb.Block
 	for i, h := range headers {
-		events, err := s.decode(ctx, groups[i], at(h))
+		events, err := s.decode(ctx, groups[i], at(h.header))
 		if err != nil {
 			return nil, fmt.Errorf("reading the events of block %d: %w", h.Number, err)
 		}
@@ -165,7 +316,12 @@ func (s *Source) attach(ctx context.Context, at contracts.At, blocks ...*assaypb
 	if len(events) == 0 {
 		return nil
 	}
-	if err := s.client.Attach(ctx, at, events); err != nil {
+	_, err := ask(ctx, s.nodes, func(ctx context.Context, n *node) (bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		return true, n.client.Attach(ctx, at, events)
+	})
+	if err != nil {
 		return fmt.Errorf("reading what the events of blocks %d to %d do not carry: %w",
 			blocks[0].Number, blocks[len(blocks)-1].Number, err)
 	}
@@ -175,32 +331,34 @@ func (s *Source) attach(ctx context.Context, at contracts.At, blocks ...*assaypb
 // wanted says whether a log is ours: of a watched contract, or of a registered
 // workerpool. Anybody can emit what looks like a change of policy.
 func (s *Source) wanted(ctx context.Context, log types.Log, at contracts.At) (bool, error) {
-	for _, address := range s.node.watched {
-		if log.Address == address {
-			return true, nil
-		}
-	}
-	if s.known[log.Address] {
+	if s.watches[log.Address] {
 		return true, nil
 	}
 	if s.pools == (common.Address{}) {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	registered, err := s.client.Registered(ctx, s.pools, log.Address, at)
-	if err != nil {
-		return false, err
+	s.mu.Lock()
+	known := s.known[log.Address]
+	s.mu.Unlock()
+	if known {
+		return true, nil
 	}
-	if registered {
+	registered, err := ask(ctx, s.nodes, func(ctx context.Context, n *node) (bool, error) {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		return n.client.Registered(ctx, s.pools, log.Address, at)
+	})
+	if err == nil && registered {
+		s.mu.Lock()
 		s.known[log.Address] = true
+		s.mu.Unlock()
 	}
-	return registered, nil
+	return registered, err
 }
 
 // write appends what replaces the trail above base: retractions of the blocks that were
 // there, the new blocks, and a mark at the last of the headers that lead to it.
-func (s *Source) write(ctx context.Context, base header, blocks []*assaypb.Block, headers []header, final header) error {
+func (s *Source) write(ctx context.Context, base header, blocks []*assaypb.Block, headers []header, final header, level assaypb.Verification) error {
 	if err := s.retract(ctx, base); err != nil {
 		return err
 	}
@@ -215,9 +373,11 @@ func (s *Source) write(ctx context.Context, base header, blocks []*assaypb.Block
 		logged[block.Number] = true
 		events += len(block.Events)
 	}
-	if err := s.log.append(ctx, append(records, mark(top, final))...); err != nil {
+	ledger := s.ledger.cover(base.Number+1, top.Number, level)
+	if err := s.log.append(ctx, append(records, mark(top, final, ledger))...); err != nil {
 		return err
 	}
+	s.ledger = ledger
 	if headers[0].Number != base.Number+1 { // a range of history: the trail starts anew at its end
 		s.trail = nil
 	}
@@ -226,16 +386,16 @@ func (s *Source) write(ctx context.Context, base header, blocks []*assaypb.Block
 	}
 	s.trail, s.final = s.trail.prune(final.Number), final
 	s.note(func(st *Status) {
-		st.Indexed, st.Finalized = top.Number, final.Number
+		st.Indexed, st.IndexedTime, st.Finalized, st.Ledger = top.Number, top.Time, final.Number, ledger
 		st.Blocks += uint64(len(blocks))
 		st.Events += uint64(events)
 	})
 	return nil
 }
 
-func mark(top, final header) *assaypb.ChainRecord {
+func mark(top, final header, ledger Ledger) *assaypb.ChainRecord {
 	return &assaypb.ChainRecord{Body: &assaypb.ChainRecord_Mark{Mark: &assaypb.Mark{
 		HeadNumber: top.Number, HeadHash: top.Hash.Bytes(), HeadTime: top.Time,
-		FinalizedNumber: final.Number, FinalizedHash: final.Hash.Bytes(),
+		FinalizedNumber: final.Number, FinalizedHash: final.Hash.Bytes(), Ledger: ledger,
 	}}}
 }

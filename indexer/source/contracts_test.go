@@ -206,7 +206,7 @@ func TestTheRealContracts(t *testing.T) {
 	a.ok(err)
 	log := kafka.NewClient([]string{broker.Addr()})
 	t.Cleanup(func() { a.ok(errors.Join(log.Close(), broker.Close())) })
-	s := source.New(source.Config{Preset: a.preset(), RPC: a.dial(a.chain.WSURL()), Kafka: log, Topic: "log", Log: slog.New(slog.DiscardHandler)})
+	s := source.New(source.Config{Preset: a.preset(), Endpoints: []source.Endpoint{{Name: "dev", RPC: a.dial(a.chain.WSURL())}}, Kafka: log, Topic: "log", Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(a.ctx)
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

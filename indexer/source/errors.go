@@ -57,6 +57,32 @@ func (e *SizeError) Error() string {
 	return fmt.Sprintf("the events of block %d take %d bytes, more than a record of the chain log may have", e.Number, e.Bytes)
 }
 
+// DoubtError says that what nodes answer about a block cannot be believed: it
+// contradicts the block's header, or itself. It ends a source only after every endpoint
+// was asked many times.
+type DoubtError struct {
+	Number uint64
+	Reason string
+}
+
+func (e *DoubtError) Error() string {
+	return fmt.Sprintf("block %d: not believed: %s", e.Number, e.Reason)
+}
+
+func doubt(number uint64, format string, args ...any) error {
+	return &DoubtError{Number: number, Reason: fmt.Sprintf(format, args...)}
+}
+
+// ReceiptsError says that no endpoint serves the receipts that were to be verified.
+type ReceiptsError struct{ Err error }
+
+func (e *ReceiptsError) Error() string {
+	return fmt.Sprintf("no endpoint serves eth_getBlockReceipts: use another, or verify less (--verify bloom): %v", e.Err)
+}
+
+// Unwrap returns what an endpoint answered.
+func (e *ReceiptsError) Unwrap() error { return e.Err }
+
 // appendError says that records may or may not have reached the log.
 type appendError struct{ err error }
 
@@ -83,10 +109,12 @@ func gradeOf(err error) grade {
 		fork  *ForkError
 		log   *LogError
 		size  *SizeError
+		bare  *ReceiptsError
 		lost  *appendError
 	)
 	switch {
-	case errors.As(err, &chain), errors.As(err, &hub), errors.As(err, &fork), errors.As(err, &log), errors.As(err, &size):
+	case errors.As(err, &chain), errors.As(err, &hub), errors.As(err, &fork), errors.As(err, &log), errors.As(err, &size),
+		errors.As(err, &bare):
 		return critical
 	case errors.As(err, &lost):
 		return reset

@@ -409,10 +409,11 @@ func newSource(t testing.TB, n *fakeNode, l Log) *Source {
 func sourceOf(t testing.TB, p chains.Preset, n *fakeNode, l Log) *Source {
 	t.Helper()
 	s := New(Config{
-		Preset: p, RPC: n.client(t), Kafka: l, Topic: "log", Poll: time.Millisecond,
+		Preset: p, Endpoints: []Endpoint{{Name: "fake", RPC: n.client(t)}}, Verify: VerifyOff, Kafka: l, Topic: "log", Poll: time.Millisecond,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	s.pause = func(int) time.Duration { return 100 * time.Microsecond }
+	s.nodes.pause = s.pause
 	return s
 }
 

@@ -2,9 +2,13 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -22,11 +26,20 @@ const (
 	patience = 30 * time.Second
 )
 
-// node asks a JSON-RPC endpoint for what the source needs, and checks that answers are
-// about what was asked.
+// node asks one JSON-RPC endpoint for what the source needs, and checks that answers
+// are about what was asked.
 type node struct {
-	rpc     *rpc.Client
-	watched []common.Address // hub and registries
+	name     string
+	url      string // of an HTTP endpoint; over WebSocket rpc is used
+	http     *http.Client
+	rpc      *rpc.Client
+	client   *contracts.Client
+	patience time.Duration
+	watched  []common.Address // hub and registries
+	policies bool             // workerpools' own events are wanted too
+
+	mu     sync.Mutex
+	health health
 }
 
 // rpcHeader is a header as JSON-RPC spells it.
@@ -35,10 +48,23 @@ type rpcHeader struct {
 	Hash       common.Hash    `json:"hash"`
 	ParentHash common.Hash    `json:"parentHash"`
 	Timestamp  hexutil.Uint64 `json:"timestamp"`
+	Bloom      types.Bloom    `json:"logsBloom"`
+	Receipts   common.Hash    `json:"receiptsRoot"`
 }
 
-func (h *rpcHeader) header() header {
-	return header{Number: uint64(h.Number), Hash: h.Hash, Parent: h.ParentHash, Time: uint64(h.Timestamp)}
+// sealed is a header with what proves the block's logs.
+type sealed struct {
+	header
+	bloom    types.Bloom
+	receipts common.Hash
+	raw      []byte // the node's answer
+}
+
+func (h *rpcHeader) sealed(raw []byte) sealed {
+	return sealed{
+		header: header{Number: uint64(h.Number), Hash: h.Hash, Parent: h.ParentHash, Time: uint64(h.Timestamp)},
+		bloom:  h.Bloom, receipts: h.Receipts, raw: raw,
+	}
 }
 
 // check fails unless the node serves the chain and there is a contract at hub.
@@ -61,10 +87,10 @@ func (n *node) check(ctx context.Context, chainID uint64, hub common.Address) er
 }
 
 // head returns the newest block.
-func (n *node) head(ctx context.Context) (header, error) {
+func (n *node) head(ctx context.Context) (sealed, error) {
 	h, err := n.header(ctx, "latest")
 	if err != nil || h == nil {
-		return header{}, fmt.Errorf("asking for the newest block: %w", absent(err))
+		return sealed{}, fmt.Errorf("asking for the newest block: %w", absent(err))
 	}
 	return *h, nil
 }
@@ -84,7 +110,7 @@ func (n *node) finalized(ctx context.Context, head header, depth uint64) (header
 	if err != nil || h == nil {
 		return header{}, fmt.Errorf("asking for the finalized block: %w", absent(err))
 	}
-	return *h, nil
+	return h.header, nil
 }
 
 // notYet says whether the answer for the finalized tag is that there is none yet: null,
@@ -102,21 +128,56 @@ func absent(err error) error {
 	return err
 }
 
-func (n *node) header(ctx context.Context, tag any) (*header, error) {
-	var raw *rpcHeader
-	if err := n.call(ctx, &raw, "eth_getBlockByNumber", tag, false); err != nil || raw == nil {
+func (n *node) header(ctx context.Context, tag any) (*sealed, error) {
+	calls := []*call{headerCall("eth_getBlockByNumber", tag)}
+	if err := n.batch(ctx, calls); err != nil {
 		return nil, err
 	}
-	h := raw.header()
-	return &h, nil
+	return readHeader(calls[0].raw)
+}
+
+func headerCall(method string, id any) *call {
+	return &call{method: method, args: []any{id, false}}
+}
+
+// readHeader reads a block's header; nil if the node does not have it.
+func readHeader(raw []byte) (*sealed, error) {
+	c := &cursor{data: raw}
+	if len(raw) == 0 || c.null() {
+		return nil, nil
+	}
+	var h rpcHeader
+	err := c.fields(func(key []byte) error {
+		switch string(key) {
+		case "number":
+			return c.number((*uint64)(&h.Number))
+		case "timestamp":
+			return c.number((*uint64)(&h.Timestamp))
+		case "hash":
+			return c.fixed(h.Hash[:])
+		case "parentHash":
+			return c.fixed(h.ParentHash[:])
+		case "logsBloom":
+			return c.fixed(h.Bloom[:])
+		case "receiptsRoot":
+			return c.fixed(h.Receipts[:])
+		default:
+			return c.ignore()
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading a header: %w", err)
+	}
+	s := h.sealed(raw)
+	return &s, nil
 }
 
 // headers returns the headers with numbers from to to. It fails with errMoved if one is
 // missing; whether they are linked is for the caller to see.
-func (n *node) headers(ctx context.Context, from, to uint64) ([]header, error) {
-	var calls []rpc.BatchElem
+func (n *node) headers(ctx context.Context, from, to uint64) ([]sealed, error) {
+	var calls []*call
 	for number := from; number <= to; number++ {
-		calls = append(calls, blockCall("eth_getBlockByNumber", hexutil.Uint64(number)))
+		calls = append(calls, headerCall("eth_getBlockByNumber", hexutil.Uint64(number)))
 	}
 	headers, err := n.blocks(ctx, calls)
 	if err != nil {
@@ -131,10 +192,10 @@ func (n *node) headers(ctx context.Context, from, to uint64) ([]header, error) {
 }
 
 // headersOf returns the headers with these hashes.
-func (n *node) headersOf(ctx context.Context, hashes []common.Hash) ([]header, error) {
-	calls := make([]rpc.BatchElem, len(hashes))
+func (n *node) headersOf(ctx context.Context, hashes []common.Hash) ([]sealed, error) {
+	calls := make([]*call, len(hashes))
 	for i, hash := range hashes {
-		calls[i] = blockCall("eth_getBlockByHash", hash)
+		calls[i] = headerCall("eth_getBlockByHash", hash)
 	}
 	headers, err := n.blocks(ctx, calls)
 	if err != nil {
@@ -148,85 +209,118 @@ func (n *node) headersOf(ctx context.Context, hashes []common.Hash) ([]header, e
 	return headers, nil
 }
 
-func blockCall(method string, id any) rpc.BatchElem {
-	return rpc.BatchElem{Method: method, Args: []any{id, false}, Result: new(*rpcHeader)}
-}
-
-func (n *node) blocks(ctx context.Context, calls []rpc.BatchElem) ([]header, error) {
+func (n *node) blocks(ctx context.Context, calls []*call) ([]sealed, error) {
 	if err := n.batch(ctx, calls); err != nil {
 		return nil, err
 	}
-	headers := make([]header, len(calls))
-	for i, call := range calls {
-		raw := *call.Result.(**rpcHeader)
-		if raw == nil {
-			return nil, fmt.Errorf("%v: %w", call.Args[0], absent(nil))
+	headers := make([]sealed, len(calls))
+	for i, c := range calls {
+		h, err := readHeader(c.raw)
+		if err != nil {
+			return nil, err
 		}
-		headers[i] = raw.header()
+		if h == nil {
+			return nil, fmt.Errorf("%v: %w", c.args[0], absent(nil))
+		}
+		headers[i] = *h
 	}
 	return headers, nil
 }
 
 // logsOf returns the logs of each block, asked for by hash.
 func (n *node) logsOf(ctx context.Context, blocks []header) ([][]types.Log, error) {
-	var calls []rpc.BatchElem
+	var calls []*call
 	for _, block := range blocks {
 		calls = append(calls, n.logCalls(map[string]any{"blockHash": block.Hash})...)
 	}
 	if err := n.batch(ctx, calls); err != nil {
 		return nil, fmt.Errorf("asking for the logs of blocks %d to %d: %w", blocks[0].Number, blocks[len(blocks)-1].Number, err)
 	}
+	per := len(calls) / len(blocks)
 	out := make([][]types.Log, len(blocks))
 	for i, block := range blocks {
-		out[i] = logsFrom(calls[2*i : 2*i+2])
-		for _, log := range out[i] {
+		logs, err := logsFrom(calls[per*i : per*(i+1)])
+		if err != nil {
+			return nil, err
+		}
+		for _, log := range logs {
 			if log.BlockHash != block.Hash || log.BlockNumber != block.Number || log.Removed {
-				return nil, fmt.Errorf("asking for the logs of block %s: %w: a log is of block %s", block.Hash, errMoved, log.BlockHash)
+				return nil, doubt(block.Number, "asked for the logs of %s it answered with one of %s%s", block.Hash, log.BlockHash, removed(log))
 			}
 		}
+		out[i] = logs
 	}
 	return out, nil
 }
 
-// logsBetween returns the logs of all blocks with numbers from to to, which are final.
-func (n *node) logsBetween(ctx context.Context, from, to uint64) ([]types.Log, error) {
-	calls := n.logCalls(map[string]any{"fromBlock": hexutil.Uint64(from), "toBlock": hexutil.Uint64(to)})
-	if err := n.batch(ctx, calls); err != nil {
-		return nil, fmt.Errorf("asking for the logs of blocks %d to %d: %w", from, to, err)
+func removed(log types.Log) string {
+	if log.Removed {
+		return ", removed"
 	}
-	logs := logsFrom(calls)
+	return ""
+}
+
+// logsBetween returns the logs of all blocks with numbers from to to, which are final,
+// and the header of the last. It is asked for in the same request: a node that lags
+// behind answers that there are no logs where it has no blocks yet.
+func (n *node) logsBetween(ctx context.Context, from, to uint64) ([]types.Log, *sealed, error) {
+	calls := n.logCalls(map[string]any{"fromBlock": hexutil.Uint64(from), "toBlock": hexutil.Uint64(to)})
+	calls = append(calls, headerCall("eth_getBlockByNumber", hexutil.Uint64(to)))
+	if err := n.batch(ctx, calls); err != nil {
+		return nil, nil, fmt.Errorf("asking for the logs of blocks %d to %d: %w", from, to, err)
+	}
+	top, err := readHeader(calls[len(calls)-1].raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	if top == nil || top.Number != to {
+		return nil, nil, doubt(to, "it does not have the block, which is final")
+	}
+	logs, err := logsFrom(calls[:len(calls)-1])
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, log := range logs {
 		if log.BlockNumber < from || log.BlockNumber > to || log.Removed {
-			return nil, fmt.Errorf("asking for the logs of blocks %d to %d: %w: a log is of block %d", from, to, errMoved, log.BlockNumber)
+			return nil, nil, doubt(min(max(from, log.BlockNumber), to), "asked for the logs of blocks %d to %d it answered with one of block %d%s", from, to, log.BlockNumber, removed(log))
 		}
 	}
-	return logs, nil
+	return logs, top, nil
 }
 
 // logCalls asks for what hub and registries emit, and for changes of policy by whomever:
 // workerpools are contracts of their own, born at any time.
-func (n *node) logCalls(where map[string]any) []rpc.BatchElem {
-	call := func(key string, value any) rpc.BatchElem {
-		filter := map[string]any{key: value}
-		for k, v := range where {
-			filter[k] = v
-		}
-		return rpc.BatchElem{Method: "eth_getLogs", Args: []any{filter}, Result: new([]types.Log)}
+func (n *node) logCalls(where map[string]any) []*call {
+	with := func(key string, value any) *call {
+		filter := maps.Clone(where)
+		filter[key] = value
+		return &call{method: "eth_getLogs", args: []any{filter}}
 	}
-	return []rpc.BatchElem{
-		call("address", n.watched),
-		call("topics", [][]common.Hash{{contracts.PolicyUpdateTopic}}),
+	calls := []*call{with("address", n.watched)}
+	if n.policies {
+		calls = append(calls, with("topics", [][]common.Hash{{contracts.PolicyUpdateTopic}}))
 	}
+	return calls
 }
 
 // logsFrom joins the answers of logCalls in the order of the chain, each log once.
-func logsFrom(calls []rpc.BatchElem) []types.Log {
+func logsFrom(calls []*call) ([]types.Log, error) {
 	var logs []types.Log
-	for _, call := range calls {
-		logs = append(logs, *call.Result.(*[]types.Log)...)
+	for i, c := range calls {
+		some, err := readLogs(c.raw)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			logs = some
+		} else {
+			logs = append(logs, some...)
+		}
 	}
-	slices.SortStableFunc(logs, compareLogs)
-	return slices.CompactFunc(logs, func(a, b types.Log) bool { return compareLogs(a, b) == 0 })
+	if !slices.IsSortedFunc(logs, compareLogs) {
+		slices.SortStableFunc(logs, compareLogs)
+	}
+	return slices.CompactFunc(logs, func(a, b types.Log) bool { return compareLogs(a, b) == 0 }), nil
 }
 
 func compareLogs(a, b types.Log) int {
@@ -248,31 +342,32 @@ func compare[T uint | uint64](a, b T) int {
 }
 
 func (n *node) call(ctx context.Context, result any, method string, args ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	return n.rpc.CallContext(ctx, result, method, args...)
-}
-
-// batch makes the calls, maxBatch in a request. The first call that failed fails all.
-func (n *node) batch(ctx context.Context, calls []rpc.BatchElem) error {
-	for chunk := range slices.Chunk(calls, maxBatch) {
-		if err := n.request(ctx, chunk); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (n *node) request(ctx context.Context, calls []rpc.BatchElem) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if err := n.rpc.BatchCallContext(ctx, calls); err != nil {
+	c := &call{method: method, args: args}
+	if err := n.batch(ctx, []*call{c}); err != nil {
 		return err
 	}
-	for _, call := range calls {
-		if call.Error != nil {
-			return call.Error
+	return json.Unmarshal(c.raw, result)
+}
+
+// batch makes the calls, maxBatch in a request, or as many as the endpoint takes. The
+// first call that failed fails all.
+func (n *node) batch(ctx context.Context, calls []*call) error {
+	for len(calls) > 0 {
+		size := min(len(calls), n.batchSize())
+		err := n.send(ctx, calls[:size])
+		if err != nil && size > 1 && tooMuch(err) && !errors.Is(err, context.DeadlineExceeded) {
+			n.count(func(h *health) { h.batch = size / 2 })
+			continue
 		}
+		if err != nil {
+			return err
+		}
+		for _, c := range calls[:size] {
+			if c.err != nil {
+				return c.err
+			}
+		}
+		calls = calls[size:]
 	}
 	return nil
 }

@@ -28,13 +28,16 @@ func (s *Source) resume(ctx context.Context) error {
 	if err := s.appendRetractions(ctx, gone); err != nil {
 		return err
 	}
+	ledger := ledgerOf(tail.mark, max(s.preset.StartBlock, 1), trail.top().Number)
 	if !tail.empty && !tail.markedAt(trail.top()) { // the mark was lost, or is of another branch
-		if err := s.log.append(ctx, mark(trail.top(), trail.anchor())); err != nil {
+		if err := s.log.append(ctx, mark(trail.top(), trail.anchor(), ledger)); err != nil {
 			return err
 		}
 	}
-	s.trail, s.final = trail, trail.anchor()
-	s.note(func(st *Status) { st.Indexed, st.Finalized = trail.top().Number, trail.anchor().Number })
+	s.trail, s.final, s.ledger = trail, trail.anchor(), ledger
+	s.note(func(st *Status) {
+		st.Indexed, st.IndexedTime, st.Finalized, st.Ledger = trail.top().Number, trail.top().Time, trail.anchor().Number, ledger
+	})
 	s.logger.Info("following the chain", "chain", s.preset.Name, "from", trail.top().Number+1,
 		"record", s.log.next, "retracted", len(gone))
 	return nil
@@ -75,7 +78,7 @@ func (s *Source) recent(ctx context.Context, t *tail) ([]header, error) {
 	for _, p := range t.points {
 		top = max(top, p.number)
 	}
-	head, err := s.node.head(ctx)
+	head, err := s.head(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +86,11 @@ func (s *Source) recent(ctx context.Context, t *tail) ([]header, error) {
 	if head.Number < anchor {
 		return nil, behind
 	}
-	headers, err := s.node.headers(ctx, anchor, min(top, head.Number))
+	full, err := s.headers(ctx, anchor, min(top, head.Number))
 	if err != nil {
 		return nil, err
 	}
+	headers := plain(full)
 	if !linked(headers[0], headers[1:]) {
 		return nil, fmt.Errorf("reading the chain back to block %d: %w", anchor, errMoved)
 	}

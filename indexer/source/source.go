@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -17,28 +18,39 @@ import (
 
 // Config says which chain to follow and where to write it.
 type Config struct {
-	Preset chains.Preset
-	RPC    *rpc.Client // over WebSocket new heads are pushed, else polled
-	Kafka  Log
-	Topic  string        // of the chain log (schema.TopicsOf); made if it is missing
-	Poll   time.Duration // how often to ask for a new head; 0: DefaultPoll
-	Log    *slog.Logger  // nil: slog.Default
+	Preset    chains.Preset
+	Endpoints []Endpoint // at least one; over the first WebSocket new heads are pushed, else polled
+	Kafka     Log
+	Topic     string        // of the chain log (schema.TopicsOf); made if it is missing
+	Verify    Verify        // ""  is VerifyLive
+	Workers   int           // ranges of history fetched at once; 0: two for each endpoint, at least DefaultWorkers
+	Poll      time.Duration // how often to ask for a new head; 0: DefaultPoll
+	Log       *slog.Logger  // nil: slog.Default
 }
 
 // DefaultPoll is how often a source asks for a new head. Over WebSocket it is only the
 // safety net.
 const DefaultPoll = time.Second
 
+// DefaultWorkers is how many ranges of history are fetched at once.
+const DefaultWorkers = 4
+
 // Status is how a source stands.
 type Status struct {
-	Head      uint64 // newest block that the node showed
-	Indexed   uint64 // every block up to here is in the log if it holds events
-	Finalized uint64 // no block up to here can be retracted any more
-	Blocks    uint64 // blocks appended since the start
-	Events    uint64 // events appended since the start
-	Retracted uint64 // blocks retracted since the start
-	Errors    uint64 // temporary errors since the start
-	LastError error  // the newest of them; nil once things go on
+	Start       uint64 // the preset's first block
+	Head        uint64 // newest block that the node showed
+	HeadTime    uint64 // of that block, seconds since 1970
+	Indexed     uint64 // every block up to here is in the log if it holds events
+	IndexedTime uint64 // of that block
+	Finalized   uint64 // no block up to here can be retracted any more
+	Blocks      uint64 // blocks appended since the start
+	Events      uint64 // events appended since the start
+	Retracted   uint64 // blocks retracted since the start
+	Errors      uint64 // temporary errors since the start
+	LastError   error  // the newest of them; nil once things go on
+	Span        uint64 // blocks in the next range of history
+	Ledger      Ledger // what is proven; the only statement of completeness
+	Endpoints   []EndpointStatus
 }
 
 // Lag is how many blocks of the chain are not in the log yet.
@@ -50,21 +62,25 @@ type Source struct {
 	hub     common.Address
 	pools   common.Address // the registry of workerpools
 	decoder contracts.Decoder
-	node    *node
-	client  *contracts.Client
+	nodes   *nodes
+	verify  Verify
+	workers int
+	bits    []bits                  // of what mayHold looks for
+	watches map[common.Address]bool // hub and registries
 	log     chainLog
 	logger  *slog.Logger
 	poll    time.Duration
 	pause   func(failures int) time.Duration // before trying again
 
-	trail trail
-	final header                  // newest final block known
-	span  uint64                  // blocks in the next range of history
-	known map[common.Address]bool // registered workerpools, of those that were asked for
-	heads *heads
+	trail      trail
+	final      header // newest final block known
+	ledger     Ledger
+	noReceipts bool // no endpoint serves receipts by block
+	heads      *heads
 
 	mu     sync.Mutex
 	status Status
+	known  map[common.Address]bool // registered workerpools, of those that were asked for
 }
 
 // New prepares to follow a chain.
@@ -72,11 +88,20 @@ func New(cfg Config) *Source {
 	decoder := DecoderOf(cfg.Preset)
 	s := &Source{
 		preset: cfg.Preset, hub: decoder.Hub, pools: decoder.WorkerpoolRegistry, decoder: decoder,
-		node:   &node{rpc: cfg.RPC, watched: watched(decoder)},
-		client: contracts.NewClient(cfg.RPC, decoder.Hub),
+		nodes: newNodes(cfg.Endpoints, decoder), verify: cfg.Verify, workers: cfg.Workers, bits: wantedBits(decoder),
 		log:    chainLog{kafka: cfg.Kafka, topic: cfg.Topic, chainID: cfg.Preset.ChainID},
-		logger: cfg.Log, poll: cfg.Poll, pause: backoff, span: firstSpan,
-		known: map[common.Address]bool{},
+		logger: cfg.Log, poll: cfg.Poll, pause: backoff,
+		watches: map[common.Address]bool{}, known: map[common.Address]bool{},
+	}
+	for _, address := range watched(decoder) {
+		s.watches[address] = true
+	}
+	s.nodes.check = func(ctx context.Context, n *node) error { return n.check(ctx, s.preset.ChainID, s.hub) }
+	if s.verify == "" {
+		s.verify = VerifyLive
+	}
+	if s.workers == 0 {
+		s.workers = max(DefaultWorkers, 2*len(cfg.Endpoints))
 	}
 	if s.poll == 0 {
 		s.poll = DefaultPoll
@@ -84,8 +109,19 @@ func New(cfg Config) *Source {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
-	s.heads = &heads{rpc: cfg.RPC, logger: s.logger}
+	s.status.Start = max(cfg.Preset.StartBlock, 1)
+	s.heads = &heads{rpc: pushing(cfg.Endpoints), logger: s.logger}
 	return s
+}
+
+// pushing is the endpoint that can push new heads, or else the first.
+func pushing(endpoints []Endpoint) *rpc.Client {
+	for _, e := range endpoints {
+		if e.RPC.SupportsSubscriptions() {
+			return e.RPC
+		}
+	}
+	return endpoints[0].RPC
 }
 
 // DecoderOf reads the logs of a preset's contracts.
@@ -114,7 +150,9 @@ func watched(d contracts.Decoder) []common.Address {
 func (s *Source) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.status
+	status := s.status
+	status.Span, status.Endpoints = s.nodes.span(), s.nodes.status()
+	return status
 }
 
 func (s *Source) note(edit func(*Status)) {
@@ -140,7 +178,7 @@ func (s *Source) Run(ctx context.Context) error {
 }
 
 func (s *Source) start(ctx context.Context) error {
-	if err := s.node.check(ctx, s.preset.ChainID, s.hub); err != nil {
+	if _, err := s.head(ctx); err != nil { // which checks that it is the right chain
 		return err
 	}
 	if err := s.log.kafka.CreateTopic(ctx, s.log.topic, 1); err != nil {
@@ -151,7 +189,9 @@ func (s *Source) start(ctx context.Context) error {
 
 // follow is the loop: find the place in the log, then take each new head, for ever.
 func (s *Source) follow(ctx context.Context) error {
+	var doubted doubts
 	for failures := 0; ; {
+		indexed := s.Status().Indexed
 		err := s.turn(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -169,11 +209,56 @@ func (s *Source) follow(ctx context.Context) error {
 			s.trail = nil
 		case temporary:
 		}
+		if s.Status().Indexed != indexed {
+			failures = 0
+		}
+		if doubted.add(err) {
+			return errors.Join(err, s.fail(ctx, err))
+		}
 		failures++
 		s.note(func(st *Status) { st.Errors++; st.LastError = err })
 		s.logger.Warn("following the chain: trying again", "chain", s.preset.Name, "failures", failures, "error", err)
 		sleep(ctx, s.pause(failures))
 	}
+}
+
+// maxDoubts is how often in a row every endpoint may give an answer about a block that
+// is not believed.
+const maxDoubts = 8
+
+// doubts counts them.
+type doubts struct {
+	number uint64
+	count  int
+}
+
+// add counts an error and tells whether it is time to stop.
+func (d *doubts) add(err error) bool {
+	var doubted *DoubtError
+	if !errors.As(err, &doubted) {
+		return false
+	}
+	if d.number != doubted.Number {
+		*d = doubts{number: doubted.Number}
+	}
+	d.count++
+	return d.count >= maxDoubts
+}
+
+// fail puts into the ledger, for ever, which block was not believed.
+func (s *Source) fail(ctx context.Context, err error) error {
+	var doubted *DoubtError
+	if !errors.As(err, &doubted) || s.trail == nil || doubted.Number <= s.trail.top().Number {
+		return nil
+	}
+	s.ledger = s.ledger.fail(doubted.Number, doubted.Reason)
+	s.note(func(st *Status) { st.Ledger, st.LastError = s.ledger, err })
+	return s.log.append(ctx, mark(s.trail.top(), s.final, s.ledger))
+}
+
+// head returns the newest block.
+func (s *Source) head(ctx context.Context) (sealed, error) {
+	return ask(ctx, s.nodes, func(ctx context.Context, n *node) (sealed, error) { return n.head(ctx) })
 }
 
 // turn brings the log up to the node's head.
@@ -183,18 +268,20 @@ func (s *Source) turn(ctx context.Context) error {
 			return err
 		}
 	}
-	head, err := s.node.head(ctx)
+	head, err := s.head(ctx)
 	if err != nil {
 		return err
 	}
-	s.note(func(st *Status) { st.Head = head.Number })
+	s.note(func(st *Status) { st.Head, st.HeadTime = head.Number, head.Time })
 	switch {
-	case s.trail.has(head):
+	case s.trail.has(head.header):
 		return nil // nothing new, or a node that lags behind the one that answered before
 	case head.Number < s.trail.anchor().Number:
 		return fmt.Errorf("the node is at block %d, below the final block %d: waiting for the node", head.Number, s.trail.anchor().Number)
 	}
-	final, err := s.node.finalized(ctx, head, s.preset.FinalityDepth)
+	final, err := ask(ctx, s.nodes, func(ctx context.Context, n *node) (header, error) {
+		return n.finalized(ctx, head.header, s.preset.FinalityDepth)
+	})
 	if err != nil {
 		return err
 	}
@@ -211,8 +298,8 @@ func (s *Source) turn(ctx context.Context) error {
 
 // advance takes the log one piece closer to head: a range of history, or some blocks
 // above finality.
-func (s *Source) advance(ctx context.Context, head, final header) error {
-	base, err := s.common(ctx, head)
+func (s *Source) advance(ctx context.Context, head sealed, final header) error {
+	base, err := s.common(ctx, head.header)
 	if err != nil {
 		return err
 	}
@@ -233,10 +320,11 @@ func (s *Source) common(ctx context.Context, head header) (header, error) {
 	to := min(s.trail.top().Number, head.Number)
 	for {
 		from := max(s.trail.anchor().Number, to-min(to, maxBatch-1))
-		headers, err := s.node.headers(ctx, from, to)
+		full, err := s.headers(ctx, from, to)
 		if err != nil {
 			return header{}, err
 		}
+		headers := plain(full)
 		for i := len(headers) - 1; i >= 0; i-- {
 			if s.trail.has(headers[i]) {
 				return headers[i], nil

@@ -123,7 +123,7 @@ func TestHistoryIsFetchedInRanges(t *testing.T) {
 		t.Errorf("%d requests for logs", calls)
 	}
 	status := s.Status()
-	if status.Errors == 0 || status.LastError != nil || status.Head != 3000 || status.Indexed != 3000 || status.Lag() != 0 ||
+	if status.Endpoints[0].Errors == 0 || status.LastError != nil || status.Head != 3000 || status.Indexed != 3000 || status.Lag() != 0 ||
 		status.Finalized != 2995 || status.Events == 0 || status.Blocks == 0 {
 		t.Errorf("status %+v", status)
 	}

@@ -20,12 +20,14 @@ type Preset struct {
 	AppRegistry        string   `json:"appRegistry"`
 	DatasetRegistry    string   `json:"datasetRegistry"`
 	WorkerpoolRegistry string   `json:"workerpoolRegistry"`
-	StartBlock         uint64   `json:"startBlock"`            // of the hub's deployment
-	Native             bool     `json:"native"`                // RLC is the chain's own coin
-	Confirmations      uint64   `json:"confirmations"`         // how deep a block is before a pool acts on it
-	FinalityDepth      uint64   `json:"finalityDepth"`         // how deep a block cannot vanish; 0: ask for the finalized tag
-	Eras               []Era    `json:"eras"`                  // in order of FromBlock, the first from 0
-	Workerpools        []string `json:"workerpools,omitempty"` // of a development chain: what --workerpool means there where it is not given
+	StartBlock         uint64   `json:"startBlock"`             // of the hub's deployment
+	Native             bool     `json:"native"`                 // RLC is the chain's own coin
+	Confirmations      uint64   `json:"confirmations"`          // how deep a block is before a pool acts on it
+	FinalityDepth      uint64   `json:"finalityDepth"`          // how deep a block cannot vanish; 0: ask for the finalized tag
+	OtherHeaders       bool     `json:"otherHeaders,omitempty"` // a header's hash is not made as Ethereum makes it, so it is taken as the node says
+	Notes              []string `json:"notes,omitempty"`        // what is not known for sure about the chain, for people
+	Eras               []Era    `json:"eras"`                   // in order of FromBlock, the first from 0
+	Workerpools        []string `json:"workerpools,omitempty"`  // of a development chain: what --workerpool means there where it is not given
 }
 
 // Era is the set of rules that the contracts follow from a block on. They were

@@ -25,6 +25,7 @@ import (
 type Config struct {
 	Chain                  string   `mapstructure:"chain" yaml:"chain"`
 	RPC                    string   `mapstructure:"rpc" yaml:"rpc"`
+	Verify                 string   `mapstructure:"verify" yaml:"verify"`
 	Kafka                  []string `mapstructure:"kafka" yaml:"kafka"`
 	ClickHouse             string   `mapstructure:"clickhouse" yaml:"clickhouse"`
 	ClickHouseDatabase     string   `mapstructure:"clickhouse-database" yaml:"clickhouse-database"`
@@ -48,7 +49,8 @@ var keys = map[string]struct {
 	usage string
 }{
 	"chain":                    {"", "the chain: a preset's name (see `assay chain presets`) or a preset file"},
-	"rpc":                      {"http://127.0.0.1:8545", "address of the chain's JSON-RPC endpoint"},
+	"rpc":                      {"http://127.0.0.1:8545", "address of the chain's JSON-RPC endpoint; an index takes several, with commas"},
+	"verify":                   {"live", "what an index proves of what endpoints answer: receipts, bloom, live (receipts of new blocks only) or off"},
 	"kafka":                    {[]string{"127.0.0.1:9092"}, "addresses of Kafka brokers"},
 	"clickhouse":               {"127.0.0.1:8123", "address of ClickHouse's HTTP interface: host:port, or unix: and a socket's path"},
 	"clickhouse-database":      {"assay", "database in ClickHouse"},
@@ -138,7 +140,11 @@ func readFile(settings *viper.Viper, flags *pflag.FlagSet) error {
 // print writes the settings, but for what an endpoint's address hides: many end in an
 // API key.
 func (c Config) print(command *cobra.Command) error {
-	c.RPC = masked(c.RPC)
+	shown := c.endpoints()
+	for i, address := range shown {
+		shown[i] = masked(address)
+	}
+	c.RPC = strings.Join(shown, ",")
 	encoder := yaml.NewEncoder(command.OutOrStdout())
 	encoder.SetIndent(2)
 	if err := encoder.Encode(c); err != nil {
@@ -146,6 +152,9 @@ func (c Config) print(command *cobra.Command) error {
 	}
 	return encoder.Close()
 }
+
+// endpoints are the addresses of the chain's JSON-RPC endpoints.
+func (c Config) endpoints() []string { return strings.Split(c.RPC, ",") }
 
 // masked is an address without user, path and query, where secrets are.
 func masked(address string) string {

@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/rpc"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"assay/cmd/assay/roles"
+	"assay/indexer/source"
 	"assay/internal/kafka"
 	"assay/internal/telemetry"
 )
@@ -26,12 +26,18 @@ func (c Config) connect(ctx context.Context, log *slog.Logger) (deps roles.Deps,
 	if deps.Preset, err = c.preset(); err != nil {
 		return deps, nil, &exitError{exitUsage, err}
 	}
-	if deps.RPC, err = rpc.DialContext(ctx, c.RPC); err != nil {
-		return deps, nil, fmt.Errorf("the chain's RPC endpoint cannot be reached, check --rpc: %w", roles.WithoutURL(err))
+	if deps.Endpoints, err = source.Dial(ctx, c.endpoints()); err != nil {
+		return deps, nil, fmt.Errorf("the chain's RPC endpoint cannot be reached, check --rpc: %w", err)
+	}
+	deps.RPC = deps.Endpoints[0].RPC
+	if deps.Verify, err = source.ParseVerify(c.Verify); err != nil {
+		return deps, nil, &exitError{exitUsage, fmt.Errorf("--verify: %w", err)}
 	}
 	deps.Kafka = kafka.NewClient(c.Kafka)
 	closeAll = func() {
-		deps.RPC.Close()
+		for _, endpoint := range deps.Endpoints {
+			endpoint.RPC.Close()
+		}
 		if err := deps.Kafka.Close(); err != nil {
 			log.Debug("closing the connections to Kafka", "error", err)
 		}

@@ -20,7 +20,7 @@ func indexCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    runIndex,
 	}
-	bind(command, "chain", "rpc", "kafka", "clickhouse", "clickhouse-database", "clickhouse-user", "clickhouse-password-file", "metrics")
+	bind(command, "chain", "rpc", "verify", "kafka", "clickhouse", "clickhouse-database", "clickhouse-user", "clickhouse-password-file", "metrics")
 	return command
 }
 

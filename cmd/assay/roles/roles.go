@@ -39,7 +39,11 @@ type Deps struct {
 	RPC    *rpc.Client
 	Kafka  *kafka.Client
 	Poll   time.Duration // how often the chain is asked for news
-	Log    *slog.Logger
+
+	Endpoints []source.Endpoint // that an index reads; none: RPC
+	Verify    source.Verify     // how much of what they answer an index proves
+
+	Log *slog.Logger
 }
 
 // Partitions of the contributions and decisions logs, keyed by task.
@@ -109,9 +113,19 @@ type Index struct {
 func (d Deps) NewIndex(db driver.Conn) *Index {
 	topics := d.Topics()
 	return &Index{
-		Source: source.New(source.Config{Preset: d.Preset, RPC: d.RPC, Kafka: d.Kafka, Topic: topics.Log, Poll: d.Poll, Log: d.Log}),
-		Sink:   sink.New(sink.Config{Preset: d.Preset, Topics: topics, Kafka: d.Kafka, DB: db, Log: d.Log}),
+		Source: source.New(source.Config{
+			Preset: d.Preset, Endpoints: d.endpoints(), Verify: d.Verify, Kafka: d.Kafka, Topic: topics.Log, Poll: d.Poll, Log: d.Log,
+		}),
+		Sink: sink.New(sink.Config{Preset: d.Preset, Topics: topics, Kafka: d.Kafka, DB: db, Log: d.Log}),
 	}
+}
+
+// endpoints are those that the chain is read from.
+func (d Deps) endpoints() []source.Endpoint {
+	if len(d.Endpoints) > 0 {
+		return d.Endpoints
+	}
+	return []source.Endpoint{{Name: "chain", RPC: d.RPC}}
 }
 
 // Run indexes until ctx ends.

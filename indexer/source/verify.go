@@ -1,0 +1,357 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/rlp"
+	"github.com/ethereum/go-ethereum/rpc"
+	"github.com/ethereum/go-ethereum/trie"
+
+	"assay/contracts"
+	"assay/schema/assaypb"
+)
+
+// Verify says how much of what nodes answer is proven before it is believed.
+type Verify string
+
+// The levels of proof. A header is proven by its hash, which its children name; it holds
+// a bloom filter, in which every log of the block is, and the root of its receipts.
+const (
+	VerifyLive     Verify = "live"     // new blocks by their receipts, history not at all; the default
+	VerifyReceipts Verify = "receipts" // every block by its receipts
+	VerifyBloom    Verify = "bloom"    // every block by its bloom filter: it tells when all logs of a contract are missing
+	VerifyOff      Verify = "off"      // nothing
+)
+
+// ParseVerify reads a level by its name; none is VerifyLive.
+func ParseVerify(name string) (Verify, error) {
+	switch v := Verify(name); v {
+	case "":
+		return VerifyLive, nil
+	case VerifyLive, VerifyReceipts, VerifyBloom, VerifyOff:
+		return v, nil
+	}
+	return "", fmt.Errorf("%q is no level of verification: use receipts, bloom, live or off", name)
+}
+
+// past is the level for history, present the one for new blocks.
+func (v Verify) past() assaypb.Verification {
+	if v == VerifyLive {
+		return assaypb.Verification_VERIFICATION_FETCHED
+	}
+	return v.present()
+}
+
+func (v Verify) present() assaypb.Verification {
+	switch v {
+	case VerifyOff:
+		return assaypb.Verification_VERIFICATION_FETCHED
+	case VerifyBloom:
+		return assaypb.Verification_VERIFICATION_BLOOM
+	default:
+		return assaypb.Verification_VERIFICATION_RECEIPTS
+	}
+}
+
+// proveHeader computes a header's hash.
+func proveHeader(h sealed) error {
+	var full types.Header
+	if err := json.Unmarshal(h.raw, &full); err != nil {
+		return doubt(h.Number, "its header cannot be read: %v", err)
+	}
+	if hash := full.Hash(); hash != h.Hash {
+		return doubt(h.Number, "its header's hash is %s, not %s", hash, h.Hash)
+	}
+	return nil
+}
+
+// bits are the three bits of a value in a bloom filter.
+type bits []struct {
+	at   int
+	mask byte
+}
+
+func bitsOf(value []byte) (out bits) {
+	var bloom types.Bloom
+	bloom.Add(value)
+	for i, mask := range bloom {
+		if mask != 0 {
+			out = append(out, struct {
+				at   int
+				mask byte
+			}{i, mask})
+		}
+	}
+	return out
+}
+
+func (b bits) in(bloom *types.Bloom) bool {
+	for _, bit := range b {
+		if bloom[bit.at]&bit.mask != bit.mask {
+			return false
+		}
+	}
+	return true
+}
+
+// wantedBits are those of which a block with events of ours has at least one.
+func wantedBits(d contracts.Decoder) (out []bits) {
+	for _, address := range watched(d) {
+		out = append(out, bitsOf(address[:]))
+	}
+	if d.WorkerpoolRegistry != (common.Address{}) {
+		out = append(out, bitsOf(contracts.PolicyUpdateTopic[:]))
+	}
+	return out
+}
+
+// mayHold says whether by its bloom filter a block may have events of ours.
+func (s *Source) mayHold(h *sealed) bool {
+	for _, b := range s.bits {
+		if b.in(&h.bloom) {
+			return true
+		}
+	}
+	return false
+}
+
+// proven returns the logs of blocks whose headers are linked, after proving them at a
+// level, in one group for each block.
+func (s *Source) proven(ctx context.Context, headers []sealed, level assaypb.Verification) ([][]types.Log, error) {
+	var asked []sealed
+	var places []int
+	for i, h := range headers {
+		if !s.preset.OtherHeaders {
+			if err := proveHeader(h); err != nil {
+				return nil, err
+			}
+		}
+		if s.mayHold(&h) {
+			asked, places = append(asked, h), append(places, i)
+		}
+	}
+	groups := make([][]types.Log, len(headers))
+	if len(asked) == 0 {
+		return groups, nil
+	}
+	fetch := s.bloomed
+	if level == assaypb.Verification_VERIFICATION_RECEIPTS {
+		fetch = s.receipts
+	}
+	some, err := fetch(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	for i, logs := range some {
+		groups[places[i]] = logs
+	}
+	return groups, nil
+}
+
+// receipts returns the wanted logs of blocks, proven by their receipts roots.
+func (s *Source) receipts(ctx context.Context, headers []sealed) ([][]types.Log, error) {
+	groups := make([][]types.Log, 0, len(headers))
+	for len(headers) > 0 {
+		n := min(len(headers), maxBatch/2)
+		some, err := ask(ctx, s.nodes, func(ctx context.Context, node *node) ([][]types.Log, error) {
+			return node.receipts(ctx, headers[:n])
+		})
+		if errors.As(err, new(*lacksReceipts)) {
+			return nil, &ReceiptsError{Err: err}
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, logs := range some {
+			groups = append(groups, s.ours(logs))
+		}
+		headers = headers[n:]
+	}
+	return groups, nil
+}
+
+// ours are the logs that logCalls asks for.
+func (s *Source) ours(logs []types.Log) (out []types.Log) {
+	for _, log := range logs {
+		if s.watches[log.Address] || s.pools != (common.Address{}) && len(log.Topics) > 0 && log.Topics[0] == contracts.PolicyUpdateTopic {
+			out = append(out, log)
+		}
+	}
+	return out
+}
+
+// bloomed returns the wanted logs of blocks whose bloom filters say that they may have
+// some. Where there are none it asks again, another endpoint if it can: filters can be
+// wrong about what is there, never about what is not.
+func (s *Source) bloomed(ctx context.Context, headers []sealed) ([][]types.Log, error) {
+	plain := make([]header, len(headers))
+	for i, h := range headers {
+		plain[i] = h.header
+	}
+	question := func(ctx context.Context, n *node) ([][]types.Log, error) { return n.logsOf(ctx, plain) }
+	groups, err := ask(ctx, s.nodes, question)
+	if err != nil {
+		return nil, err
+	}
+	for i, logs := range groups {
+		for _, log := range logs {
+			if bit := bitsOf(log.Address[:]); !bit.in(&headers[i].bloom) {
+				return nil, doubt(headers[i].Number, "it has a log of %s, which is not in its bloom filter", log.Address)
+			}
+		}
+		if len(logs) > 0 {
+			continue
+		}
+		one := func(ctx context.Context, n *node) ([][]types.Log, error) { return n.logsOf(ctx, plain[i:i+1]) }
+		again, err := ask(ctx, s.nodes, one)
+		if err != nil {
+			return nil, err
+		}
+		groups[i] = again[0]
+	}
+	return groups, nil
+}
+
+// receipts returns all logs of blocks, which make their headers' receipts roots.
+func (n *node) receipts(ctx context.Context, headers []sealed) ([][]types.Log, error) {
+	calls := make([]*call, len(headers))
+	for i, h := range headers {
+		calls[i] = &call{method: "eth_getBlockReceipts", args: []any{h.Hash}}
+	}
+	if err := n.batch(ctx, calls); err != nil {
+		var refused rpc.Error
+		if errors.As(err, &refused) && (refused.ErrorCode() == -32601 || mentions(err, "does not exist", "not supported", "unsupported", "not found")) {
+			return nil, &lacksReceipts{err}
+		}
+		return nil, fmt.Errorf("asking for the receipts of blocks %d to %d: %w", headers[0].Number, headers[len(headers)-1].Number, err)
+	}
+	groups := make([][]types.Log, len(headers))
+	for i, c := range calls {
+		list, err := readReceipts(c.raw)
+		if err != nil {
+			return nil, doubt(headers[i].Number, "%v", err)
+		}
+		root := types.EmptyReceiptsHash
+		if len(list) > 0 {
+			root = types.DeriveSha(list, trie.NewStackTrie(nil))
+		}
+		if root != headers[i].receipts {
+			return nil, doubt(headers[i].Number, "the receipts that endpoint %s gives make the root %s, its header says %s", n.name, root, headers[i].receipts)
+		}
+		groups[i] = list.logs(headers[i].header)
+	}
+	return groups, nil
+}
+
+// lacksReceipts says that an endpoint does not serve receipts by block.
+type lacksReceipts struct{ error }
+
+func (e *lacksReceipts) Unwrap() error { return e.error }
+
+// receipt is what of a receipt is hashed into the receipts root (EIP-2718), and the hash
+// of its transaction, which is not.
+type receipt struct {
+	kind uint64
+	tx   common.Hash
+	body struct {
+		Status []byte // or, before Byzantium, a state root
+		Gas    uint64
+		Bloom  types.Bloom
+		Logs   []*types.Log
+	}
+}
+
+type receipts []receipt
+
+// Len is how many receipts there are.
+func (r receipts) Len() int { return len(r) }
+
+// EncodeIndex writes a receipt as it is hashed. Chains have kinds of their own, and they
+// are written alike.
+func (r receipts) EncodeIndex(i int, w *bytes.Buffer) {
+	if r[i].kind != types.LegacyTxType {
+		w.WriteByte(byte(r[i].kind))
+	}
+	if err := rlp.Encode(w, &r[i].body); err != nil {
+		panic(err) // into a buffer, of a type that RLP can encode
+	}
+}
+
+// logs are the receipts' logs, in place.
+func (r receipts) logs(h header) (out []types.Log) {
+	for i := range r {
+		for _, log := range r[i].body.Logs {
+			log.BlockNumber, log.BlockHash, log.TxHash, log.TxIndex, log.Index = h.Number, h.Hash, r[i].tx, uint(i), uint(len(out))
+			log.Removed = false
+			out = append(out, *log)
+		}
+	}
+	return out
+}
+
+// readReceipts reads what eth_getBlockReceipts answers.
+func readReceipts(raw []byte) (list receipts, err error) {
+	c := &cursor{data: raw}
+	if len(raw) == 0 || c.null() {
+		return nil, errors.New("the node does not have its receipts")
+	}
+	err = c.elements(func() error {
+		var r receipt
+		if err := c.receipt(&r); err != nil {
+			return err
+		}
+		list = append(list, r)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading receipts: %w", err)
+	}
+	return list, nil
+}
+
+func (c *cursor) receipt(r *receipt) error {
+	return c.fields(func(key []byte) (err error) {
+		switch string(key) {
+		case "type":
+			return c.number(&r.kind)
+		case "transactionHash":
+			return c.fixed(r.tx[:])
+		case "cumulativeGasUsed":
+			return c.number(&r.body.Gas)
+		case "logsBloom":
+			return c.fixed(r.body.Bloom[:])
+		case "root":
+			if c.null() {
+				return nil
+			}
+			root, err := c.bytes()
+			if len(root) > 0 {
+				r.body.Status = root
+			}
+			return err
+		case "status":
+			if c.null() {
+				return nil
+			}
+			var status uint64
+			if err = c.number(&status); err == nil && len(r.body.Status) == 0 && status == 1 {
+				r.body.Status = []byte{1}
+			}
+			return err
+		case "logs":
+			return c.elements(func() error {
+				log := &types.Log{}
+				r.body.Logs = append(r.body.Logs, log)
+				return c.log(log)
+			})
+		default:
+			return c.ignore()
+		}
+	})
+}
