@@ -19,7 +19,7 @@ const demoLog = "../whatif/testdata/demo.log"
 
 // demoPreset describes the chain of the recorded demo.
 func demoPreset(t *testing.T) string {
-	return textFile(t, "demo.json", `{"name":"demo","chainId":65535}`)
+	return textFile(t, "demo.json", `{"name":"demo","chainId":65535,"hub":"0x00000000000000000000000000000000000000b0"}`)
 }
 
 func textFile(t *testing.T, name, text string) string {

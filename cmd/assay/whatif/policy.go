@@ -67,12 +67,25 @@ func ParsePolicy(data []byte) (replay.Policy, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
-		return replay.Policy{}, errors.New(strings.ReplaceAll(err.Error(), "in type whatif.policyFile", "in a policy"))
+		return replay.Policy{}, inOneLine(err)
 	}
 	if err := decoder.Decode(new(policyFile)); !errors.Is(err, io.EOF) {
 		return replay.Policy{}, errors.New("a policy file holds one policy")
 	}
 	return file.policy()
+}
+
+// inOneLine says what the YAML library found, without the names of our types.
+func inOneLine(err error) error {
+	found := []string{err.Error()}
+	if wrong := (*yaml.TypeError)(nil); errors.As(err, &wrong) {
+		found = slices.Clone(wrong.Errors)
+	}
+	for i := range found {
+		found[i], _, _ = strings.Cut(found[i], " in type ")
+		found[i], _, _ = strings.Cut(found[i], " into ")
+	}
+	return errors.New(strings.Join(found, "; "))
 }
 
 func (f *policyFile) policy() (replay.Policy, error) {
