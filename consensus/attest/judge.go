@@ -12,19 +12,16 @@ import (
 	"github.com/edgelesssys/ego/attestation/tcbstatus"
 )
 
-// Judge says what a quote proves at an instant (a block's time): under a collateral set
-// and its root, by a policy, and for exactly this report data.
-func Judge(raw []byte, set *Collateral, policy *Policy, at time.Time, expected [64]byte) Verdict {
-	return (*Platforms)(nil).Judge(raw, set, policy, at, expected)
+// Judge says what a quote proves at an instant (a block's time): by the collateral for its
+// platform, under the collateral's root, by a policy, and for exactly this report data.
+func Judge(raw []byte, from Source, policy *Policy, at time.Time, expected [64]byte) Verdict {
+	return (*Platforms)(nil).Judge(raw, from, policy, at, expected)
 }
 
 // Judge does what the function Judge does, and remembers the machine: a further quote of
 // it costs one signature. The verdict is the same.
-func (p *Platforms) Judge(raw []byte, set *Collateral, policy *Policy, at time.Time, expected [64]byte) Verdict {
-	if set == nil {
-		set = &Collateral{fault: refuse(ClassCollateral, "there is no collateral for this platform")}
-	}
-	j := judgement{raw: raw, root: set.root, set: set, policy: policy, at: at, expected: expected, known: p}
+func (p *Platforms) Judge(raw []byte, from Source, policy *Policy, at time.Time, expected [64]byte) Verdict {
+	j := judgement{raw: raw, root: from.trusted(), from: from, policy: policy, at: at, expected: expected, known: p}
 	if err := j.run(false); err != nil {
 		return Verdict{refusal: err}
 	}
@@ -38,7 +35,7 @@ func (p *Platforms) Judge(raw []byte, set *Collateral, policy *Policy, at time.T
 func Verify(raw []byte, root *x509.Certificate, at time.Time, expected [64]byte) (Report, error) {
 	policy := unconditional()
 	policy.AllowPadding = false
-	j := judgement{raw: raw, root: root, policy: &policy, at: at, expected: expected}
+	j := judgement{raw: raw, root: root, from: NewSets(root), policy: &policy, at: at, expected: expected}
 	if err := j.run(true); err != nil {
 		return unknown(), err
 	}
@@ -49,7 +46,7 @@ func Verify(raw []byte, root *x509.Certificate, at time.Time, expected [64]byte)
 type judgement struct {
 	raw      []byte
 	root     *x509.Certificate
-	set      *Collateral
+	from     Source
 	policy   *Policy
 	at       time.Time
 	expected [64]byte
@@ -58,8 +55,9 @@ type judgement struct {
 	quote      Quote
 	key        [32]byte // of the platform among the known ones
 	platform   *platform
-	familiar   bool     // the platform was known
-	levels     []*level // of platform, quoting enclave and, if it has any, TDX module
+	set        *Collateral // for the platform
+	familiar   bool        // the platform was known
+	levels     []*level    // of platform, quoting enclave and, if it has any, TDX module
 	status     tcbstatus.Status
 	advisories []string
 }
@@ -144,11 +142,7 @@ func (j *judgement) checkChain() (err *Error) {
 		j.familiar = true
 		return nil
 	}
-	var ca *x509.Certificate
-	if j.set != nil {
-		ca = j.set.ca
-	}
-	j.platform, err = readPlatform(j.quote.chain, j.root, ca)
+	j.platform, err = readPlatform(j.quote.chain, j.root, j.from)
 	return err
 }
 
@@ -162,6 +156,9 @@ func (j *judgement) checkValidity() *Error {
 }
 
 func (j *judgement) checkCollateral() *Error {
+	if j.set = j.from.find(j.quote.TEE, j.platform); j.set == nil {
+		return refuse(ClassCollateral, "there is no collateral for this platform")
+	}
 	if j.set.fault != nil {
 		return j.set.fault
 	}

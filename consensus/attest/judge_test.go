@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -140,7 +141,8 @@ func TestZeroVerdictIsARefusal(t *testing.T) {
 	}
 	reportsNothing(t, zero)
 	for name, verdict := range map[string]attest.Verdict{
-		"no set":          attest.Judge(good, nil, lax(), instant, binding.ReportData()),
+		"no set":          attest.Judge(good, attest.NewSets(pki.Root()), lax(), instant, binding.ReportData()),
+		"a nil set":       attest.Judge(good, (*attest.Collateral)(nil), lax(), instant, binding.ReportData()),
 		"an empty set":    attest.Judge(good, &attest.Collateral{}, lax(), instant, binding.ReportData()),
 		"an empty policy": attest.Judge(good, scene{}.build().set, &attest.Policy{}, instant, binding.ReportData()),
 		"an empty quote":  attest.Judge(nil, scene{}.build().set, lax(), instant, binding.ReportData()),
@@ -310,6 +312,56 @@ func TestSetSucceedsAnother(t *testing.T) {
 	}
 	if key := base.Key(); key != (attest.Key{TEE: attest.SGX, FMSPC: devpki.FMSPC, CA: "Intel SGX PCK Platform CA"}) {
 		t.Errorf("key %v", key)
+	}
+}
+
+// Of many sets the platform's own is taken.
+func TestSetsAreChosenByPlatform(t *testing.T) {
+	sets := attest.NewSets(pki.Root())
+	for _, s := range []scene{
+		{}, {tdx: true}, {collateral: func(c *devpki.Collateral) { c.TCBInfo.FMSPC = "010203040506"; c.TCBInfo.Levels[0].Status = "Revoked" }},
+		{collateral: func(c *devpki.Collateral) { c.TCBInfo.Evaluation++ }}, // newer than the first
+	} {
+		sets = must(sets.With(s.build().set))
+	}
+	known := attest.NewPlatforms(8)
+	for range 2 {
+		for name, s := range kinds {
+			props := s.build()
+			if verdict := known.Judge(props.raw, sets, &props.policy, props.at, props.expected); !verdict.Accepted() {
+				t.Errorf("%s: %v", name, verdict.Refusal())
+			}
+		}
+	}
+	if len(sets.All()) != 3 {
+		t.Errorf("%d sets are active", len(sets.All()))
+	}
+	for name, s := range map[string]scene{
+		"unknown family": {changes: devpki.Changes{Platform: func(p *devpki.Platform) { p.FMSPC = []byte{9, 9, 9, 9, 9, 9} }}},
+		"unknown CA":     {changes: devpki.Changes{CA: common("Intel SGX PCK Processor CA")}},
+		"no family":      {changes: devpki.Changes{Platform: func(p *devpki.Platform) { p.FMSPC = nil }}},
+	} {
+		props := s.build()
+		refusal := known.Judge(props.raw, sets, &props.policy, props.at, props.expected).Refusal()
+		if refusal == nil || refusal.Check != "collateral" || !strings.Contains(refusal.Detail, "no collateral for this platform") {
+			t.Errorf("%s: %v", name, refusal)
+		}
+	}
+}
+
+func TestSetsTakeNoWorseSet(t *testing.T) {
+	sets := must(attest.NewSets(pki.Root()).With(scene{}.build().set))
+	for name, s := range map[string]scene{
+		"foreign": {pki: foreign},
+		"broken":  {file: func(f *devpki.File) { f.QESignature = "" }},
+		"older":   {collateral: func(c *devpki.Collateral) { c.TCBInfo.Evaluation-- }},
+	} {
+		if _, err := sets.With(s.build().set); attest.ClassOf(err) != attest.ClassCollateral {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := attest.NewSets(nil).With(scene{}.build().set); err == nil {
+		t.Error("a set is taken under no root")
 	}
 }
 

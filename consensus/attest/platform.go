@@ -23,7 +23,7 @@ type platform struct {
 
 // readPlatform follows a quote's certificates from the trusted root down to the machine.
 // A CA that the collateral already has, and so was checked, is not checked twice.
-func readPlatform(chain []byte, root, known *x509.Certificate) (*platform, *Error) {
+func readPlatform(chain []byte, root *x509.Certificate, from Source) (*platform, *Error) {
 	der, err := splitChain(chain, 3)
 	if err != nil {
 		return nil, err
@@ -31,8 +31,8 @@ func readPlatform(chain []byte, root, known *x509.Certificate) (*platform, *Erro
 	if !root.Equal(&x509.Certificate{Raw: der[2]}) {
 		return nil, refuse(ClassChain, "the root is not the trusted one")
 	}
-	ca := known
-	if ca == nil || !ca.Equal(&x509.Certificate{Raw: der[1]}) {
+	ca := from.issuer(der[1])
+	if ca == nil {
 		if ca, err = readPlatformCA(der[1], root); err != nil {
 			return nil, err
 		}

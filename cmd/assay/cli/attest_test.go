@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -160,6 +161,18 @@ func TestAttestVerifyCannotRun(t *testing.T) {
 		if out, errs, code := f.run(t, more...); code != exitUsage || out != "" || errs == "" {
 			t.Errorf("%s: code %d\n%s%s", name, code, out, errs)
 		}
+	}
+}
+
+// The policy in docs/attestation.md is what holds where none is given.
+func TestDocumentedPolicyIsTheStrictOne(t *testing.T) {
+	text := string(need(os.ReadFile("../../../docs/attestation.md")))
+	_, text, _ = strings.Cut(text, "```yaml\n")
+	text, _, found := strings.Cut(text, "\napps:")
+	f := attestFiles{dir: t.TempDir()}
+	policy := need(readPolicy(f.write(t, "policy.yaml", []byte(text))))
+	if got, want := fmt.Sprintf("%+v", policy), fmt.Sprintf("%+v", attest.Strict()); !found || got != want {
+		t.Errorf("documented\n%s\nstrict\n%s", got, want)
 	}
 }
 
