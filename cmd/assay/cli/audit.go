@@ -8,8 +8,10 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -75,7 +77,16 @@ func (audited) exit(err error) error {
 	case errors.Is(err, context.Canceled):
 		err = errors.New("the audit was interrupted")
 	}
-	return &exitError{exitUsage, roles.WithoutURL(err)}
+	return &exitError{exitUsage, withMaskedURL(err)}
+}
+
+// withMaskedURL is an error without what the endpoint's address in it hides.
+func withMaskedURL(err error) error {
+	failed := (*url.Error)(nil)
+	if !errors.As(err, &failed) {
+		return err
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), failed.URL, masked(failed.URL)))
 }
 
 func (a audited) run(command *cobra.Command) (err error) {
@@ -125,15 +136,15 @@ func (c Config) connectAudit(ctx context.Context, log *slog.Logger) (cfg audit.C
 		return cfg, nil, fmt.Errorf("the chain's RPC endpoint cannot be reached, check --rpc: %w", roles.WithoutURL(err))
 	}
 	deps := roles.Deps{Preset: preset, RPC: client, Kafka: kafka.NewClient(c.Kafka), Log: log}
-	closeAll = func() error {
+	disconnect := func() error {
 		client.Close()
 		return deps.Kafka.Close()
 	}
 	cfg = audit.Config{Preset: preset, Topics: deps.Topics(), Kafka: deps.Kafka, RPC: client}
 	if cfg.DB, err = checkAudit(ctx, deps, database); err != nil {
-		return cfg, nil, errors.Join(err, closeAll())
+		return cfg, nil, errors.Join(err, disconnect())
 	}
-	return cfg, func() error { return errors.Join(cfg.DB.Close(), closeAll()) }, nil
+	return cfg, func() error { return errors.Join(cfg.DB.Close(), disconnect()) }, nil
 }
 
 func checkAudit(ctx context.Context, deps roles.Deps, database clickhouse.Config) (driver.Conn, error) {

@@ -58,8 +58,11 @@ func (b *bars) close() {
 	if b.writer == nil {
 		return
 	}
+	for !b.writer.IsRenderInProgress() { // it ends only what has begun
+		time.Sleep(time.Millisecond)
+	}
 	b.writer.Stop()
 	for b.writer.IsRenderInProgress() {
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(time.Millisecond)
 	}
 }
