@@ -57,7 +57,7 @@ func BenchmarkEvolve(b *testing.B) {
 		return l, state
 	}
 	b.Run("yardstick", func(b *testing.B) {
-		type value struct{ stake, locked, score poco.Amount }
+		type value struct{ stake, locked poco.Amount }
 		rows, keys, k := map[poco.Hash]*value{}, make([]poco.Hash, liveTasks), 0
 		for i := range keys {
 			keys[i] = numbered('y', i*7919%liveTasks)
@@ -67,6 +67,7 @@ func BenchmarkEvolve(b *testing.B) {
 			for range events {
 				row := rows[keys[k]]
 				row.stake.AddUint64(&row.stake, 1)
+				row.locked.AddUint64(&row.locked, 2)
 				k = (k + 1) % len(keys)
 			}
 		})
@@ -128,7 +129,7 @@ func TestMemoryIsBoundedByLiveTasks(t *testing.T) {
 		events := l.next(50_000)
 		before := cpu(t)
 		foldForgetting(t, state, events)
-		spent += uint64(cpu(t) - before) //nolint:gosec // time passes
+		spent += uint64(cpu(t) - before)
 		if done += uint64(len(events)); done >= next || done >= total {
 			next *= 2
 			last = heap()
@@ -140,7 +141,7 @@ func TestMemoryIsBoundedByLiveTasks(t *testing.T) {
 			}
 		}
 	}
-	if !orders && last > first*5/4 {
+	if !orders && last > first*3/2 { // maps double once or twice before deleted keys make enough room
 		t.Errorf("%d bytes after %d events, %d after the first", last, total, first)
 	}
 	runtime.KeepAlive(l)
@@ -159,11 +160,13 @@ func heap() uint64 {
 func BenchmarkSnapshot(b *testing.B) {
 	l, state := newLoad(100_000), poco.New(rules())
 	for i := range 1_000_000 {
-		fold(b, state, []poco.Event{poco.Transfer{To: account('x', i), Value: amount(1e9)}})
+		owner := poco.Address(poco.TaskID(numbered('x', i), &poco.Amount{}).Bytes()[12:]) // scattered, as addresses are
+		fold(b, state, []poco.Event{poco.Transfer{To: owner, Value: amount(1e9)}})
 	}
 	fold(b, state, l.next(1_700_000)) // most tasks have four contributions
 	var data bytes.Buffer
 	b.Run("write", func(b *testing.B) {
+		before := cpu(b)
 		for b.Loop() {
 			data.Reset()
 			if err := state.Snapshot(&data); err != nil {
@@ -171,13 +174,16 @@ func BenchmarkSnapshot(b *testing.B) {
 			}
 		}
 		b.SetBytes(int64(data.Len()))
+		b.ReportMetric((cpu(b)-before).Seconds()/float64(b.N), "cpu-s/op")
 	})
 	b.Run("read", func(b *testing.B) {
 		b.SetBytes(int64(data.Len()))
+		before := cpu(b)
 		for b.Loop() {
 			if _, err := poco.Restore(rules(), bytes.NewReader(data.Bytes())); err != nil {
 				b.Fatal(err)
 			}
 		}
+		b.ReportMetric((cpu(b)-before).Seconds()/float64(b.N), "cpu-s/op")
 	})
 }

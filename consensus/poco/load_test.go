@@ -65,13 +65,13 @@ func (l *load) next(events int) []poco.Event {
 // numbered is a hash, account an address of one of many.
 func numbered(kind byte, i int) (h poco.Hash) {
 	h[0] = kind
-	binary.BigEndian.PutUint64(h[24:], uint64(i)) //nolint:gosec // counts from 0
+	binary.BigEndian.PutUint64(h[24:], uint64(i))
 	return h
 }
 
 func account(kind byte, i int) (a poco.Address) {
 	a[0] = kind
-	binary.BigEndian.PutUint64(a[12:], uint64(i)) //nolint:gosec // counts from 0
+	binary.BigEndian.PutUint64(a[12:], uint64(i))
 	return a
 }
 
@@ -118,7 +118,7 @@ func (l *load) match(s *slot) {
 		request: numbered('r', n), payer: account('r', n%loadRequesters), pool: pool, size: 1 + n%4,
 	}
 	s.deal = poco.DealID(s.request, &poco.Amount{})
-	volume := uint64(s.size) //nolint:gosec // 1 to 4
+	volume := uint64(s.size)
 	l.lock(s.payer, (loadPrice+loadAppPrice)*volume)
 	l.lock(pool, loadStake*volume)
 	l.add(poco.SchedulerNotice{Workerpool: pool, Deal: s.deal})
@@ -133,7 +133,7 @@ func (l *load) match(s *slot) {
 }
 
 func (l *load) initialize(s *slot) {
-	index := amount(uint64(s.index)) //nolint:gosec // 0 to 3
+	index := amount(uint64(s.index))
 	s.task, s.serial, s.workers = poco.TaskID(s.deal, &index), l.tasks, 3+l.tasks%3
 	l.tasks++
 	l.add(poco.TaskInitialize{Task: s.task, Workerpool: s.pool, Deal: s.deal, Index: index})
@@ -171,7 +171,7 @@ func (l *load) finalize(s *slot) {
 	if s.lies(0) {
 		total, winners = total+loadStake, winners-1
 	}
-	share := total * 99 / 100 / uint64(winners) //nolint:gosec // 2 to 5
+	share := total * 99 / 100 / uint64(winners)
 	for k := range s.workers {
 		if s.lies(k) {
 			l.add(poco.Seize{Owner: s.worker(k), Amount: amount(loadStake), Ref: s.task}, poco.FaultyContribution{Worker: s.worker(k), Task: s.task})

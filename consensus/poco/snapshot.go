@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -50,7 +51,7 @@ func (s *State) Snapshot(w io.Writer) error {
 // Restore reads the state that Snapshot wrote, to go on with it under the rules of the
 // same chain. The error is ErrSnapshot, or the reader's.
 func Restore(rules Rules, r io.Reader) (*State, error) {
-	in := &reader{sum: crc32.New(castagnoli), r: bufio.NewReaderSize(r, 1<<16)}
+	in := &reader{sum: crc32.New(castagnoli), r: r}
 	s := New(rules)
 	if magic := in.raw(len(snapshotMagic)); string(magic) != snapshotMagic {
 		in.fail(ErrSnapshot)
@@ -58,20 +59,20 @@ func Restore(rules Rules, r io.Reader) (*State, error) {
 	if in.number() != rules.ChainID || in.address() != rules.Hub {
 		in.fail(ErrSnapshot)
 	}
-	restore(in, &s.accounts, (*reader).address, (*reader).account)
-	restore(in, &s.allowances, (*reader).allowance, (*reader).amount)
-	restore(in, &s.deals, (*reader).hash, (*reader).deal)
-	restore(in, &s.tasks, (*reader).hash, (*reader).task)
-	restore(in, &s.contributions, (*reader).contributionID, (*reader).contribution)
-	restore(in, &s.groups, (*reader).groupID, (*reader).amount)
-	restore(in, &s.categories, (*reader).number, (*reader).category)
-	restore(in, &s.resources, (*reader).address, (*reader).resource)
-	restore(in, &s.orders, (*reader).hash, (*reader).order)
+	restore(in, &s.accounts, compareAddresses, (*reader).address, (*reader).account)
+	restore(in, &s.allowances, compareAllowances, (*reader).allowance, (*reader).amount)
+	restore(in, &s.deals, compareHashes, (*reader).hash, (*reader).deal)
+	restore(in, &s.tasks, compareHashes, (*reader).hash, (*reader).task)
+	restore(in, &s.contributions, compareContributions, (*reader).contributionID, (*reader).contribution)
+	restore(in, &s.groups, compareGroups, (*reader).groupID, (*reader).amount)
+	restore(in, &s.categories, cmp.Compare[uint64], (*reader).number, (*reader).category)
+	restore(in, &s.resources, compareAddresses, (*reader).address, (*reader).resource)
+	restore(in, &s.orders, compareHashes, (*reader).hash, (*reader).order)
 	if s.orderless = in.flag(); s.orderless && len(s.orders.rows) > 0 {
 		in.fail(ErrSnapshot)
 	}
 	*s.totals.make(struct{}{}) = totals{supply: in.amount(), boosts: in.number()}
-	want := in.sum.Sum(nil)
+	want := in.checksum()
 	if got := in.raw(len(want)); !bytes.Equal(got, want) {
 		in.fail(ErrSnapshot)
 	}
@@ -128,8 +129,21 @@ func (s *State) wholeTask(id Hash, t *task) error {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func compareHashes(a, b Hash) int       { return bytes.Compare(a[:], b[:]) }
-func compareAddresses(a, b Address) int { return bytes.Compare(a[:], b[:]) }
+// The first bytes of a hash or an address nearly always tell, and sooner.
+
+func compareHashes(a, b Hash) int {
+	if x, y := binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(b[:]); x != y {
+		return cmp.Compare(x, y)
+	}
+	return bytes.Compare(a[:], b[:])
+}
+
+func compareAddresses(a, b Address) int {
+	if x, y := binary.BigEndian.Uint64(a[:]), binary.BigEndian.Uint64(b[:]); x != y {
+		return cmp.Compare(x, y)
+	}
+	return bytes.Compare(a[:], b[:])
+}
 
 func compareAllowances(a, b allowanceID) int {
 	return cmp.Or(compareAddresses(a.owner, b.owner), compareAddresses(a.spender, b.spender))
@@ -161,22 +175,36 @@ func save[K comparable, V any](w *writer, t *table[K, V], compare func(a, b K) i
 	}
 }
 
-// restore reads a table. One that claims to be longer than what follows ends with the
-// input; memory is asked for in bounded pieces.
-func restore[K comparable, V any](r *reader, t *table[K, V], key func(*reader) K, value func(*reader) V) {
-	const roomAtOnce, rowsAtOnce = 1 << 18, 1 << 10
+// restore reads a table, whose keys must ascend. One that claims to be longer than what
+// follows ends with the input; memory is asked for in bounded pieces.
+func restore[K comparable, V any](r *reader, t *table[K, V], compare func(a, b K) int, key func(*reader) K, value func(*reader) V) {
+	const atOnce = 1 << 10
+	type entry struct {
+		key K
+		row row[V]
+	}
+	var pieces [][]entry
+	var last K
 	count := r.number()
-	t.rows = make(map[K]*row[V], min(count, roomAtOnce))
-	var rows []row[V]
-	for i := uint64(0); i < count && r.err == nil; i++ {
-		if len(rows) == 0 {
-			rows = make([]row[V], min(count-i, rowsAtOnce))
+	for read := uint64(0); read < count && r.err == nil; read++ {
+		n := len(pieces) - 1
+		if read%atOnce == 0 {
+			pieces, n = append(pieces, make([]entry, 0, min(count-read, atOnce))), n+1
 		}
 		k := key(r)
-		if t.rows[k] != nil {
+		if read > 0 && compare(last, k) >= 0 {
 			r.fail(ErrSnapshot)
 		}
-		rows[0].value = value(r)
-		t.rows[k], rows = &rows[0], rows[1:]
+		pieces[n] = append(pieces[n], entry{k, row[V]{value: value(r)}})
+		last = k
+	}
+	if r.err != nil {
+		return
+	}
+	t.rows = make(map[K]*row[V], count)
+	for _, piece := range pieces {
+		for i := range piece {
+			t.rows[piece[i].key] = &piece[i].row
+		}
 	}
 }

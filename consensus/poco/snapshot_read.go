@@ -1,7 +1,6 @@
 package poco
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"hash"
@@ -11,7 +10,10 @@ import (
 // reader reads what writer wrote. The first error sticks, and what is read after it is
 // zero.
 type reader struct {
-	r       *bufio.Reader
+	r       io.Reader
+	buffer  [1 << 16]byte
+	at, end int // what is left of the buffer
+	summed  int // what of the buffer is in the sum
 	sum     hash.Hash32
 	scratch [32]byte
 	err     error
@@ -25,18 +27,34 @@ func (r *reader) fail(err error) {
 
 // fill reads exactly so much.
 func (r *reader) fill(b []byte) {
-	if r.err == nil {
-		if _, err := io.ReadFull(r.r, b); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			r.err = ErrSnapshot
-		} else if err != nil {
-			r.err = err
+	for len(b) > 0 && r.err == nil {
+		if r.at == r.end {
+			r.refill()
 		}
+		n := copy(b, r.buffer[r.at:r.end])
+		r.at += n
+		b = b[n:]
 	}
-	if r.err != nil {
-		clear(b)
-		return
+	clear(b)
+}
+
+func (r *reader) refill() {
+	r.checksum()
+	r.at, r.summed = 0, 0
+	var err error
+	r.end, err = io.ReadAtLeast(r.r, r.buffer[:], 1)
+	if errors.Is(err, io.EOF) {
+		r.fail(ErrSnapshot)
+	} else if err != nil {
+		r.fail(err)
 	}
-	_, _ = r.sum.Write(b) // a hash's Write returns no error
+}
+
+// checksum is of all that has been read.
+func (r *reader) checksum() []byte {
+	_, _ = r.sum.Write(r.buffer[r.summed:r.at]) // a hash's Write returns no error
+	r.summed = r.at
+	return r.sum.Sum(nil)
 }
 
 // raw reads n bytes, in pieces so that a length that lies cannot ask for memory that the
