@@ -16,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"assay/indexer/audit"
 	"assay/internal/clickhouse"
+	"assay/schema"
 )
 
 // asDemo makes the test's binary play the demo instead: a process that can be killed.
@@ -107,6 +109,42 @@ func TestDemo(t *testing.T) {
 	if again.Verdicts["ACCEPTED"] != summary.Verdicts["ACCEPTED"] || again.Accounts != summary.Accounts {
 		t.Errorf("a second run on the same folder did something: %+v after %+v", again, summary)
 	}
+	audited(t, dir)
+}
+
+// audited starts the servers on what a demo left, and audits all of it.
+func audited(t *testing.T, dir string) {
+	t.Helper()
+	ok := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, options := slog.New(slog.DiscardHandler), testOptions(dir, io.Discard, io.Discard)
+	who := newCast(options.Seed, options.Workers)
+	w, err := open(t.Context(), dir, who, options.Block, log)
+	ok(err)
+	defer func() { ok(w.close()) }()
+	packages, err := findPackages("")
+	ok(err)
+	m, err := setUp(t.Context(), w, who, offers(options.Seed, options.Tasks), packages)
+	ok(err)
+	db, err := clickhouse.Open(t.Context(), w.database)
+	ok(err)
+	defer func() { ok(db.Close()) }()
+	preset := m.preset()
+	report, err := audit.Run(t.Context(), audit.Config{
+		Preset: preset, Topics: schema.TopicsOf(preset.Name), Kafka: w.kafka, RPC: w.rpc, DB: db, All: true,
+	})
+	ok(err)
+	for _, difference := range report.Differences {
+		t.Error(difference)
+	}
+	if report.Compared.Log.Settlements < 8 || report.Compared.Contracts["tasks"].Compared != 8 {
+		t.Errorf("the audit compared %+v, %+v", report.Compared.Log, report.Compared.Contracts["tasks"])
+	}
+	t.Logf("audited in %.1f s: %+v", report.Seconds, report.Compared.Log)
 }
 
 func run(t *testing.T, dir string, out io.Writer) {
