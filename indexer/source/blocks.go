@@ -165,7 +165,17 @@ func (s *Source) ranged(ctx context.Context, from, to uint64) (logs []types.Log,
 
 // headers asks for the headers of a range.
 func (s *Source) headers(ctx context.Context, from, to uint64) ([]sealed, error) {
-	return ask(ctx, s.nodes, func(ctx context.Context, n *node) ([]sealed, error) { return n.headers(ctx, from, to) })
+	var all []sealed
+	for ; from <= to; from += maxBatch {
+		some, err := ask(ctx, s.nodes, func(ctx context.Context, n *node) ([]sealed, error) {
+			return n.headers(ctx, from, min(to, from+maxBatch-1))
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
 }
 
 // grouped returns the blocks that logs are in, and the logs of each.
@@ -184,7 +194,9 @@ func (s *Source) grouped(ctx context.Context, logs []types.Log) ([]sealed, [][]t
 	if len(hashes) == 0 {
 		return nil, nil, nil
 	}
-	headers, err := ask(ctx, s.nodes, func(ctx context.Context, n *node) ([]sealed, error) { return n.headersOf(ctx, hashes) })
+	headers, err := askEach(ctx, s.nodes, hashes, func(ctx context.Context, n *node, part []common.Hash) ([]sealed, error) {
+		return n.headersOf(ctx, part)
+	})
 	if errors.Is(err, errMoved) {
 		return nil, nil, doubt(groups[0][0].BlockNumber, "no node has one of the %d blocks, from this one on, that the logs are said to be of: %v", len(hashes), err)
 	}
@@ -233,7 +245,7 @@ func plain(headers []sealed) []header {
 func (s *Source) liveLogs(ctx context.Context, headers []sealed) ([][]types.Log, assaypb.Verification, error) {
 	level := s.verify.present()
 	if level == assaypb.Verification_VERIFICATION_FETCHED {
-		groups, err := ask(ctx, s.nodes, func(ctx context.Context, n *node) ([][]types.Log, error) { return n.logsOf(ctx, plain(headers)) })
+		groups, err := askEach(ctx, s.nodes, plain(headers), logsOf)
 		return groups, level, err
 	}
 	if s.noReceipts {

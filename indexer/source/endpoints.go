@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -170,6 +171,23 @@ func ask[T any](ctx context.Context, p *nodes, question func(context.Context, *n
 		sleep(ctx, p.pause(round))
 	}
 }
+
+// askEach puts a question about many things in parts of one request each, so that what
+// fails once in a while does not fail all.
+func askEach[T, U any](ctx context.Context, p *nodes, things []T, question func(context.Context, *node, []T) ([]U, error)) ([]U, error) {
+	answers := make([]U, 0, len(things))
+	for part := range slices.Chunk(things, eachRequest) {
+		some, err := ask(ctx, p, func(ctx context.Context, n *node) ([]U, error) { return question(ctx, n, part) })
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, some...)
+	}
+	return answers, nil
+}
+
+// eachRequest is how many blocks are asked about in one request.
+const eachRequest = maxBatch / 3
 
 // put asks one endpoint, after having made sure that it serves the right chain.
 func put[T any](ctx context.Context, p *nodes, n *node, question func(context.Context, *node) (T, error)) (answer T, err error) {

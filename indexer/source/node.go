@@ -227,19 +227,25 @@ func (n *node) blocks(ctx context.Context, calls []*call) ([]sealed, error) {
 	return headers, nil
 }
 
-// logsOf returns the logs of each block, asked for by hash.
+// logsOf returns the logs of each block, asked for by hash. The same request asks for the
+// block: a node that lags behind may say that a block it does not have has no logs.
 func (n *node) logsOf(ctx context.Context, blocks []header) ([][]types.Log, error) {
 	var calls []*call
 	for _, block := range blocks {
 		calls = append(calls, n.logCalls(map[string]any{"blockHash": block.Hash})...)
-	}
-	if err := n.batch(ctx, calls); err != nil {
-		return nil, fmt.Errorf("asking for the logs of blocks %d to %d: %w", blocks[0].Number, blocks[len(blocks)-1].Number, err)
+		calls = append(calls, headerCall("eth_getBlockByHash", block.Hash))
 	}
 	per := len(calls) / len(blocks)
+	if err := n.groups(ctx, calls, per); err != nil {
+		return nil, fmt.Errorf("asking for the logs of blocks %d to %d: %w", blocks[0].Number, blocks[len(blocks)-1].Number, err)
+	}
 	out := make([][]types.Log, len(blocks))
 	for i, block := range blocks {
-		logs, err := logsFrom(calls[per*i : per*(i+1)])
+		own := calls[per*i : per*(i+1)]
+		if h, err := readHeader(own[per-1].raw); err != nil || h == nil {
+			return nil, fmt.Errorf("asking for the logs of block %s: %w", block.Hash, absent(err))
+		}
+		logs, err := logsFrom(own[:per-1])
 		if err != nil {
 			return nil, err
 		}
@@ -266,7 +272,7 @@ func removed(log types.Log) string {
 func (n *node) logsBetween(ctx context.Context, from, to uint64) ([]types.Log, *sealed, error) {
 	calls := n.logCalls(map[string]any{"fromBlock": hexutil.Uint64(from), "toBlock": hexutil.Uint64(to)})
 	calls = append(calls, headerCall("eth_getBlockByNumber", hexutil.Uint64(to)))
-	if err := n.batch(ctx, calls); err != nil {
+	if err := n.groups(ctx, calls, len(calls)); err != nil {
 		return nil, nil, fmt.Errorf("asking for the logs of blocks %d to %d: %w", from, to, err)
 	}
 	top, err := readHeader(calls[len(calls)-1].raw)
@@ -351,11 +357,15 @@ func (n *node) call(ctx context.Context, result any, method string, args ...any)
 
 // batch makes the calls, maxBatch in a request, or as many as the endpoint takes. The
 // first call that failed fails all.
-func (n *node) batch(ctx context.Context, calls []*call) error {
+func (n *node) batch(ctx context.Context, calls []*call) error { return n.groups(ctx, calls, 1) }
+
+// groups makes the calls, so many of which belong into one request at a time.
+func (n *node) groups(ctx context.Context, calls []*call, per int) error {
 	for len(calls) > 0 {
-		size := min(len(calls), n.batchSize())
+		size := n.batchSize()
+		size = min(len(calls), max(per, size-size%per))
 		err := n.send(ctx, calls[:size])
-		if err != nil && size > 1 && tooMuch(err) && !errors.Is(err, context.DeadlineExceeded) {
+		if err != nil && size > per && tooMuch(err) && !errors.Is(err, context.DeadlineExceeded) {
 			n.count(func(h *health) { h.batch = size / 2 })
 			continue
 		}

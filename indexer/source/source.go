@@ -288,6 +288,9 @@ func (s *Source) turn(ctx context.Context) error {
 	if final.Number < s.final.Number {
 		final = s.final // what was final stays so, whichever node answers
 	}
+	if final.Number > head.Number {
+		return fmt.Errorf("the head is block %d, below the final block %d: %w", head.Number, final.Number, errMoved)
+	}
 	for s.trail.top().Hash != head.Hash {
 		if err := s.advance(ctx, head, final); err != nil {
 			return err

@@ -156,24 +156,16 @@ func (s *Source) proven(ctx context.Context, headers []sealed, level assaypb.Ver
 
 // receipts returns the wanted logs of blocks, proven by their receipts roots.
 func (s *Source) receipts(ctx context.Context, headers []sealed) ([][]types.Log, error) {
-	groups := make([][]types.Log, 0, len(headers))
-	for len(headers) > 0 {
-		n := min(len(headers), maxBatch/2)
-		some, err := ask(ctx, s.nodes, func(ctx context.Context, node *node) ([][]types.Log, error) {
-			return node.receipts(ctx, headers[:n])
-		})
-		if errors.As(err, new(*lacksReceipts)) {
-			return nil, &ReceiptsError{Err: err}
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, logs := range some {
-			groups = append(groups, s.ours(logs))
-		}
-		headers = headers[n:]
+	groups, err := askEach(ctx, s.nodes, headers, func(ctx context.Context, n *node, part []sealed) ([][]types.Log, error) {
+		return n.receipts(ctx, part)
+	})
+	if errors.As(err, new(*lacksReceipts)) {
+		return nil, &ReceiptsError{Err: err}
 	}
-	return groups, nil
+	for i := range groups {
+		groups[i] = s.ours(groups[i])
+	}
+	return groups, err
 }
 
 // ours are the logs that logCalls asks for.
@@ -190,12 +182,8 @@ func (s *Source) ours(logs []types.Log) (out []types.Log) {
 // some. Where there are none it asks again, another endpoint if it can: filters can be
 // wrong about what is there, never about what is not.
 func (s *Source) bloomed(ctx context.Context, headers []sealed) ([][]types.Log, error) {
-	plain := make([]header, len(headers))
-	for i, h := range headers {
-		plain[i] = h.header
-	}
-	question := func(ctx context.Context, n *node) ([][]types.Log, error) { return n.logsOf(ctx, plain) }
-	groups, err := ask(ctx, s.nodes, question)
+	blocks := plain(headers)
+	groups, err := askEach(ctx, s.nodes, blocks, logsOf)
 	if err != nil {
 		return nil, err
 	}
@@ -208,14 +196,17 @@ func (s *Source) bloomed(ctx context.Context, headers []sealed) ([][]types.Log, 
 		if len(logs) > 0 {
 			continue
 		}
-		one := func(ctx context.Context, n *node) ([][]types.Log, error) { return n.logsOf(ctx, plain[i:i+1]) }
-		again, err := ask(ctx, s.nodes, one)
+		again, err := askEach(ctx, s.nodes, blocks[i:i+1], logsOf)
 		if err != nil {
 			return nil, err
 		}
 		groups[i] = again[0]
 	}
 	return groups, nil
+}
+
+func logsOf(ctx context.Context, n *node, blocks []header) ([][]types.Log, error) {
+	return n.logsOf(ctx, blocks)
 }
 
 // receipts returns all logs of blocks, which make their headers' receipts roots.
