@@ -20,8 +20,10 @@ func TestShippedPresets(t *testing.T) {
 			t.Errorf("%s is incomplete: %+v", p.Name, p)
 		}
 	}
-	if !names["arbitrum-one"] {
-		t.Error("arbitrum-one is missing")
+	for _, name := range []string{"arbitrum-one", "arbitrum-sepolia", "bellecour", "mainnet"} {
+		if !names[name] {
+			t.Errorf("%s is missing", name)
+		}
 	}
 }
 
