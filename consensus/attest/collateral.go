@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // MaxCollateralSize is the largest collateral file that is read, in bytes. Real ones
@@ -117,6 +118,9 @@ func (c *Collateral) Key() Key {
 	}
 	return Key{TEE: TEE(c.tcb.ID), FMSPC: [6]byte(c.tcb.FMSPC), CA: c.ca.Subject.CommonName}
 }
+
+// Valid is when all of the set is valid together. From may be after to: then it never is.
+func (c *Collateral) Valid() (from, to time.Time) { return c.valid.from, c.valid.to }
 
 // EvaluationNumber is that of Intel's evaluation of the firmware: the lower of the set's two.
 func (c *Collateral) EvaluationNumber() uint32 { return min(c.tcb.Evaluation, c.qe.Evaluation) }

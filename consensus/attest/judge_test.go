@@ -349,6 +349,31 @@ func TestSetsAreChosenByPlatform(t *testing.T) {
 	}
 }
 
+// A quote says which set it asks for.
+func TestKeyOfAQuote(t *testing.T) {
+	for name, s := range kinds {
+		props := s.build()
+		quote := must(attest.Parse(props.raw))
+		if key := must(quote.Key()); key != props.set.Key() {
+			t.Errorf("%s: %v, want %v", name, key, props.set.Key())
+		}
+	}
+	for name, s := range map[string]scene{
+		"no chain":       {draft: func(d *devpki.Draft) { d.Chain = nil }},
+		"no certificate": {draft: func(d *devpki.Draft) { d.Chain = bytes.Replace(d.Chain, []byte("MI"), []byte("AA"), 1) }},
+		"no platform":    {changes: devpki.Changes{PCK: func(c *x509.Certificate) { c.ExtraExtensions = nil }}},
+	} {
+		quote := must(attest.Parse(s.build().raw))
+		if key, err := quote.Key(); attest.ClassOf(err) != attest.ClassChain {
+			t.Errorf("%s: %v, %v", name, key, err)
+		}
+	}
+	from, to := scene{}.build().set.Valid()
+	if !from.Equal(instant.Add(-24*time.Hour)) || !to.Equal(instant.Add(29*24*time.Hour)) {
+		t.Errorf("valid from %s to %s", from, to)
+	}
+}
+
 func TestSetsTakeNoWorseSet(t *testing.T) {
 	sets := must(attest.NewSets(pki.Root()).With(scene{}.build().set))
 	for name, s := range map[string]scene{

@@ -18,6 +18,24 @@ type Source interface {
 	find(tee TEE, machine *platform) *Collateral
 }
 
+// Key says which collateral a quote asks for, by its certificates, which nobody has
+// verified yet.
+func (q *Quote) Key() (Key, error) {
+	der, err := splitChain(q.chain, 3)
+	if err != nil {
+		return Key{}, err
+	}
+	leaf, err := parseCertificate(der[0], "PCK certificate")
+	if err != nil {
+		return Key{}, err
+	}
+	d, err := describe(leaf)
+	if err != nil {
+		return Key{}, err
+	}
+	return Key{TEE: q.TEE, FMSPC: d.fmspc, CA: leaf.Issuer.CommonName}, nil
+}
+
 func (c *Collateral) trusted() *x509.Certificate {
 	if c == nil {
 		return nil

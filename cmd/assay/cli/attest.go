@@ -26,7 +26,7 @@ func attestCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  help,
 	}
-	command.AddCommand(attestVerifyCommand())
+	command.AddCommand(attestVerifyCommand(), attestFetchCommand())
 	return command
 }
 
