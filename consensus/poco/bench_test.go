@@ -164,7 +164,7 @@ func BenchmarkSnapshot(b *testing.B) {
 		fold(b, state, []poco.Event{poco.Transfer{To: owner, Value: amount(1e9)}})
 	}
 	fold(b, state, l.next(1_700_000)) // most tasks have four contributions
-	var data bytes.Buffer
+	data := *bytes.NewBuffer(snapshot(b, state))
 	b.Run("write", func(b *testing.B) {
 		before := cpu(b)
 		for b.Loop() {

@@ -1,7 +1,6 @@
 package poco
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/binary"
@@ -21,8 +20,7 @@ const snapshotMagic = "assay poco state 1\n"
 // Snapshot writes the state as it is: equal states give equal bytes. Marks and what they
 // could undo are not part of it.
 func (s *State) Snapshot(w io.Writer) error {
-	out := &writer{sum: crc32.New(castagnoli)}
-	out.w = bufio.NewWriterSize(io.MultiWriter(w, out.sum), 1<<16)
+	out := &writer{w: w, sum: crc32.New(castagnoli)}
 	out.raw([]byte(snapshotMagic))
 	out.number(s.rules.ChainID)
 	out.address(s.rules.Hub)
@@ -39,11 +37,11 @@ func (s *State) Snapshot(w io.Writer) error {
 	totals := s.totals.get(struct{}{})
 	out.amount(&totals.supply)
 	out.number(totals.boosts)
-	if err := out.w.Flush(); err != nil {
-		return fmt.Errorf("writing a snapshot: %w", err)
-	}
-	if _, err := w.Write(out.sum.Sum(nil)); err != nil {
-		return fmt.Errorf("writing a snapshot: %w", err)
+	out.flush()
+	out.raw(out.sum.Sum(nil))
+	out.flush()
+	if out.err != nil {
+		return fmt.Errorf("writing a snapshot: %w", out.err)
 	}
 	return nil
 }

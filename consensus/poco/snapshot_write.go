@@ -1,31 +1,43 @@
 package poco
 
 import (
-	"bufio"
 	"encoding/binary"
 	"hash"
+	"io"
 )
 
-// writer writes fields: numbers big-endian, amounts and texts after their length. Its
-// buffer keeps the first error.
+// writer writes fields: numbers big-endian, amounts and texts after their length. The
+// first error sticks.
 type writer struct {
-	w       *bufio.Writer
-	sum     hash.Hash32
-	scratch [8]byte
+	w      io.Writer
+	buffer []byte // what has not been written
+	sum    hash.Hash32
+	err    error
 }
 
-func (w *writer) raw(b []byte) { _, _ = w.w.Write(b) } // Flush tells the error
-
-func (w *writer) number(x uint64) {
-	binary.BigEndian.PutUint64(w.scratch[:], x)
-	w.raw(w.scratch[:])
+// flush writes what has not been written.
+func (w *writer) flush() {
+	_, _ = w.sum.Write(w.buffer) // a hash's Write returns no error
+	if w.err == nil {
+		_, w.err = w.w.Write(w.buffer)
+	}
+	w.buffer = w.buffer[:0]
 }
+
+func (w *writer) raw(b []byte) {
+	if w.buffer = append(w.buffer, b...); len(w.buffer) > 1<<16 {
+		w.flush()
+	}
+}
+
+func (w *writer) byte(b byte)     { w.buffer = append(w.buffer, b) }
+func (w *writer) number(x uint64) { w.buffer = binary.BigEndian.AppendUint64(w.buffer, x) }
 
 func (w *writer) flag(b bool) {
 	if b {
-		w.raw([]byte{1})
+		w.byte(1)
 	} else {
-		w.raw([]byte{0})
+		w.byte(0)
 	}
 }
 
@@ -35,7 +47,7 @@ func (w *writer) address(a Address) { w.raw(a[:]) }
 func (w *writer) amount(a *Amount) {
 	b := a.Bytes32()
 	n := a.ByteLen()
-	w.raw([]byte{byte(n)})
+	w.byte(byte(n))
 	w.raw(b[32-n:])
 }
 
@@ -92,7 +104,7 @@ func (w *writer) deal(d *deal) {
 }
 
 func (w *writer) task(t *task) {
-	w.raw([]byte{byte(t.Status)})
+	w.byte(byte(t.Status))
 	w.hash(t.Deal)
 	for _, x := range []uint64{t.Index, t.TimeRef, t.ContributionDeadline, t.RevealDeadline, t.FinalDeadline, t.RevealCounter, t.WinnerCounter} {
 		w.number(x)
@@ -110,7 +122,7 @@ func (w *writer) task(t *task) {
 }
 
 func (w *writer) contribution(c *Contribution) {
-	w.raw([]byte{byte(c.Status)})
+	w.byte(byte(c.Status))
 	w.hash(c.ResultHash)
 	w.hash(c.ResultSeal)
 	w.address(c.EnclaveChallenge)
@@ -124,7 +136,7 @@ func (w *writer) category(c *Category) {
 }
 
 func (w *writer) resource(r *Resource) {
-	w.raw([]byte{byte(r.Kind)})
+	w.byte(byte(r.Kind))
 	w.address(r.Owner)
 	w.text(r.Name)
 	w.text(r.Type)
