@@ -217,13 +217,16 @@ func (c *cursor) ignore() error {
 	return err
 }
 
+// logBytes is about how long a log is in JSON.
+const logBytes = 600
+
 // readLogs reads what eth_getLogs answers.
 func readLogs(raw []byte) ([]types.Log, error) {
 	c := &cursor{data: raw}
 	if c.null() {
 		return nil, nil
 	}
-	var logs []types.Log
+	logs := make([]types.Log, 0, len(raw)/logBytes)
 	err := c.elements(func() error {
 		var log types.Log
 		if err := c.log(&log); err != nil {
