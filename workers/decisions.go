@@ -75,17 +75,17 @@ func (f *Fleet) relevant(message kafka.Message) *assaypb.Decision {
 // rightly.
 func (f *Fleet) plausible(decision *assaypb.Decision, asked *assaypb.Assignment, member *agent) bool {
 	ok := common.BytesToAddress(decision.Workerpool) == member.Workerpool &&
-		contracts.TaskID(common.BytesToHash(asked.Deal), asked.Index) == common.Hash(decision.Task)
+		contracts.TaskID(common.BytesToHash(asked.Deal), asked.Index) == common.BytesToHash(decision.Task)
 	if !ok {
 		f.config.Log.Warn("an assignment of another pool, or to a task that is none, was passed over",
-			"worker", member.address, "task", common.Hash(decision.Task))
+			"worker", member.address, "task", common.BytesToHash(decision.Task))
 	}
 	return ok
 }
 
 // decided takes a decision in.
 func (f *Fleet) decided(decision *assaypb.Decision) {
-	key := jobKey{common.BytesToAddress(decision.Worker), common.Hash(decision.Task)}
+	key := jobKey{common.BytesToAddress(decision.Worker), common.BytesToHash(decision.Task)}
 	switch body := decision.Body.(type) {
 	case *assaypb.Decision_Assignment:
 		f.assigned(key, body.Assignment)

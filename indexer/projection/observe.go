@@ -3,6 +3,8 @@ package projection
 import (
 	"fmt"
 
+	"github.com/ethereum/go-ethereum/common"
+
 	"assay/consensus/poco"
 	"assay/consensus/poco/ledger"
 	"assay/schema/assaypb"
@@ -35,7 +37,7 @@ func (p *Projection) note(block *assaypb.Block, message *assaypb.Event, event po
 	case poco.Transfer:
 		p.noteTransfer(e)
 	case poco.OrdersMatched:
-		p.deals.change(e.Deal, func(n *dealNote) { n.tx = poco.Hash(message.TxHash) })
+		p.deals.change(e.Deal, func(n *dealNote) { n.tx = common.BytesToHash(message.TxHash) })
 	case poco.TaskInitialize:
 		p.tasks.change(e.Task, func(n *taskNote) { n.initializedAt = block.Time })
 	case poco.TaskReopen:
@@ -46,7 +48,7 @@ func (p *Projection) note(block *assaypb.Block, message *assaypb.Event, event po
 		p.tasks.change(e.Task, func(n *taskNote) { n.endedAt = block.Time })
 	case poco.TaskContribute:
 		p.contributions.change(contributionID{e.Task, e.Worker}, func(n *contributionNote) {
-			n.contributedAt, n.tx = block.Time, poco.Hash(message.TxHash)
+			n.contributedAt, n.tx = block.Time, common.BytesToHash(message.TxHash)
 		})
 	case poco.TaskReveal:
 		p.contributions.change(contributionID{e.Task, e.Worker}, func(n *contributionNote) { n.revealedAt = block.Time })
