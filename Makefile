@@ -62,6 +62,10 @@ test: deps ## run every test, with the race detector where there are goroutines
 bench: deps ## run the benchmarks (options: BENCH=regexp)
 	@go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...
 
+.PHONY: bench-index
+bench-index: ## measure the indexer's source beside a client that drops what it fetches (options: EVENTS=1000000)
+	@ASSAY_BENCH_EVENTS=$(or $(EVENTS),100000) go test -run '^$$' -bench BenchmarkIndex -benchtime 1x -timeout 30m ./indexer/source
+
 .PHONY: differential
 differential: deps ## compare PoCo's rules with the real contracts for as long as asked (DURATION=30m)
 	@DURATION=$(or $(DURATION),10m) go test -vet=off -count=1 -timeout 0 -v ./consensus/poco/differential

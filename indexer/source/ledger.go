@@ -99,6 +99,9 @@ func (l Ledger) Owed(from, to uint64, level assaypb.Verification) []*assaypb.Cov
 			return out
 		}
 	}
+	if from > to {
+		return out
+	}
 	return append(out, &assaypb.Coverage{FromNumber: from, ToNumber: to})
 }
 

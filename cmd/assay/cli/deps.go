@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -86,13 +87,20 @@ func addresses(setting string, texts []string) ([]common.Address, error) {
 // role runs a role's parts beside its /metrics, /healthz and /readyz, until the first
 // of them fails or ctx ends.
 func (c Config) role(ctx context.Context, log *slog.Logger, ready func() error, parts ...func(context.Context) error) error {
+	return c.measured(ctx, log, telemetry.NewRegistry(), ready, parts...)
+}
+
+// measured runs a role that has metrics of its own.
+func (c Config) measured(
+	ctx context.Context, log *slog.Logger, registry *prometheus.Registry, ready func() error, parts ...func(context.Context) error,
+) error {
 	listener, err := telemetry.Listen(c.Metrics, "metrics")
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return telemetry.Serve(ctx, listener, telemetry.Handler(telemetry.NewRegistry(), ready), log)
+		return telemetry.Serve(ctx, listener, telemetry.Handler(registry, ready), log)
 	})
 	for _, part := range parts {
 		group.Go(func() error { return part(ctx) })

@@ -1,16 +1,25 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"assay/cmd/assay/roles"
+	"assay/indexer/source"
 	"assay/internal/clickhouse"
+	"assay/internal/telemetry"
 )
 
-// maxLag is how many blocks an index may be behind the chain and still be ready.
-const maxLag = 20
+// maxLag and maxLagSeconds are how many blocks, or else seconds, an index may be behind
+// the chain and still be ready.
+const (
+	maxLag        = 20
+	maxLagSeconds = 30
+)
 
 func indexCommand() *cobra.Command {
 	command := &cobra.Command{
@@ -47,10 +56,24 @@ func runIndex(command *cobra.Command, _ []string) error {
 		return err
 	}
 	index := deps.NewIndex(db)
-	return config.role(ctx, log, func() error {
-		if lag := index.Source.Status().Lag(); lag > maxLag {
-			return fmt.Errorf("%d blocks behind the chain", lag)
-		}
-		return nil
-	}, index.Run)
+	registry := telemetry.NewRegistry()
+	if err := registry.Register(index.Source); err != nil {
+		return err
+	}
+	ready := func() error { return indexReady(index.Source.Status()) }
+	show := func(ctx context.Context) error { return progress(ctx, index.Source.Status, os.Stderr, log) }
+	return config.measured(ctx, log, registry, ready, index.Run, show)
+}
+
+// indexReady says why an index is not ready: it lags by blocks and by time, or cannot go on.
+func indexReady(status source.Status) error {
+	switch {
+	case status.Head == 0:
+		return errors.New("no block of the chain was seen yet")
+	case status.LastError != nil:
+		return status.LastError
+	case status.Lag() > maxLag && status.LagSeconds() > maxLagSeconds:
+		return fmt.Errorf("%d blocks, %d seconds behind the chain", status.Lag(), status.LagSeconds())
+	}
+	return nil
 }
