@@ -1,6 +1,7 @@
 // Package multicall makes many reads of contracts one eth_call, with no helper contract
 // on the chain: init code that never becomes a contract makes the calls, and what it
-// would deploy is their answers.
+// would deploy is their answers. So a multicall has at most 49,152 bytes (EIP-3860), and
+// its answers 24,576 (EIP-170).
 package multicall
 
 import (
@@ -11,13 +12,6 @@ import (
 	"math"
 
 	"github.com/ethereum/go-ethereum/common"
-)
-
-// Limits of one multicall: init code (EIP-3860), and what it returns as if it were a
-// contract's code (EIP-170).
-const (
-	MaxBytes  = 49_152
-	MaxAnswer = 24_576
 )
 
 // Call is one read.
