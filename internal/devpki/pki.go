@@ -137,6 +137,7 @@ func leaf(common string, serial *big.Int) *x509.Certificate {
 	return &x509.Certificate{
 		SerialNumber: serial, Subject: name(common), NotBefore: notBefore, NotAfter: notAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment, BasicConstraintsValid: true,
+		CRLDistributionPoints: []string{"https://crl.invalid/"}, // Intel's name one, and some verifiers count extensions
 	}
 }
 
@@ -145,6 +146,14 @@ func leaf(common string, serial *big.Int) *x509.Certificate {
 func issue(template, parent *x509.Certificate, public *ecdsa.PublicKey, signer *ecdsa.PrivateKey) (*x509.Certificate, error) {
 	if template.SignatureAlgorithm == x509.UnknownSignatureAlgorithm {
 		template.SignatureAlgorithm = x509.ECDSAWithSHA256
+	}
+	if template.SubjectKeyId == nil {
+		point, err := public.Bytes()
+		if err != nil {
+			return nil, fmt.Errorf("issuing certificate %q: %w", template.Subject.CommonName, err)
+		}
+		id := sha256.Sum256(point)
+		template.SubjectKeyId = id[:20]
 	}
 	der, err := x509.CreateCertificate(nil, template, parent, public, signer)
 	if err != nil {
