@@ -70,6 +70,12 @@ bench-index: ## measure the indexer's source beside a client that drops what it 
 differential: deps ## compare PoCo's rules with the real contracts for as long as asked (DURATION=30m)
 	@DURATION=$(or $(DURATION),10m) go test -vet=off -count=1 -timeout 0 -v ./consensus/poco/differential
 
+.PHONY: bench-poco
+bench-poco: ## measure the rules: events, snapshots, memory (options: EVENTS=100000000 ORDERS=keep)
+	@ASSAY_EVENTS=$(EVENTS) ASSAY_ORDERS=$(ORDERS) go test -count 1 -timeout 60m -v -run TestMemoryIsBoundedByLiveTasks \
+		-bench 'Evolve' -benchmem -benchtime 2000000x ./consensus/poco
+	@go test -run '^$$' -bench 'Snapshot' -benchmem -benchtime 3x ./consensus/poco
+
 # --- checking --------------------------------------------------------------------
 
 .PHONY: check

@@ -135,6 +135,25 @@
 // seized though the sponsor may have paid, so that sponsored results usually cannot be
 // pushed; and the price in a dataset order counts even without a dataset.
 //
+// # Where the rules come from
+//
+// In contracts/facets of @iexec/poco 6.1.0, unless said otherwise:
+//
+//	constants: 7, 2, 10 clocks; 30 %; kitty      FacetBase.sol
+//	money: lock, unlock, seize, reward           IexecEscrow.v8.sol
+//	deposits, withdrawals; stake as a token      IexecEscrowTokenFacet.sol, IexecEscrowNativeFacet.sol; IexecERC20Facet.sol, IexecERC20Core.sol
+//	categories                                   IexecCategoryManagerFacet.sol
+//	registration, owners, a pool's policy        contracts/registries
+//	order hashes (EIP-712)                       contracts/libs/IexecLibOrders_v5.sol
+//	signatures, restrictions                     SignatureVerifier.sol
+//	signing and closing orders on chain          IexecOrderManagementFacet.sol
+//	deals                                        IexecPoco1Facet.sol, _matchOrders
+//	tasks, by the names of the calls             IexecPoco2Facet.sol
+//	consensus                                    IexecPoco2Facet.sol, contribute and checkConsensus
+//	pay on success                               IexecPoco2Facet.sol, successWork and distributeRewards; distributeRewardsFast
+//	pay on failure                               IexecPoco2Facet.sol, failedWork and claim
+//	Boost                                        IexecPocoBoostFacet.sol
+//
 // # What no event tells
 //
 // The attached fields of events carry what Evolve needs and no log has: the deal's body, the
@@ -149,6 +168,15 @@
 // # Undoing
 //
 // A chain can take blocks back. Mark holds a moment, Rollback returns to it, Release gives
-// it up; Changed lists what was touched since, for whoever keeps rows. Memory grows only
-// between the oldest mark and now.
+// it up; Changed lists what was touched since, for whoever keeps rows.
+//
+// # Forgetting and writing down
+//
+// A state remembers all tasks and deals unless Forget is called, which lets go of those
+// that ended before the oldest mark. Calls for them are refused as before, as the contracts
+// refuse calls for a task that ended and for one that never was alike. Then memory follows
+// live tasks, accounts, and orders. How much of an order is used up counts for ever;
+// ForgetOrders lets go of that, too, at the price of Decide's answers about orders.
+//
+// Snapshot writes a state, Restore reads it. Equal states have equal snapshots.
 package poco

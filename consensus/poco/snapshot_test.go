@@ -2,7 +2,9 @@ package poco_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"testing"
 
@@ -90,19 +92,35 @@ var errBroken = errors.New("broken")
 func (broken) Read([]byte) (int, error)  { return 0, errBroken }
 func (broken) Write([]byte) (int, error) { return 0, errBroken }
 
-// FuzzRestore: whatever is read, it is refused or can be gone on with.
+// FuzzRestore: whatever is read, it is refused, or it is what a state would write and can
+// be gone on with. The checksum is set right, so that bad bytes come through to the rest.
 func FuzzRestore(f *testing.F) {
 	w := playedWorld(f)
-	f.Add(snapshot(f, w.state))
-	f.Add(snapshot(f, poco.New(rules())))
-	f.Fuzz(func(_ *testing.T, data []byte) {
+	played := snapshot(f, w.state)
+	w.must("anyone", poco.Initialize{Deal: w.match(golden(1, 2)), Index: amount(1)})
+	w.wait(10_000)
+	for _, state := range []*poco.State{w.state, poco.New(rules())} {
+		data := snapshot(f, state)
+		f.Add(data[:len(data)-4])
+	}
+	f.Add(played[:len(played)-4])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		data = binary.BigEndian.AppendUint32(data, crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
 		state, err := poco.Restore(rules(), bytes.NewReader(data))
 		if err != nil {
+			if !errors.Is(err, poco.ErrSnapshot) {
+				t.Fatalf("got %v, want ErrSnapshot", err)
+			}
 			return
 		}
+		if again := snapshot(t, state); !bytes.Equal(again, data) {
+			t.Fatalf("wrote %x, had read %x", again, data)
+		}
+		state.Forget()
 		for _, command := range commands {
 			_, _ = state.Decide(poco.Block{}, addressOf("requester"), command)
 		}
+		restore(t, state)
 	})
 }
 
