@@ -13,6 +13,7 @@ import (
 	"assay/consensus/replay"
 	"assay/consensus/sim"
 	"assay/schema/assaypb"
+	"assay/schema/chains"
 )
 
 // settledLog is the log of one task that two workers settled.
@@ -25,18 +26,7 @@ func settledLog(t *testing.T) (poco.Rules, []*assaypb.ChainRecord) {
 		log = append(log, record)
 	})
 	must(t, err)
-	deal, err := market.Deal(3, 1000, 1)
-	must(t, err)
-	task, err := market.Task(deal, 0)
-	must(t, err)
-	for _, worker := range []poco.Address{{1}, {2}} {
-		_, err := market.Contribute(worker, task, poco.Hash{7})
-		must(t, err)
-	}
-	for _, worker := range []poco.Address{{1}, {2}} {
-		must(t, market.Do(worker, poco.Reveal{Task: task, Digest: poco.Hash{7}}))
-	}
-	must(t, market.Do(sim.Owner, poco.Finalize{Task: task}))
+	agreed(t, market, 3, []poco.Address{{1}, {2}})
 	return market.State.Rules(), log
 }
 
@@ -131,4 +121,45 @@ func TestRepeatedRecordsChangeNothing(t *testing.T) {
 			t.Errorf("%d tasks, %d workers", len(report.Tasks), len(report.Workers))
 		}
 	})
+}
+
+// TestErasRoundAsTheChainDid: a worker of weight 3 and a newcomer share 2 to 1 where the
+// log of a weight is rounded up, and alike from the block on where it is rounded down.
+func TestErasRoundAsTheChainDid(t *testing.T) {
+	for _, upTo := range []uint64{0, 1000} {
+		var log []*assaypb.ChainRecord
+		market, err := sim.New(sim.Rules(chains.Era{CeilLogWeight: true}, chains.Era{FromBlock: upTo}), func(at poco.Block, events []poco.Event) {
+			record := block(at, 0, events)
+			record.ChainId, record.Sequence = chainID, uint64(len(log))
+			log = append(log, record)
+		})
+		must(t, err)
+		for range 12 {
+			agreed(t, market, 3, []poco.Address{{1}, {2}})
+		}
+		agreed(t, market, 5, []poco.Address{{1}, {3}}) // of weights 3 and 2
+		report := replayed(t, market.State.Rules(), replay.Policy{}, log)
+		unchanged(t, report)
+		veteran, newcomer := report.Workers[0].Earned.After.Uint64(), report.Workers[2].Earned.After.Uint64()
+		if last := veteran - 12*495; (last == 2*newcomer) != (upTo > 0) || last+newcomer != 990 {
+			t.Errorf("rounded up to block %d: in the last task they earn %d and %d", upTo, last, newcomer)
+		}
+	}
+}
+
+// agreed settles a task of 1000 nRLC on which two workers agree.
+func agreed(t *testing.T, market *sim.Market, trust uint64, pair []poco.Address) {
+	t.Helper()
+	deal, err := market.Deal(trust, 1000, 1)
+	must(t, err)
+	task, err := market.Task(deal, 0)
+	must(t, err)
+	for _, worker := range pair {
+		_, err := market.Contribute(worker, task, poco.Hash{7})
+		must(t, err)
+	}
+	for _, worker := range pair {
+		must(t, market.Do(worker, poco.Reveal{Task: task, Digest: poco.Hash{7}}))
+	}
+	must(t, market.Do(sim.Owner, poco.Finalize{Task: task}))
 }

@@ -111,3 +111,34 @@ func TestOverflowIsRefused(t *testing.T) {
 		t.Errorf("%v, %v", v.outcome, count(v.fates))
 	}
 }
+
+// TestReopeningOfAnotherConsensus: where a winner reveals, a recorded reopening does
+// nothing, and what was contributed after it is dropped.
+func TestReopeningOfAnotherConsensus(t *testing.T) {
+	two := uint256.NewInt(2)
+	silent := contribution{worker: poco.Address{1}, result: poco.Hash{1}, weight: *two, asked: true}
+	other := contribution{worker: poco.Address{2}, result: poco.Hash{1}, weight: *two, revealed: true}
+	late := contribution{worker: poco.Address{3}, result: poco.Hash{2}, weight: *two, revealed: true}
+	f := facts{ended: Completed, deal: &poco.Deal{Trust: *uint256.NewInt(3)}, reopened: []int{2}}
+	f.contributions = []contribution{silent, other, late}
+	p := Policy{}
+	if v := p.judge(&f); v.outcome != Completed || v.result != silent.result || v.fates[0] != Seized || v.fates[1] != Paid || v.fates[2] != Dropped {
+		t.Errorf("%v on %s, fates %v", v.outcome, v.result, v.fates)
+	}
+	f.contributions[1].revealed, f.contributions[1].asked = false, true // now both keep silent
+	if v := p.judge(&f); v.outcome != Undecided || v.fates[2] != Returned {
+		t.Errorf("%v on %s, fates %v", v.outcome, v.result, v.fates)
+	}
+}
+
+// TestBoostMovesTheKitty, though nothing else of it is in the report.
+func TestBoostMovesTheKitty(t *testing.T) {
+	r := New(poco.Rules{}, Policy{})
+	id := poco.Hash{1}
+	r.money[id] = []poco.Event{poco.Reward{Owner: poco.KittyAddress, Amount: *uint256.NewInt(50e9), Ref: id}}
+	r.claimedBoost(id)
+	r.pushed(poco.Hash{2})
+	if r.kitty.Uint64() != 45e9 || len(r.money) != 0 {
+		t.Errorf("%v nRLC in the kitty after 50 RLC came in and a tenth went out", r.kitty)
+	}
+}
