@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -17,6 +18,7 @@ import (
 type figure struct {
 	title, x, y string
 	logX, logY  bool
+	right       bool // where the legend is
 	lines       []line
 	bars        []bar
 }
@@ -51,15 +53,14 @@ func (f *figure) mark(line int, x float64, hits, n int) {
 func (f *figure) draw(path string) error {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = f.title, f.x, f.y
-	p.Title.Padding, p.Legend.Top = vg.Points(8), true
+	p.Title.Padding, p.Legend.Top, p.Legend.Left = vg.Points(8), !f.logY, !f.right
 	p.BackgroundColor = color.White
 	p.Add(plotter.NewGrid())
 	if f.logX {
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{}
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(decades)
 	}
 	if f.logY {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-		p.Legend.Top, p.Legend.Left = false, true
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(decades)
 	}
 	for i, l := range f.lines {
 		if err := f.line(p, i, l); err != nil {
@@ -72,12 +73,20 @@ func (f *figure) draw(path string) error {
 		}
 	}
 	if f.logY {
-		p.Y.Min = math.Max(p.Y.Min, floor)
+		p.Y.Min, p.Y.Max = floor, 1
+	} else {
+		p.Y.Min, p.Y.Max = 0, 1.4*p.Y.Max // room for the legend
 	}
 	if err := p.Save(18*vg.Centimeter, 12*vg.Centimeter, path); err != nil {
 		return fmt.Errorf("drawing %s: %w", path, err)
 	}
 	return nil
+}
+
+// decades are logarithmic ticks within the axis: plot's own go beyond it and take room.
+func decades(low, high float64) []plot.Tick {
+	ticks := plot.LogTicks{Prec: -1}.Ticks(low, high)
+	return slices.DeleteFunc(ticks, func(t plot.Tick) bool { return t.Value < low || t.Value > high })
 }
 
 func (f *figure) line(p *plot.Plot, i int, l line) error {

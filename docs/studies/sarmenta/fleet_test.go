@@ -49,8 +49,8 @@ func TestLoneLiarsNeverWinFromTrust3(t *testing.T) {
 	}
 }
 
-// TestClosedFormIsExactAtPowersOfTwo, as its comment says, and the promise of a trust of 3
-// or more is kept exactly as long as no more than a third of the newcomers lie.
+// TestClosedFormIsExactAtPowersOfTwo, as its comment says; and the promise of trust is
+// kept while a third of the newcomers lie, and broken from trust 3 on when 45 % do.
 func TestClosedFormIsExactAtPowersOfTwo(t *testing.T) {
 	for _, share := range []float64{0.05, 0.2, 1.0 / 3, 0.45} {
 		for d := 1; d <= 8; d++ {

@@ -110,5 +110,9 @@ func wilsonAt(z float64, hits, n int) (low, high float64) {
 	p, count := float64(hits)/float64(n), float64(n)
 	middle := (p + z*z/(2*count)) / (1 + z*z/count)
 	half := z / (1 + z*z/count) * math.Sqrt(p*(1-p)/count+z*z/(4*count*count))
-	return math.Max(0, middle-half), math.Min(1, middle+half)
+	low, high = math.Max(0, middle-half), math.Min(1, middle+half)
+	if hits == 0 {
+		low = 0 // the subtraction leaves a rounding error
+	}
+	return low, high
 }

@@ -17,7 +17,7 @@ func main() {
 	flag.StringVar(&s.dir, "out", "docs/studies/sarmenta", "folder to write figures (SVG) and data (CSV) to")
 	flag.Uint64Var(&s.seed, "seed", 2002, "everything follows from it")
 	flag.IntVar(&s.tasks, "tasks", 10_000, "tasks for each simulated point of the figures of newcomers")
-	flag.IntVar(&s.lives, "lives", 40, "simulated fleets for each curve of the figures of fleets")
+	flag.IntVar(&s.lives, "lives", 20, "simulated fleets for each curve of the figures of fleets")
 	flag.Parse()
 	if err := s.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "sarmenta:", err)

@@ -70,7 +70,7 @@ func (s study) byTrust() error {
 	}
 	f := figure{
 		title: "Wrong results accepted, by trust (newcomers, liars of one gang)",
-		x:     "trust", y: "probability of accepting a wrong result", logX: true, logY: true,
+		x:     "trust", y: "wrong results accepted", logX: true, logY: true,
 	}
 	promise := line{name: "promise: 1/trust", dashed: true}
 	for _, trust := range trusts {
@@ -115,7 +115,7 @@ func (s study) byShare() error {
 	}
 	f := figure{
 		title: "Wrong results accepted, by the share of liars (newcomers)",
-		x:     "share of liars", y: "probability of accepting a wrong result", logY: true,
+		x:     "share of liars", y: "wrong results accepted", logY: true, right: true,
 	}
 	for _, trust := range asked {
 		exact := line{name: fmt.Sprintf("trust %d", trust)}
@@ -135,7 +135,7 @@ func (s study) byShare() error {
 func (s study) byCost() error {
 	f := figure{
 		title: "What certainty costs (20 % of newcomers lie, one gang)",
-		x:     "contributions per task", y: "probability of accepting a wrong result", logY: true,
+		x:     "contributions per task", y: "wrong results accepted", logY: true,
 	}
 	const share = 0.2
 	poco, sarmenta := line{name: "PoCo, trust 2 to 513"}, line{name: "first m that match, m = 1 to 8"}
@@ -184,7 +184,7 @@ var kinds = []struct {
 func (s study) overTime() error {
 	f := figure{
 		title: fmt.Sprintf("Wrong results accepted as scores grow (%d workers, %d liars, trust %d)", fleetSize, fleetLiars, fleetTrust),
-		x:     "tasks of the fleet so far", y: "share of wrong results accepted",
+		x:     "tasks of the fleet so far", y: "wrong results accepted",
 	}
 	f.lines = append(f.lines, line{name: "promise: 1/trust", dashed: true, points: [][2]float64{{0, 0.1}, {stretch * stretches, 0.1}}})
 	rows := [][]string{{"liars", "tasks_from", "tasks_to", "tasks", "wrong", "low_95", "high_95", "contributions_per_task"}}
@@ -239,7 +239,7 @@ func (s study) calibration() error {
 	rates := []float64{0.02, 0.05, 0.08, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5}
 	f := figure{
 		title: "What a score says of a worker that errs at random (trust 100)",
-		x:     "how often it errs", y: "error that its weight ascribes to it",
+		x:     "how often it errs", y: "error by its score",
 	}
 	truth, balance := line{name: "as often as it does", dashed: true}, line{name: "where praise and blame balance"}
 	simulated := line{name: "simulated: mean over time", none: true}
