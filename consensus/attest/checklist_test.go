@@ -252,6 +252,10 @@ func revocationCases() []negative {
 		"bad_pckcrl_processor_by_another_ca": text(func(f *devpki.File) {
 			f.PCKCRL = ofProcessor.PCKCRL
 		}),
+		"bad_pckcrl_sha384": set(func(c *devpki.Collateral) { c.PCKCRL.SignatureAlgorithm = x509.ECDSAWithSHA384 }),
+		"bad_pckcrl_chain_top": text(func(f *devpki.File) {
+			f.PCKCRLChain = string(devpki.Chain(pki.CA(), foreign.Root()))
+		}),
 		"bad_pckcrl_absent":     text(func(f *devpki.File) { f.PCKCRL = "" }),
 		"bad_rootcrl_absent":    text(func(f *devpki.File) { f.RootCRL = "" }),
 		"bad_pckcrl_not_hex":    text(func(f *devpki.File) { f.PCKCRL = "zz" }),
@@ -458,6 +462,10 @@ func qeIdentityCases() []negative {
 		"bad_qeid_mrsigner":   set(func(c *devpki.Collateral) { c.QEIdentity.MRSigner = strings.Repeat("ab", 32) }),
 		"bad_qeid_prodid":     set(func(c *devpki.Collateral) { c.QEIdentity.ProductID = 3 }),
 		"bad_qeid_attributes": set(func(c *devpki.Collateral) { c.QEIdentity.Attributes = "31000000000000000000000000000000" }),
+		"bad_qe_not_init_by_a_blind_mask": {
+			draft:      func(d *devpki.Draft) { d.QEReport[48] &^= 1 },
+			collateral: func(c *devpki.Collateral) { c.QEIdentity.AttributesMask = strings.Repeat("0", 32) },
+		},
 		"bad_qe_debug_by_a_blind_mask": {
 			draft:      func(d *devpki.Draft) { d.QEReport[48] |= 2 },
 			collateral: func(c *devpki.Collateral) { c.QEIdentity.AttributesMask = strings.Repeat("0", 32) },
@@ -476,10 +484,18 @@ func qeIdentityCases() []negative {
 		"bad_qeid_version":        set(func(c *devpki.Collateral) { c.QEIdentity.Version = 1 }),
 		"bad_qeid_no_levels":      set(func(c *devpki.Collateral) { c.QEIdentity.Levels = nil }),
 		"bad_qeid_level_svn":      set(func(c *devpki.Collateral) { c.QEIdentity.Levels[0].TCB.SVN = nil }),
-		"bad_qeid_level_status":   set(func(c *devpki.Collateral) { c.QEIdentity.Levels[0].Status = "SWHardeningNeeded" }),
-		"bad_qeid_mask_short":     set(func(c *devpki.Collateral) { c.QEIdentity.AttributesMask = "FB" }),
-		"bad_qeid_misc_short":     set(func(c *devpki.Collateral) { c.QEIdentity.MiscSelectMask = "" }),
-		"bad_qeid_no_json":        set(func(c *devpki.Collateral) { c.QEIdentity.NextUpdate = "x" }),
+		"bad_qeid_level_no_status": set(func(c *devpki.Collateral) {
+			c.Signed = func(s string) string {
+				if strings.Contains(s, `"id":"QE"`) {
+					s = strings.Replace(s, `,"tcbStatus":"UpToDate"`, "", 1)
+				}
+				return s
+			}
+		}),
+		"bad_qeid_level_status": set(func(c *devpki.Collateral) { c.QEIdentity.Levels[0].Status = "SWHardeningNeeded" }),
+		"bad_qeid_mask_short":   set(func(c *devpki.Collateral) { c.QEIdentity.AttributesMask = "FB" }),
+		"bad_qeid_misc_short":   set(func(c *devpki.Collateral) { c.QEIdentity.MiscSelectMask = "" }),
+		"bad_qeid_no_json":      set(func(c *devpki.Collateral) { c.QEIdentity.NextUpdate = "x" }),
 	}
 	return slices.Concat(all(wrong, "qe-identity", attest.ClassQE), all(stale, "qe-identity", attest.ClassExpired),
 		all(unsound, "collateral", attest.ClassCollateral))
@@ -573,6 +589,10 @@ func policyCases() []negative {
 		"bad_tcb_revoked_by_a_wildcard": {collateral: withStatus("Revoked"), policy: func(p *attest.Policy) { p.Statuses = append(p.Statuses, 2) }},
 		"bad_tcb_outofdate_grace_over": {collateral: withStatus("OutOfDate"), policy: func(p *attest.Policy) {
 			p.PlatformGrace = instant.Add(-time.Second).Sub(time.Date(2024, 3, 13, 0, 0, 0, 0, time.UTC))
+		}},
+		"bad_tcb_outofdate_from_tomorrow": {collateral: func(c *devpki.Collateral) {
+			withStatus("OutOfDate")(c)
+			c.TCBInfo.Levels[0].Date = "2025-01-02T00:00:00Z"
 		}},
 		"bad_tcb_outofdate_conf_in_grace": {collateral: withStatus("OutOfDateConfigurationNeeded"), policy: func(p *attest.Policy) { p.PlatformGrace = 1e6 * time.Hour }},
 	}
