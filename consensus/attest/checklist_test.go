@@ -2,7 +2,9 @@ package attest_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -151,10 +153,7 @@ func certificationCases() []negative {
 	}, "certification-data", attest.ClassFormat)
 }
 
-var (
-	foreign = must(devpki.New([]byte("foreign")))
-	p384    = must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader))
-)
+var foreign = must(devpki.New([]byte("foreign")))
 
 func chainCases() []negative {
 	chain := func(of func(pki *devpki.PKI, leaf *x509.Certificate) []*x509.Certificate) scene {
@@ -195,7 +194,11 @@ func chainCases() []negative {
 		"bad_leaf_p384":            {draft: func(d *devpki.Draft) { d.Chain = slices.Concat(p384Leaf(), d.Chain[pemEnd(d.Chain):]) }},
 		"bad_inter_cn":             {changes: devpki.Changes{CA: common("Intel SGX Some CA")}, file: foreignCA},
 		"bad_leaf_issued_by_noncA": {changes: devpki.Changes{CA: func(c *x509.Certificate) { c.IsCA, c.MaxPathLen, c.MaxPathLenZero = false, 0, false }}, file: foreignCA},
-		"bad_inter_no_signing":     {changes: devpki.Changes{CA: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }}, file: foreignCA},
+		"bad_inter_other_name": {draft: func(d *devpki.Draft) {
+			renamed := must(devpki.NewChanged([]byte("attest tests"), devpki.Changes{CA: func(c *x509.Certificate) { c.Subject.Organization = []string{"Other"} }}))
+			d.Chain = devpki.Chain(machine.PCK(), renamed.CA(), pki.Root())
+		}},
+		"bad_inter_no_signing": {changes: devpki.Changes{CA: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign }}, file: foreignCA},
 	}, "chain", attest.ClassChain)
 }
 
@@ -208,11 +211,27 @@ func common(name string) func(*x509.Certificate) {
 
 func pemEnd(chain []byte) int { return bytes.Index(chain, []byte("-----END CERTIFICATE-----\n")) + 26 }
 
-// p384Leaf is a PCK certificate by name, with a key on another curve.
-func p384Leaf() []byte {
-	template := &x509.Certificate{SerialNumber: big.NewInt(9), Subject: pkix.Name{CommonName: "Intel SGX PCK Certificate"}, SignatureAlgorithm: x509.ECDSAWithSHA256}
-	der := must(x509.CreateCertificate(rand.Reader, template, template, &p384.PublicKey, p384))
-	return devpki.Chain(must(x509.ParseCertificate(der)))
+// A PCK certificate with a key of another kind is refused for that, before it is used.
+func TestKeysOfOtherKinds(t *testing.T) {
+	_, edwards, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(9), Subject: pkix.Name{CommonName: "Intel SGX PCK Certificate"}}
+	for name, key := range map[string]crypto.Signer{"P-384": must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)), "Ed25519": edwards} {
+		if name == "P-384" {
+			template.SignatureAlgorithm = x509.ECDSAWithSHA256 // only the curve is another
+		} else {
+			template.SignatureAlgorithm = x509.UnknownSignatureAlgorithm
+		}
+		der := must(x509.CreateCertificate(rand.Reader, template, template, key.Public(), key))
+		leaf := devpki.Chain(must(x509.ParseCertificate(der)))
+		s := scene{draft: func(d *devpki.Draft) { d.Chain = slices.Concat(leaf, d.Chain[pemEnd(d.Chain):]) }}
+		s.refuses(t, "chain", attest.ClassChain)
+		if detail := s.build().judge(nil).Refusal().Detail; !strings.Contains(detail, "is not ECDSA on P-256") {
+			t.Errorf("%s: %s", name, detail)
+		}
+	}
 }
 
 func validityCases() []negative {
@@ -315,6 +334,9 @@ func platformCases() []negative {
 		"bad_pceid_short":        machine(func(p *devpki.Platform) { p.PCEID = p.PCEID[:1] }),
 		"bad_member_of_another_name": machine(func(p *devpki.Platform) {
 			p.Members = func(m []devpki.Member) []devpki.Member { m[0].ID = asn1.ObjectIdentifier{1, 2, 3}; return m }
+		}),
+		"bad_member_of_another_arc": machine(func(p *devpki.Platform) {
+			p.Members = func(m []devpki.Member) []devpki.Member { m[0].ID[0] = 2; return m }
 		}),
 	}
 	for i, name := range []string{"ppid", "tcb", "pceid", "fmspc", "type"} {
