@@ -191,7 +191,6 @@ func chainCases() []negative {
 		"bad_leaf_no_signing":      {changes: devpki.Changes{PCK: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageContentCommitment }}},
 		"bad_leaf_critical":        {changes: devpki.Changes{PCK: func(c *x509.Certificate) { c.ExtraExtensions = append(c.ExtraExtensions, critical) }}},
 		"bad_leaf_sha384":          {changes: devpki.Changes{PCK: func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA384 }}},
-		"bad_leaf_p384":            {draft: func(d *devpki.Draft) { d.Chain = slices.Concat(p384Leaf(), d.Chain[pemEnd(d.Chain):]) }},
 		"bad_inter_cn":             {changes: devpki.Changes{CA: common("Intel SGX Some CA")}, file: foreignCA},
 		"bad_leaf_issued_by_noncA": {changes: devpki.Changes{CA: func(c *x509.Certificate) { c.IsCA, c.MaxPathLen, c.MaxPathLenZero = false, 0, false }}, file: foreignCA},
 		"bad_inter_other_name": {draft: func(d *devpki.Draft) {
