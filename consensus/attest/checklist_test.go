@@ -124,7 +124,7 @@ func structureCases() []negative {
 		"bad_outer_certtype_5":              {tdx: true, draft: func(d *devpki.Draft) { d.Outer = 5 }},
 		"bad_outer_size":                    {tdx: true, quote: put32(v4Section+130, 700)},
 		"bad_outer_size_huge":               {tdx: true, quote: put32(v4Section+130, 0xffffffff)},
-		"bad_oversized":                     {quote: func(raw []byte) []byte { return append(bytes.Clone(raw), make([]byte, attest.MaxQuoteSize)...) }},
+		"bad_oversized":                     {tdx: true, policy: func(p *attest.Policy) { p.AllowPadding = true }, quote: func(raw []byte) []byte { return append(bytes.Clone(raw), make([]byte, attest.MaxQuoteSize)...) }},
 		"bad_oe_local_report":               {quote: func(raw []byte) []byte { return put32(4, 1)(devpki.WrapOE(raw)) }},
 		"bad_oe_size":                       {quote: func(raw []byte) []byte { return flip(8)(devpki.WrapOE(raw)) }},
 		"bad_oe_trailing_byte":              {quote: func(raw []byte) []byte { return append(devpki.WrapOE(raw), 0) }},
