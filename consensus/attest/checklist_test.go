@@ -102,7 +102,7 @@ func structureCases() []negative {
 		"bad_certlen_huge":                  {quote: put32(atCert+2, 0xfffffff0)},
 		"bad_certlen_short":                 {quote: put32(atCert+2, 5)},
 		"bad_version_2":                     {draft: header16(0, 2)},
-		"bad_version_6":                     {draft: header16(0, 6)},
+		"bad_version_6":                     {version: 4, draft: header16(0, 6)},
 		"bad_version_4_of_a_v3_quote":       {draft: header16(0, 4)},
 		"bad_version_3_of_a_v4_quote":       {version: 4, draft: header16(0, 3)},
 		"bad_keytype_3":                     {draft: header16(2, 3)},
