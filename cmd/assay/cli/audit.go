@@ -131,7 +131,7 @@ func (c Config) connectAudit(ctx context.Context, log *slog.Logger) (cfg audit.C
 		return cfg, nil, err
 	}
 	database.ReadOnly = true
-	client, err := rpc.DialContext(ctx, c.RPC)
+	client, err := rpc.DialContext(ctx, c.endpoints()[0])
 	if err != nil {
 		return cfg, nil, fmt.Errorf("the chain's RPC endpoint cannot be reached, check --rpc: %w", roles.WithoutURL(err))
 	}

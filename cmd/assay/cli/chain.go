@@ -105,7 +105,7 @@ coins for gas and RLC to stake. Running it again changes nothing.`,
 		RunE: func(command *cobra.Command, _ []string) error { return asked.run(command) },
 	}
 	flags := command.Flags()
-	flags.StringVar(&asked.packages, "packages", "node_modules", "folder with the npm package @iexec/poco (`make deps`)")
+	flags.StringVar(&asked.packages, "packages", "node_modules", "folder with the npm package @iexec/poco (make deps)")
 	flags.StringVar(&asked.out, "out", "dev.json", "preset file to write")
 	flags.StringVar(&asked.name, "name", "dev", "name of the chain: it names the topics and the endpoints")
 	flags.StringVar(&asked.poolKey, "pool-key-file", "", "key of the account to register a workerpool for")

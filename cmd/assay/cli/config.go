@@ -48,7 +48,7 @@ var keys = map[string]struct {
 	value any
 	usage string
 }{
-	"chain":                    {"", "the chain: a preset's name (see `assay chain presets`) or a preset file"},
+	"chain":                    {"", "the chain: a preset's name (see: assay chain presets) or a preset file"},
 	"rpc":                      {"http://127.0.0.1:8545", "address of the chain's JSON-RPC endpoint; an index takes several, with commas"},
 	"verify":                   {"live", "what an index proves of what endpoints answer: receipts, bloom, live (receipts of new blocks only) or off"},
 	"kafka":                    {[]string{"127.0.0.1:9092"}, "addresses of Kafka brokers"},

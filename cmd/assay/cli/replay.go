@@ -48,7 +48,7 @@ A policy file (YAML) has any of these keys; what it leaves out stays as on the c
 	}
 	flags := command.Flags()
 	flags.StringVar(&f.policy, "policy", "", "YAML file with the other rules")
-	flags.StringVar(&f.log, "log", "", "file that `assay export` recorded; none: read the log from Kafka")
+	flags.StringVar(&f.log, "log", "", "file that assay export recorded; none: read the log from Kafka")
 	flags.StringVar(&f.format, "format", "json", strings.Join(whatif.Formats, ", "))
 	flags.StringVar(&f.out, "out", "", "folder to write csv or parquet to, or file for json; none: json to standard output")
 	bind(command, "chain", "kafka")
