@@ -198,7 +198,7 @@ func (s *Source) grouped(ctx context.Context, logs []types.Log) ([]sealed, [][]t
 		return n.headersOf(ctx, part)
 	})
 	if errors.Is(err, errMoved) {
-		return nil, nil, doubt(groups[0][0].BlockNumber, "no node has one of the %d blocks, from this one on, that the logs are said to be of: %v", len(hashes), err)
+		return nil, nil, doubt(groups[position(err, hashes)][0].BlockNumber, "no node has the block that its logs are said to be of: %v", err)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -209,6 +209,19 @@ func (s *Source) grouped(ctx context.Context, logs []types.Log) ([]sealed, [][]t
 		}
 	}
 	return headers, groups, nil
+}
+
+// position is which of the hashes an error says to be of no block.
+func position(err error, hashes []common.Hash) int {
+	var absent *absentBlock
+	if errors.As(err, &absent) {
+		for i, hash := range hashes {
+			if absent.asked == hash {
+				return i
+			}
+		}
+	}
+	return 0
 }
 
 // live appends some blocks above finality, from after base towards head.

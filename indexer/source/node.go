@@ -209,6 +209,12 @@ func (n *node) headersOf(ctx context.Context, hashes []common.Hash) ([]sealed, e
 	return headers, nil
 }
 
+// absentBlock says that a node does not have a block that it spoke of, by number or hash.
+type absentBlock struct{ asked any }
+
+func (e *absentBlock) Error() string { return fmt.Sprintf("%v: %v", e.asked, absent(nil)) }
+func (e *absentBlock) Unwrap() error { return errMoved }
+
 func (n *node) blocks(ctx context.Context, calls []*call) ([]sealed, error) {
 	if err := n.batch(ctx, calls); err != nil {
 		return nil, err
@@ -220,7 +226,7 @@ func (n *node) blocks(ctx context.Context, calls []*call) ([]sealed, error) {
 			return nil, err
 		}
 		if h == nil {
-			return nil, fmt.Errorf("%v: %w", c.args[0], absent(nil))
+			return nil, &absentBlock{c.args[0]}
 		}
 		headers[i] = *h
 	}
