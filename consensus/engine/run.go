@@ -47,19 +47,19 @@ type record struct {
 // run replays the logs as far as they stand, then follows them. The chain comes first,
 // since decisions are about what it says; contributions last, since they are answered.
 func (s *shell) run(ctx context.Context) error {
-	chain, err := s.replay(ctx, s.topics.Log, s.chain)
+	chain, err := s.client.Replay(ctx, s.topics.Log, s.chain)
 	if err != nil {
 		return err
 	}
 	if err := s.core.settle(); err != nil {
 		return err
 	}
-	decisions, err := s.replay(ctx, s.topics.Decisions, s.decision)
+	decisions, err := s.client.Replay(ctx, s.topics.Decisions, s.decision)
 	if err != nil {
 		return err
 	}
 	var due []*assaypb.Decision
-	contributions, err := s.replay(ctx, s.topics.Contributions, func(message kafka.Message) error {
+	contributions, err := s.client.Replay(ctx, s.topics.Contributions, func(message kafka.Message) error {
 		decision, err := s.judge(message)
 		due = append(due, decision...)
 		return err
@@ -78,24 +78,6 @@ func (s *shell) run(ctx context.Context) error {
 	s.follow(ctx, group, s.topics.Contributions, contributions)
 	group.Go(func() error { return s.loop(ctx) })
 	return group.Wait()
-}
-
-// replay folds a topic as far as it stands and returns where each partition goes on.
-func (s *shell) replay(ctx context.Context, topic string, fold func(kafka.Message) error) ([]int64, error) {
-	partitions, err := s.client.Partitions(ctx, topic)
-	if err != nil {
-		return nil, err
-	}
-	ends := make([]int64, partitions)
-	for partition := range ends {
-		if ends[partition], err = s.client.End(ctx, topic, partition); err != nil {
-			return nil, err
-		}
-		if err := s.client.Read(ctx, topic, partition, 0, ends[partition], fold); err != nil {
-			return nil, fmt.Errorf("replaying %s: %w", topic, err)
-		}
-	}
-	return ends, nil
 }
 
 // follow sends what is appended to a topic to the inbox.

@@ -67,27 +67,13 @@ func (s *Settlement) Run(ctx context.Context) error {
 }
 
 func (s *Settlement) replay(ctx context.Context) ([]int64, error) {
-	partitions, err := s.client.Partitions(ctx, s.topics.Decisions)
-	if err != nil {
-		return nil, err
-	}
-	ends := make([]int64, partitions)
-	for partition := range ends {
-		if ends[partition], err = s.client.End(ctx, s.topics.Decisions, partition); err != nil {
-			return nil, err
-		}
-		err := s.client.Read(ctx, s.topics.Decisions, partition, 0, ends[partition], func(message kafka.Message) error {
-			decision, err := decode(message)
-			if err != nil {
-				return err
-			}
-			return s.settler.outbox.fold(decision)
-		})
+	return s.client.Replay(ctx, s.topics.Decisions, func(message kafka.Message) error {
+		decision, err := decode(message)
 		if err != nil {
-			return nil, fmt.Errorf("replaying the decisions log: %w", err)
+			return err
 		}
-	}
-	return ends, nil
+		return s.settler.outbox.fold(decision)
+	})
 }
 
 func (s *Settlement) follow(ctx context.Context, partition int, from int64) error {
