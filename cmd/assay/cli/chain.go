@@ -137,7 +137,7 @@ func (d deployment) run(command *cobra.Command) error {
 	if err := client.CallContext(ctx, &id, "eth_chainId"); err != nil {
 		return roles.WithoutURL(err)
 	}
-	preset := devPreset(d.name, uint64(id), deployed)
+	preset := roles.DevPreset(d.name, uint64(id), deployed)
 	furnishing := furnishing{deployed, client, uint64(id), contracts.NewWallet(client, key, uint64(id))}
 	if preset.Workerpools, err = d.furnish(ctx, furnishing); err != nil {
 		return err
@@ -169,23 +169,4 @@ func (d deployment) write(command *cobra.Command, preset chains.Preset) error {
 	}
 	_, err = fmt.Fprintf(command.OutOrStdout(), "PoCo is at %s on chain %d; use it with --chain %s\n", preset.Hub, preset.ChainID, d.out)
 	return err
-}
-
-// devConfirmations is how deep a block is before a pool acts on it, on a chain of one
-// node.
-const devConfirmations = 2
-
-// devPreset describes a development chain with the contracts of @iexec/poco 6.1.0.
-func devPreset(name string, chainID uint64, deployed deploy.Deployment) chains.Preset {
-	return chains.Preset{
-		Name:               name,
-		ChainID:            chainID,
-		Hub:                deployed.Hub.Hex(),
-		AppRegistry:        deployed.AppRegistry.Hex(),
-		DatasetRegistry:    deployed.DatasetRegistry.Hex(),
-		WorkerpoolRegistry: deployed.WorkerpoolRegistry.Hex(),
-		Native:             deployed.Native,
-		Confirmations:      devConfirmations,
-		Eras:               []chains.Era{{CallbackGas: 100_000}},
-	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"assay/cmd/assay/roles"
 	"assay/contracts"
 	"assay/contracts/deploy"
 	"assay/schema/chains"
@@ -151,19 +152,8 @@ func (m *market) deal(ctx context.Context, count int) error {
 }
 
 // preset describes the demo's chain as any other is described.
-func (m *market) preset() chains.Preset {
-	return chains.Preset{
-		Name:               "demo",
-		ChainID:            chainID,
-		Hub:                m.deployment.Hub.Hex(),
-		AppRegistry:        m.deployment.AppRegistry.Hex(),
-		DatasetRegistry:    m.deployment.DatasetRegistry.Hex(),
-		WorkerpoolRegistry: m.deployment.WorkerpoolRegistry.Hex(),
-		Confirmations:      confirmations,
-		Eras:               []chains.Era{{CallbackGas: 100_000}}, // @iexec/poco 6.1.0
-	}
-}
+func (m *market) preset() chains.Preset { return roles.DevPreset("demo", chainID, m.deployment) }
 
 // confirmations is how deep a block is before a pool acts on it. The fork that the demo
 // makes is no deeper.
-const confirmations = 2
+const confirmations = roles.DevConfirmations
