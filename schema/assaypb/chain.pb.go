@@ -305,12 +305,15 @@ func (*ChainRecord_Mark) isChainRecord_Body() {}
 
 // Block is a canonical block that holds at least one PoCo event.
 type Block struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Number        uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	Hash          []byte                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`                               // 32 bytes
-	ParentHash    []byte                 `protobuf:"bytes,3,opt,name=parent_hash,json=parentHash,proto3" json:"parent_hash,omitempty"` // 32 bytes
-	Time          uint64                 `protobuf:"varint,4,opt,name=time,proto3" json:"time,omitempty"`                              // seconds since 1970, from the header
-	Events        []*Event               `protobuf:"bytes,5,rep,name=events,proto3" json:"events,omitempty"`                           // in log order
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Number     uint64                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Hash       []byte                 `protobuf:"bytes,2,opt,name=hash,proto3" json:"hash,omitempty"`                               // 32 bytes
+	ParentHash []byte                 `protobuf:"bytes,3,opt,name=parent_hash,json=parentHash,proto3" json:"parent_hash,omitempty"` // 32 bytes
+	Time       uint64                 `protobuf:"varint,4,opt,name=time,proto3" json:"time,omitempty"`                              // seconds since 1970, from the header
+	Events     []*Event               `protobuf:"bytes,5,rep,name=events,proto3" json:"events,omitempty"`                           // in log order
+	// Attached: the transactions of the events, each once, in block order. None where the
+	// chain's preset does not ask for them, and in blocks written before there were any.
+	Transactions  []*Transaction `protobuf:"bytes,6,rep,name=transactions,proto3" json:"transactions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -380,6 +383,114 @@ func (x *Block) GetEvents() []*Event {
 	return nil
 }
 
+func (x *Block) GetTransactions() []*Transaction {
+	if x != nil {
+		return x.Transactions
+	}
+	return nil
+}
+
+// Transaction is what a block's body and receipts say of one transaction.
+type Transaction struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hash          []byte                 `protobuf:"bytes,1,opt,name=hash,proto3" json:"hash,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"` // within the block
+	From          []byte                 `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	To            []byte                 `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`       // empty: it creates a contract
+	Value         []byte                 `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"` // of the chain's coin, in wei
+	GasLimit      uint64                 `protobuf:"varint,6,opt,name=gas_limit,json=gasLimit,proto3" json:"gas_limit,omitempty"`
+	GasUsed       uint64                 `protobuf:"varint,7,opt,name=gas_used,json=gasUsed,proto3" json:"gas_used,omitempty"`
+	GasPrice      []byte                 `protobuf:"bytes,8,opt,name=gas_price,json=gasPrice,proto3" json:"gas_price,omitempty"` // what was paid for each unit of gas, in wei
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Transaction) Reset() {
+	*x = Transaction{}
+	mi := &file_chain_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Transaction) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Transaction) ProtoMessage() {}
+
+func (x *Transaction) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Transaction.ProtoReflect.Descriptor instead.
+func (*Transaction) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Transaction) GetHash() []byte {
+	if x != nil {
+		return x.Hash
+	}
+	return nil
+}
+
+func (x *Transaction) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Transaction) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *Transaction) GetTo() []byte {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *Transaction) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *Transaction) GetGasLimit() uint64 {
+	if x != nil {
+		return x.GasLimit
+	}
+	return 0
+}
+
+func (x *Transaction) GetGasUsed() uint64 {
+	if x != nil {
+		return x.GasUsed
+	}
+	return 0
+}
+
+func (x *Transaction) GetGasPrice() []byte {
+	if x != nil {
+		return x.GasPrice
+	}
+	return nil
+}
+
 // Retraction says that a block appended earlier left the canonical chain.
 // Retractions come newest first, before the blocks that replace them.
 type Retraction struct {
@@ -392,7 +503,7 @@ type Retraction struct {
 
 func (x *Retraction) Reset() {
 	*x = Retraction{}
-	mi := &file_chain_proto_msgTypes[2]
+	mi := &file_chain_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -404,7 +515,7 @@ func (x *Retraction) String() string {
 func (*Retraction) ProtoMessage() {}
 
 func (x *Retraction) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[2]
+	mi := &file_chain_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -417,7 +528,7 @@ func (x *Retraction) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Retraction.ProtoReflect.Descriptor instead.
 func (*Retraction) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{2}
+	return file_chain_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Retraction) GetNumber() uint64 {
@@ -450,7 +561,7 @@ type Mark struct {
 
 func (x *Mark) Reset() {
 	*x = Mark{}
-	mi := &file_chain_proto_msgTypes[3]
+	mi := &file_chain_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -462,7 +573,7 @@ func (x *Mark) String() string {
 func (*Mark) ProtoMessage() {}
 
 func (x *Mark) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[3]
+	mi := &file_chain_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -475,7 +586,7 @@ func (x *Mark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mark.ProtoReflect.Descriptor instead.
 func (*Mark) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{3}
+	return file_chain_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Mark) GetHeadNumber() uint64 {
@@ -534,7 +645,7 @@ type Coverage struct {
 
 func (x *Coverage) Reset() {
 	*x = Coverage{}
-	mi := &file_chain_proto_msgTypes[4]
+	mi := &file_chain_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -546,7 +657,7 @@ func (x *Coverage) String() string {
 func (*Coverage) ProtoMessage() {}
 
 func (x *Coverage) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[4]
+	mi := &file_chain_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -559,7 +670,7 @@ func (x *Coverage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Coverage.ProtoReflect.Descriptor instead.
 func (*Coverage) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{4}
+	return file_chain_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Coverage) GetFromNumber() uint64 {
@@ -636,7 +747,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_chain_proto_msgTypes[5]
+	mi := &file_chain_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +759,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[5]
+	mi := &file_chain_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +772,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{5}
+	return file_chain_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Event) GetLogIndex() uint32 {
@@ -1149,7 +1260,7 @@ type Transfer struct {
 
 func (x *Transfer) Reset() {
 	*x = Transfer{}
-	mi := &file_chain_proto_msgTypes[6]
+	mi := &file_chain_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1272,7 @@ func (x *Transfer) String() string {
 func (*Transfer) ProtoMessage() {}
 
 func (x *Transfer) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[6]
+	mi := &file_chain_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1285,7 @@ func (x *Transfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transfer.ProtoReflect.Descriptor instead.
 func (*Transfer) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{6}
+	return file_chain_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Transfer) GetFrom() []byte {
@@ -1209,7 +1320,7 @@ type Approval struct {
 
 func (x *Approval) Reset() {
 	*x = Approval{}
-	mi := &file_chain_proto_msgTypes[7]
+	mi := &file_chain_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1332,7 @@ func (x *Approval) String() string {
 func (*Approval) ProtoMessage() {}
 
 func (x *Approval) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[7]
+	mi := &file_chain_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1345,7 @@ func (x *Approval) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Approval.ProtoReflect.Descriptor instead.
 func (*Approval) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{7}
+	return file_chain_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Approval) GetOwner() []byte {
@@ -1268,7 +1379,7 @@ type Lock struct {
 
 func (x *Lock) Reset() {
 	*x = Lock{}
-	mi := &file_chain_proto_msgTypes[8]
+	mi := &file_chain_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1280,7 +1391,7 @@ func (x *Lock) String() string {
 func (*Lock) ProtoMessage() {}
 
 func (x *Lock) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[8]
+	mi := &file_chain_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1293,7 +1404,7 @@ func (x *Lock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lock.ProtoReflect.Descriptor instead.
 func (*Lock) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{8}
+	return file_chain_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Lock) GetOwner() []byte {
@@ -1320,7 +1431,7 @@ type Unlock struct {
 
 func (x *Unlock) Reset() {
 	*x = Unlock{}
-	mi := &file_chain_proto_msgTypes[9]
+	mi := &file_chain_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1332,7 +1443,7 @@ func (x *Unlock) String() string {
 func (*Unlock) ProtoMessage() {}
 
 func (x *Unlock) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[9]
+	mi := &file_chain_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1345,7 +1456,7 @@ func (x *Unlock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unlock.ProtoReflect.Descriptor instead.
 func (*Unlock) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{9}
+	return file_chain_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Unlock) GetOwner() []byte {
@@ -1373,7 +1484,7 @@ type Reward struct {
 
 func (x *Reward) Reset() {
 	*x = Reward{}
-	mi := &file_chain_proto_msgTypes[10]
+	mi := &file_chain_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1496,7 @@ func (x *Reward) String() string {
 func (*Reward) ProtoMessage() {}
 
 func (x *Reward) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[10]
+	mi := &file_chain_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1509,7 @@ func (x *Reward) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reward.ProtoReflect.Descriptor instead.
 func (*Reward) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{10}
+	return file_chain_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Reward) GetOwner() []byte {
@@ -1433,7 +1544,7 @@ type Seize struct {
 
 func (x *Seize) Reset() {
 	*x = Seize{}
-	mi := &file_chain_proto_msgTypes[11]
+	mi := &file_chain_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1445,7 +1556,7 @@ func (x *Seize) String() string {
 func (*Seize) ProtoMessage() {}
 
 func (x *Seize) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[11]
+	mi := &file_chain_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1458,7 +1569,7 @@ func (x *Seize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Seize.ProtoReflect.Descriptor instead.
 func (*Seize) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{11}
+	return file_chain_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Seize) GetOwner() []byte {
@@ -1494,7 +1605,7 @@ type CreateCategory struct {
 
 func (x *CreateCategory) Reset() {
 	*x = CreateCategory{}
-	mi := &file_chain_proto_msgTypes[12]
+	mi := &file_chain_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1617,7 @@ func (x *CreateCategory) String() string {
 func (*CreateCategory) ProtoMessage() {}
 
 func (x *CreateCategory) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[12]
+	mi := &file_chain_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1630,7 @@ func (x *CreateCategory) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCategory.ProtoReflect.Descriptor instead.
 func (*CreateCategory) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{12}
+	return file_chain_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CreateCategory) GetCategory() []byte {
@@ -1560,7 +1671,7 @@ type SchedulerNotice struct {
 
 func (x *SchedulerNotice) Reset() {
 	*x = SchedulerNotice{}
-	mi := &file_chain_proto_msgTypes[13]
+	mi := &file_chain_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1683,7 @@ func (x *SchedulerNotice) String() string {
 func (*SchedulerNotice) ProtoMessage() {}
 
 func (x *SchedulerNotice) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[13]
+	mi := &file_chain_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1696,7 @@ func (x *SchedulerNotice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerNotice.ProtoReflect.Descriptor instead.
 func (*SchedulerNotice) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{13}
+	return file_chain_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SchedulerNotice) GetWorkerpool() []byte {
@@ -1617,7 +1728,7 @@ type OrdersMatched struct {
 
 func (x *OrdersMatched) Reset() {
 	*x = OrdersMatched{}
-	mi := &file_chain_proto_msgTypes[14]
+	mi := &file_chain_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1629,7 +1740,7 @@ func (x *OrdersMatched) String() string {
 func (*OrdersMatched) ProtoMessage() {}
 
 func (x *OrdersMatched) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[14]
+	mi := &file_chain_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1642,7 +1753,7 @@ func (x *OrdersMatched) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrdersMatched.ProtoReflect.Descriptor instead.
 func (*OrdersMatched) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{14}
+	return file_chain_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OrdersMatched) GetDeal() []byte {
@@ -1704,7 +1815,7 @@ type DealSponsored struct {
 
 func (x *DealSponsored) Reset() {
 	*x = DealSponsored{}
-	mi := &file_chain_proto_msgTypes[15]
+	mi := &file_chain_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1716,7 +1827,7 @@ func (x *DealSponsored) String() string {
 func (*DealSponsored) ProtoMessage() {}
 
 func (x *DealSponsored) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[15]
+	mi := &file_chain_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1729,7 +1840,7 @@ func (x *DealSponsored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DealSponsored.ProtoReflect.Descriptor instead.
 func (*DealSponsored) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{15}
+	return file_chain_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DealSponsored) GetDeal() []byte {
@@ -1758,7 +1869,7 @@ type TaskInitialize struct {
 
 func (x *TaskInitialize) Reset() {
 	*x = TaskInitialize{}
-	mi := &file_chain_proto_msgTypes[16]
+	mi := &file_chain_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1770,7 +1881,7 @@ func (x *TaskInitialize) String() string {
 func (*TaskInitialize) ProtoMessage() {}
 
 func (x *TaskInitialize) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[16]
+	mi := &file_chain_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1783,7 +1894,7 @@ func (x *TaskInitialize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInitialize.ProtoReflect.Descriptor instead.
 func (*TaskInitialize) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{16}
+	return file_chain_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *TaskInitialize) GetTask() []byte {
@@ -1827,7 +1938,7 @@ type TaskContribute struct {
 
 func (x *TaskContribute) Reset() {
 	*x = TaskContribute{}
-	mi := &file_chain_proto_msgTypes[17]
+	mi := &file_chain_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1839,7 +1950,7 @@ func (x *TaskContribute) String() string {
 func (*TaskContribute) ProtoMessage() {}
 
 func (x *TaskContribute) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[17]
+	mi := &file_chain_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1852,7 +1963,7 @@ func (x *TaskContribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskContribute.ProtoReflect.Descriptor instead.
 func (*TaskContribute) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{17}
+	return file_chain_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *TaskContribute) GetTask() []byte {
@@ -1900,7 +2011,7 @@ type TaskConsensus struct {
 
 func (x *TaskConsensus) Reset() {
 	*x = TaskConsensus{}
-	mi := &file_chain_proto_msgTypes[18]
+	mi := &file_chain_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1912,7 +2023,7 @@ func (x *TaskConsensus) String() string {
 func (*TaskConsensus) ProtoMessage() {}
 
 func (x *TaskConsensus) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[18]
+	mi := &file_chain_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1925,7 +2036,7 @@ func (x *TaskConsensus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskConsensus.ProtoReflect.Descriptor instead.
 func (*TaskConsensus) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{18}
+	return file_chain_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *TaskConsensus) GetTask() []byte {
@@ -1953,7 +2064,7 @@ type TaskReveal struct {
 
 func (x *TaskReveal) Reset() {
 	*x = TaskReveal{}
-	mi := &file_chain_proto_msgTypes[19]
+	mi := &file_chain_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2076,7 @@ func (x *TaskReveal) String() string {
 func (*TaskReveal) ProtoMessage() {}
 
 func (x *TaskReveal) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[19]
+	mi := &file_chain_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2089,7 @@ func (x *TaskReveal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReveal.ProtoReflect.Descriptor instead.
 func (*TaskReveal) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{19}
+	return file_chain_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *TaskReveal) GetTask() []byte {
@@ -2011,7 +2122,7 @@ type TaskReopen struct {
 
 func (x *TaskReopen) Reset() {
 	*x = TaskReopen{}
-	mi := &file_chain_proto_msgTypes[20]
+	mi := &file_chain_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2023,7 +2134,7 @@ func (x *TaskReopen) String() string {
 func (*TaskReopen) ProtoMessage() {}
 
 func (x *TaskReopen) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[20]
+	mi := &file_chain_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2036,7 +2147,7 @@ func (x *TaskReopen) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskReopen.ProtoReflect.Descriptor instead.
 func (*TaskReopen) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{20}
+	return file_chain_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *TaskReopen) GetTask() []byte {
@@ -2057,7 +2168,7 @@ type TaskFinalize struct {
 
 func (x *TaskFinalize) Reset() {
 	*x = TaskFinalize{}
-	mi := &file_chain_proto_msgTypes[21]
+	mi := &file_chain_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2069,7 +2180,7 @@ func (x *TaskFinalize) String() string {
 func (*TaskFinalize) ProtoMessage() {}
 
 func (x *TaskFinalize) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[21]
+	mi := &file_chain_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2082,7 +2193,7 @@ func (x *TaskFinalize) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskFinalize.ProtoReflect.Descriptor instead.
 func (*TaskFinalize) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{21}
+	return file_chain_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *TaskFinalize) GetTask() []byte {
@@ -2115,7 +2226,7 @@ type TaskClaimed struct {
 
 func (x *TaskClaimed) Reset() {
 	*x = TaskClaimed{}
-	mi := &file_chain_proto_msgTypes[22]
+	mi := &file_chain_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2127,7 +2238,7 @@ func (x *TaskClaimed) String() string {
 func (*TaskClaimed) ProtoMessage() {}
 
 func (x *TaskClaimed) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[22]
+	mi := &file_chain_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2140,7 +2251,7 @@ func (x *TaskClaimed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskClaimed.ProtoReflect.Descriptor instead.
 func (*TaskClaimed) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{22}
+	return file_chain_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *TaskClaimed) GetTask() []byte {
@@ -2160,7 +2271,7 @@ type AccurateContribution struct {
 
 func (x *AccurateContribution) Reset() {
 	*x = AccurateContribution{}
-	mi := &file_chain_proto_msgTypes[23]
+	mi := &file_chain_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2172,7 +2283,7 @@ func (x *AccurateContribution) String() string {
 func (*AccurateContribution) ProtoMessage() {}
 
 func (x *AccurateContribution) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[23]
+	mi := &file_chain_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2296,7 @@ func (x *AccurateContribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccurateContribution.ProtoReflect.Descriptor instead.
 func (*AccurateContribution) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{23}
+	return file_chain_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *AccurateContribution) GetWorker() []byte {
@@ -2212,7 +2323,7 @@ type FaultyContribution struct {
 
 func (x *FaultyContribution) Reset() {
 	*x = FaultyContribution{}
-	mi := &file_chain_proto_msgTypes[24]
+	mi := &file_chain_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2224,7 +2335,7 @@ func (x *FaultyContribution) String() string {
 func (*FaultyContribution) ProtoMessage() {}
 
 func (x *FaultyContribution) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[24]
+	mi := &file_chain_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2237,7 +2348,7 @@ func (x *FaultyContribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FaultyContribution.ProtoReflect.Descriptor instead.
 func (*FaultyContribution) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{24}
+	return file_chain_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *FaultyContribution) GetWorker() []byte {
@@ -2265,7 +2376,7 @@ type OrderSigned struct {
 
 func (x *OrderSigned) Reset() {
 	*x = OrderSigned{}
-	mi := &file_chain_proto_msgTypes[25]
+	mi := &file_chain_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2277,7 +2388,7 @@ func (x *OrderSigned) String() string {
 func (*OrderSigned) ProtoMessage() {}
 
 func (x *OrderSigned) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[25]
+	mi := &file_chain_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2290,7 +2401,7 @@ func (x *OrderSigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderSigned.ProtoReflect.Descriptor instead.
 func (*OrderSigned) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{25}
+	return file_chain_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *OrderSigned) GetKind() OrderKind {
@@ -2325,7 +2436,7 @@ type OrderClosed struct {
 
 func (x *OrderClosed) Reset() {
 	*x = OrderClosed{}
-	mi := &file_chain_proto_msgTypes[26]
+	mi := &file_chain_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2337,7 +2448,7 @@ func (x *OrderClosed) String() string {
 func (*OrderClosed) ProtoMessage() {}
 
 func (x *OrderClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[26]
+	mi := &file_chain_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2350,7 +2461,7 @@ func (x *OrderClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrderClosed.ProtoReflect.Descriptor instead.
 func (*OrderClosed) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{26}
+	return file_chain_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OrderClosed) GetKind() OrderKind {
@@ -2384,7 +2495,7 @@ type BroadcastOrder struct {
 
 func (x *BroadcastOrder) Reset() {
 	*x = BroadcastOrder{}
-	mi := &file_chain_proto_msgTypes[27]
+	mi := &file_chain_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2396,7 +2507,7 @@ func (x *BroadcastOrder) String() string {
 func (*BroadcastOrder) ProtoMessage() {}
 
 func (x *BroadcastOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[27]
+	mi := &file_chain_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2409,7 +2520,7 @@ func (x *BroadcastOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastOrder.ProtoReflect.Descriptor instead.
 func (*BroadcastOrder) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{27}
+	return file_chain_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *BroadcastOrder) GetKind() OrderKind {
@@ -2439,7 +2550,7 @@ type ResourceTransfer struct {
 
 func (x *ResourceTransfer) Reset() {
 	*x = ResourceTransfer{}
-	mi := &file_chain_proto_msgTypes[28]
+	mi := &file_chain_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2451,7 +2562,7 @@ func (x *ResourceTransfer) String() string {
 func (*ResourceTransfer) ProtoMessage() {}
 
 func (x *ResourceTransfer) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[28]
+	mi := &file_chain_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2464,7 +2575,7 @@ func (x *ResourceTransfer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceTransfer.ProtoReflect.Descriptor instead.
 func (*ResourceTransfer) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{28}
+	return file_chain_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ResourceTransfer) GetKind() ResourceKind {
@@ -2515,7 +2626,7 @@ type PolicyUpdate struct {
 
 func (x *PolicyUpdate) Reset() {
 	*x = PolicyUpdate{}
-	mi := &file_chain_proto_msgTypes[29]
+	mi := &file_chain_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2527,7 +2638,7 @@ func (x *PolicyUpdate) String() string {
 func (*PolicyUpdate) ProtoMessage() {}
 
 func (x *PolicyUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[29]
+	mi := &file_chain_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2540,7 +2651,7 @@ func (x *PolicyUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyUpdate.ProtoReflect.Descriptor instead.
 func (*PolicyUpdate) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{29}
+	return file_chain_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PolicyUpdate) GetWorkerpool() []byte {
@@ -2594,7 +2705,7 @@ type SchedulerNoticeBoost struct {
 
 func (x *SchedulerNoticeBoost) Reset() {
 	*x = SchedulerNoticeBoost{}
-	mi := &file_chain_proto_msgTypes[30]
+	mi := &file_chain_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2606,7 +2717,7 @@ func (x *SchedulerNoticeBoost) String() string {
 func (*SchedulerNoticeBoost) ProtoMessage() {}
 
 func (x *SchedulerNoticeBoost) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[30]
+	mi := &file_chain_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2619,7 +2730,7 @@ func (x *SchedulerNoticeBoost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SchedulerNoticeBoost.ProtoReflect.Descriptor instead.
 func (*SchedulerNoticeBoost) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{30}
+	return file_chain_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SchedulerNoticeBoost) GetWorkerpool() []byte {
@@ -2689,7 +2800,7 @@ type ResultPushedBoost struct {
 
 func (x *ResultPushedBoost) Reset() {
 	*x = ResultPushedBoost{}
-	mi := &file_chain_proto_msgTypes[31]
+	mi := &file_chain_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2701,7 +2812,7 @@ func (x *ResultPushedBoost) String() string {
 func (*ResultPushedBoost) ProtoMessage() {}
 
 func (x *ResultPushedBoost) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[31]
+	mi := &file_chain_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2714,7 +2825,7 @@ func (x *ResultPushedBoost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultPushedBoost.ProtoReflect.Descriptor instead.
 func (*ResultPushedBoost) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{31}
+	return file_chain_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ResultPushedBoost) GetDeal() []byte {
@@ -2748,7 +2859,7 @@ type DealSponsoredBoost struct {
 
 func (x *DealSponsoredBoost) Reset() {
 	*x = DealSponsoredBoost{}
-	mi := &file_chain_proto_msgTypes[32]
+	mi := &file_chain_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2760,7 +2871,7 @@ func (x *DealSponsoredBoost) String() string {
 func (*DealSponsoredBoost) ProtoMessage() {}
 
 func (x *DealSponsoredBoost) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[32]
+	mi := &file_chain_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2773,7 +2884,7 @@ func (x *DealSponsoredBoost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DealSponsoredBoost.ProtoReflect.Descriptor instead.
 func (*DealSponsoredBoost) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{32}
+	return file_chain_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DealSponsoredBoost) GetDeal() []byte {
@@ -2800,7 +2911,7 @@ type OwnershipTransferred struct {
 
 func (x *OwnershipTransferred) Reset() {
 	*x = OwnershipTransferred{}
-	mi := &file_chain_proto_msgTypes[33]
+	mi := &file_chain_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2812,7 +2923,7 @@ func (x *OwnershipTransferred) String() string {
 func (*OwnershipTransferred) ProtoMessage() {}
 
 func (x *OwnershipTransferred) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[33]
+	mi := &file_chain_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2825,7 +2936,7 @@ func (x *OwnershipTransferred) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OwnershipTransferred.ProtoReflect.Descriptor instead.
 func (*OwnershipTransferred) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{33}
+	return file_chain_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *OwnershipTransferred) GetFrom() []byte {
@@ -2853,7 +2964,7 @@ type UnknownEvent struct {
 
 func (x *UnknownEvent) Reset() {
 	*x = UnknownEvent{}
-	mi := &file_chain_proto_msgTypes[34]
+	mi := &file_chain_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2865,7 +2976,7 @@ func (x *UnknownEvent) String() string {
 func (*UnknownEvent) ProtoMessage() {}
 
 func (x *UnknownEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[34]
+	mi := &file_chain_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2878,7 +2989,7 @@ func (x *UnknownEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnknownEvent.ProtoReflect.Descriptor instead.
 func (*UnknownEvent) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{34}
+	return file_chain_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *UnknownEvent) GetTopics() [][]byte {
@@ -2921,7 +3032,7 @@ type Deal struct {
 
 func (x *Deal) Reset() {
 	*x = Deal{}
-	mi := &file_chain_proto_msgTypes[35]
+	mi := &file_chain_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2933,7 +3044,7 @@ func (x *Deal) String() string {
 func (*Deal) ProtoMessage() {}
 
 func (x *Deal) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[35]
+	mi := &file_chain_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2946,7 +3057,7 @@ func (x *Deal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deal.ProtoReflect.Descriptor instead.
 func (*Deal) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{35}
+	return file_chain_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Deal) GetApp() *Priced {
@@ -3079,7 +3190,7 @@ type Priced struct {
 
 func (x *Priced) Reset() {
 	*x = Priced{}
-	mi := &file_chain_proto_msgTypes[36]
+	mi := &file_chain_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3091,7 +3202,7 @@ func (x *Priced) String() string {
 func (*Priced) ProtoMessage() {}
 
 func (x *Priced) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[36]
+	mi := &file_chain_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3104,7 +3215,7 @@ func (x *Priced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Priced.ProtoReflect.Descriptor instead.
 func (*Priced) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{36}
+	return file_chain_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Priced) GetPointer() []byte {
@@ -3143,7 +3254,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_chain_proto_msgTypes[37]
+	mi := &file_chain_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3155,7 +3266,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[37]
+	mi := &file_chain_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3168,7 +3279,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{37}
+	return file_chain_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Resource) GetName() string {
@@ -3220,14 +3331,24 @@ const file_chain_proto_rawDesc = "" +
 	"retraction\x18\v \x01(\v2\x14.assay.v1.RetractionH\x00R\n" +
 	"retraction\x12$\n" +
 	"\x04mark\x18\f \x01(\v2\x0e.assay.v1.MarkH\x00R\x04markB\x06\n" +
-	"\x04body\"\x91\x01\n" +
+	"\x04body\"\xcc\x01\n" +
 	"\x05Block\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x1f\n" +
 	"\vparent_hash\x18\x03 \x01(\fR\n" +
 	"parentHash\x12\x12\n" +
 	"\x04time\x18\x04 \x01(\x04R\x04time\x12'\n" +
-	"\x06events\x18\x05 \x03(\v2\x0f.assay.v1.EventR\x06events\"8\n" +
+	"\x06events\x18\x05 \x03(\v2\x0f.assay.v1.EventR\x06events\x129\n" +
+	"\ftransactions\x18\x06 \x03(\v2\x15.assay.v1.TransactionR\ftransactions\"\xc6\x01\n" +
+	"\vTransaction\x12\x12\n" +
+	"\x04hash\x18\x01 \x01(\fR\x04hash\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\fR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\fR\x02to\x12\x14\n" +
+	"\x05value\x18\x05 \x01(\fR\x05value\x12\x1b\n" +
+	"\tgas_limit\x18\x06 \x01(\x04R\bgasLimit\x12\x19\n" +
+	"\bgas_used\x18\a \x01(\x04R\agasUsed\x12\x1b\n" +
+	"\tgas_price\x18\b \x01(\fR\bgasPrice\"8\n" +
 	"\n" +
 	"Retraction\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
@@ -3477,100 +3598,102 @@ func file_chain_proto_rawDescGZIP() []byte {
 }
 
 var file_chain_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_chain_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_chain_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_chain_proto_goTypes = []any{
 	(Verification)(0),            // 0: assay.v1.Verification
 	(ResourceKind)(0),            // 1: assay.v1.ResourceKind
 	(OrderKind)(0),               // 2: assay.v1.OrderKind
 	(*ChainRecord)(nil),          // 3: assay.v1.ChainRecord
 	(*Block)(nil),                // 4: assay.v1.Block
-	(*Retraction)(nil),           // 5: assay.v1.Retraction
-	(*Mark)(nil),                 // 6: assay.v1.Mark
-	(*Coverage)(nil),             // 7: assay.v1.Coverage
-	(*Event)(nil),                // 8: assay.v1.Event
-	(*Transfer)(nil),             // 9: assay.v1.Transfer
-	(*Approval)(nil),             // 10: assay.v1.Approval
-	(*Lock)(nil),                 // 11: assay.v1.Lock
-	(*Unlock)(nil),               // 12: assay.v1.Unlock
-	(*Reward)(nil),               // 13: assay.v1.Reward
-	(*Seize)(nil),                // 14: assay.v1.Seize
-	(*CreateCategory)(nil),       // 15: assay.v1.CreateCategory
-	(*SchedulerNotice)(nil),      // 16: assay.v1.SchedulerNotice
-	(*OrdersMatched)(nil),        // 17: assay.v1.OrdersMatched
-	(*DealSponsored)(nil),        // 18: assay.v1.DealSponsored
-	(*TaskInitialize)(nil),       // 19: assay.v1.TaskInitialize
-	(*TaskContribute)(nil),       // 20: assay.v1.TaskContribute
-	(*TaskConsensus)(nil),        // 21: assay.v1.TaskConsensus
-	(*TaskReveal)(nil),           // 22: assay.v1.TaskReveal
-	(*TaskReopen)(nil),           // 23: assay.v1.TaskReopen
-	(*TaskFinalize)(nil),         // 24: assay.v1.TaskFinalize
-	(*TaskClaimed)(nil),          // 25: assay.v1.TaskClaimed
-	(*AccurateContribution)(nil), // 26: assay.v1.AccurateContribution
-	(*FaultyContribution)(nil),   // 27: assay.v1.FaultyContribution
-	(*OrderSigned)(nil),          // 28: assay.v1.OrderSigned
-	(*OrderClosed)(nil),          // 29: assay.v1.OrderClosed
-	(*BroadcastOrder)(nil),       // 30: assay.v1.BroadcastOrder
-	(*ResourceTransfer)(nil),     // 31: assay.v1.ResourceTransfer
-	(*PolicyUpdate)(nil),         // 32: assay.v1.PolicyUpdate
-	(*SchedulerNoticeBoost)(nil), // 33: assay.v1.SchedulerNoticeBoost
-	(*ResultPushedBoost)(nil),    // 34: assay.v1.ResultPushedBoost
-	(*DealSponsoredBoost)(nil),   // 35: assay.v1.DealSponsoredBoost
-	(*OwnershipTransferred)(nil), // 36: assay.v1.OwnershipTransferred
-	(*UnknownEvent)(nil),         // 37: assay.v1.UnknownEvent
-	(*Deal)(nil),                 // 38: assay.v1.Deal
-	(*Priced)(nil),               // 39: assay.v1.Priced
-	(*Resource)(nil),             // 40: assay.v1.Resource
+	(*Transaction)(nil),          // 5: assay.v1.Transaction
+	(*Retraction)(nil),           // 6: assay.v1.Retraction
+	(*Mark)(nil),                 // 7: assay.v1.Mark
+	(*Coverage)(nil),             // 8: assay.v1.Coverage
+	(*Event)(nil),                // 9: assay.v1.Event
+	(*Transfer)(nil),             // 10: assay.v1.Transfer
+	(*Approval)(nil),             // 11: assay.v1.Approval
+	(*Lock)(nil),                 // 12: assay.v1.Lock
+	(*Unlock)(nil),               // 13: assay.v1.Unlock
+	(*Reward)(nil),               // 14: assay.v1.Reward
+	(*Seize)(nil),                // 15: assay.v1.Seize
+	(*CreateCategory)(nil),       // 16: assay.v1.CreateCategory
+	(*SchedulerNotice)(nil),      // 17: assay.v1.SchedulerNotice
+	(*OrdersMatched)(nil),        // 18: assay.v1.OrdersMatched
+	(*DealSponsored)(nil),        // 19: assay.v1.DealSponsored
+	(*TaskInitialize)(nil),       // 20: assay.v1.TaskInitialize
+	(*TaskContribute)(nil),       // 21: assay.v1.TaskContribute
+	(*TaskConsensus)(nil),        // 22: assay.v1.TaskConsensus
+	(*TaskReveal)(nil),           // 23: assay.v1.TaskReveal
+	(*TaskReopen)(nil),           // 24: assay.v1.TaskReopen
+	(*TaskFinalize)(nil),         // 25: assay.v1.TaskFinalize
+	(*TaskClaimed)(nil),          // 26: assay.v1.TaskClaimed
+	(*AccurateContribution)(nil), // 27: assay.v1.AccurateContribution
+	(*FaultyContribution)(nil),   // 28: assay.v1.FaultyContribution
+	(*OrderSigned)(nil),          // 29: assay.v1.OrderSigned
+	(*OrderClosed)(nil),          // 30: assay.v1.OrderClosed
+	(*BroadcastOrder)(nil),       // 31: assay.v1.BroadcastOrder
+	(*ResourceTransfer)(nil),     // 32: assay.v1.ResourceTransfer
+	(*PolicyUpdate)(nil),         // 33: assay.v1.PolicyUpdate
+	(*SchedulerNoticeBoost)(nil), // 34: assay.v1.SchedulerNoticeBoost
+	(*ResultPushedBoost)(nil),    // 35: assay.v1.ResultPushedBoost
+	(*DealSponsoredBoost)(nil),   // 36: assay.v1.DealSponsoredBoost
+	(*OwnershipTransferred)(nil), // 37: assay.v1.OwnershipTransferred
+	(*UnknownEvent)(nil),         // 38: assay.v1.UnknownEvent
+	(*Deal)(nil),                 // 39: assay.v1.Deal
+	(*Priced)(nil),               // 40: assay.v1.Priced
+	(*Resource)(nil),             // 41: assay.v1.Resource
 }
 var file_chain_proto_depIdxs = []int32{
 	4,  // 0: assay.v1.ChainRecord.block:type_name -> assay.v1.Block
-	5,  // 1: assay.v1.ChainRecord.retraction:type_name -> assay.v1.Retraction
-	6,  // 2: assay.v1.ChainRecord.mark:type_name -> assay.v1.Mark
-	8,  // 3: assay.v1.Block.events:type_name -> assay.v1.Event
-	7,  // 4: assay.v1.Mark.ledger:type_name -> assay.v1.Coverage
-	0,  // 5: assay.v1.Coverage.verification:type_name -> assay.v1.Verification
-	9,  // 6: assay.v1.Event.transfer:type_name -> assay.v1.Transfer
-	10, // 7: assay.v1.Event.approval:type_name -> assay.v1.Approval
-	11, // 8: assay.v1.Event.lock:type_name -> assay.v1.Lock
-	12, // 9: assay.v1.Event.unlock:type_name -> assay.v1.Unlock
-	13, // 10: assay.v1.Event.reward:type_name -> assay.v1.Reward
-	14, // 11: assay.v1.Event.seize:type_name -> assay.v1.Seize
-	15, // 12: assay.v1.Event.create_category:type_name -> assay.v1.CreateCategory
-	16, // 13: assay.v1.Event.scheduler_notice:type_name -> assay.v1.SchedulerNotice
-	17, // 14: assay.v1.Event.orders_matched:type_name -> assay.v1.OrdersMatched
-	18, // 15: assay.v1.Event.deal_sponsored:type_name -> assay.v1.DealSponsored
-	19, // 16: assay.v1.Event.task_initialize:type_name -> assay.v1.TaskInitialize
-	20, // 17: assay.v1.Event.task_contribute:type_name -> assay.v1.TaskContribute
-	21, // 18: assay.v1.Event.task_consensus:type_name -> assay.v1.TaskConsensus
-	22, // 19: assay.v1.Event.task_reveal:type_name -> assay.v1.TaskReveal
-	23, // 20: assay.v1.Event.task_reopen:type_name -> assay.v1.TaskReopen
-	24, // 21: assay.v1.Event.task_finalize:type_name -> assay.v1.TaskFinalize
-	25, // 22: assay.v1.Event.task_claimed:type_name -> assay.v1.TaskClaimed
-	26, // 23: assay.v1.Event.accurate_contribution:type_name -> assay.v1.AccurateContribution
-	27, // 24: assay.v1.Event.faulty_contribution:type_name -> assay.v1.FaultyContribution
-	28, // 25: assay.v1.Event.order_signed:type_name -> assay.v1.OrderSigned
-	29, // 26: assay.v1.Event.order_closed:type_name -> assay.v1.OrderClosed
-	30, // 27: assay.v1.Event.broadcast_order:type_name -> assay.v1.BroadcastOrder
-	31, // 28: assay.v1.Event.resource_transfer:type_name -> assay.v1.ResourceTransfer
-	32, // 29: assay.v1.Event.policy_update:type_name -> assay.v1.PolicyUpdate
-	33, // 30: assay.v1.Event.scheduler_notice_boost:type_name -> assay.v1.SchedulerNoticeBoost
-	34, // 31: assay.v1.Event.result_pushed_boost:type_name -> assay.v1.ResultPushedBoost
-	35, // 32: assay.v1.Event.deal_sponsored_boost:type_name -> assay.v1.DealSponsoredBoost
-	36, // 33: assay.v1.Event.ownership_transferred:type_name -> assay.v1.OwnershipTransferred
-	37, // 34: assay.v1.Event.unknown:type_name -> assay.v1.UnknownEvent
-	38, // 35: assay.v1.OrdersMatched.body:type_name -> assay.v1.Deal
-	2,  // 36: assay.v1.OrderSigned.kind:type_name -> assay.v1.OrderKind
-	2,  // 37: assay.v1.OrderClosed.kind:type_name -> assay.v1.OrderKind
-	2,  // 38: assay.v1.BroadcastOrder.kind:type_name -> assay.v1.OrderKind
-	1,  // 39: assay.v1.ResourceTransfer.kind:type_name -> assay.v1.ResourceKind
-	40, // 40: assay.v1.ResourceTransfer.body:type_name -> assay.v1.Resource
-	39, // 41: assay.v1.Deal.app:type_name -> assay.v1.Priced
-	39, // 42: assay.v1.Deal.dataset:type_name -> assay.v1.Priced
-	39, // 43: assay.v1.Deal.workerpool:type_name -> assay.v1.Priced
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	6,  // 1: assay.v1.ChainRecord.retraction:type_name -> assay.v1.Retraction
+	7,  // 2: assay.v1.ChainRecord.mark:type_name -> assay.v1.Mark
+	9,  // 3: assay.v1.Block.events:type_name -> assay.v1.Event
+	5,  // 4: assay.v1.Block.transactions:type_name -> assay.v1.Transaction
+	8,  // 5: assay.v1.Mark.ledger:type_name -> assay.v1.Coverage
+	0,  // 6: assay.v1.Coverage.verification:type_name -> assay.v1.Verification
+	10, // 7: assay.v1.Event.transfer:type_name -> assay.v1.Transfer
+	11, // 8: assay.v1.Event.approval:type_name -> assay.v1.Approval
+	12, // 9: assay.v1.Event.lock:type_name -> assay.v1.Lock
+	13, // 10: assay.v1.Event.unlock:type_name -> assay.v1.Unlock
+	14, // 11: assay.v1.Event.reward:type_name -> assay.v1.Reward
+	15, // 12: assay.v1.Event.seize:type_name -> assay.v1.Seize
+	16, // 13: assay.v1.Event.create_category:type_name -> assay.v1.CreateCategory
+	17, // 14: assay.v1.Event.scheduler_notice:type_name -> assay.v1.SchedulerNotice
+	18, // 15: assay.v1.Event.orders_matched:type_name -> assay.v1.OrdersMatched
+	19, // 16: assay.v1.Event.deal_sponsored:type_name -> assay.v1.DealSponsored
+	20, // 17: assay.v1.Event.task_initialize:type_name -> assay.v1.TaskInitialize
+	21, // 18: assay.v1.Event.task_contribute:type_name -> assay.v1.TaskContribute
+	22, // 19: assay.v1.Event.task_consensus:type_name -> assay.v1.TaskConsensus
+	23, // 20: assay.v1.Event.task_reveal:type_name -> assay.v1.TaskReveal
+	24, // 21: assay.v1.Event.task_reopen:type_name -> assay.v1.TaskReopen
+	25, // 22: assay.v1.Event.task_finalize:type_name -> assay.v1.TaskFinalize
+	26, // 23: assay.v1.Event.task_claimed:type_name -> assay.v1.TaskClaimed
+	27, // 24: assay.v1.Event.accurate_contribution:type_name -> assay.v1.AccurateContribution
+	28, // 25: assay.v1.Event.faulty_contribution:type_name -> assay.v1.FaultyContribution
+	29, // 26: assay.v1.Event.order_signed:type_name -> assay.v1.OrderSigned
+	30, // 27: assay.v1.Event.order_closed:type_name -> assay.v1.OrderClosed
+	31, // 28: assay.v1.Event.broadcast_order:type_name -> assay.v1.BroadcastOrder
+	32, // 29: assay.v1.Event.resource_transfer:type_name -> assay.v1.ResourceTransfer
+	33, // 30: assay.v1.Event.policy_update:type_name -> assay.v1.PolicyUpdate
+	34, // 31: assay.v1.Event.scheduler_notice_boost:type_name -> assay.v1.SchedulerNoticeBoost
+	35, // 32: assay.v1.Event.result_pushed_boost:type_name -> assay.v1.ResultPushedBoost
+	36, // 33: assay.v1.Event.deal_sponsored_boost:type_name -> assay.v1.DealSponsoredBoost
+	37, // 34: assay.v1.Event.ownership_transferred:type_name -> assay.v1.OwnershipTransferred
+	38, // 35: assay.v1.Event.unknown:type_name -> assay.v1.UnknownEvent
+	39, // 36: assay.v1.OrdersMatched.body:type_name -> assay.v1.Deal
+	2,  // 37: assay.v1.OrderSigned.kind:type_name -> assay.v1.OrderKind
+	2,  // 38: assay.v1.OrderClosed.kind:type_name -> assay.v1.OrderKind
+	2,  // 39: assay.v1.BroadcastOrder.kind:type_name -> assay.v1.OrderKind
+	1,  // 40: assay.v1.ResourceTransfer.kind:type_name -> assay.v1.ResourceKind
+	41, // 41: assay.v1.ResourceTransfer.body:type_name -> assay.v1.Resource
+	40, // 42: assay.v1.Deal.app:type_name -> assay.v1.Priced
+	40, // 43: assay.v1.Deal.dataset:type_name -> assay.v1.Priced
+	40, // 44: assay.v1.Deal.workerpool:type_name -> assay.v1.Priced
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_chain_proto_init() }
@@ -3583,7 +3706,7 @@ func file_chain_proto_init() {
 		(*ChainRecord_Retraction)(nil),
 		(*ChainRecord_Mark)(nil),
 	}
-	file_chain_proto_msgTypes[5].OneofWrappers = []any{
+	file_chain_proto_msgTypes[6].OneofWrappers = []any{
 		(*Event_Transfer)(nil),
 		(*Event_Approval)(nil),
 		(*Event_Lock)(nil),
@@ -3620,7 +3743,7 @@ func file_chain_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_chain_proto_rawDesc), len(file_chain_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   38,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
