@@ -12,6 +12,10 @@ type Topics struct {
 	Decisions     string // assaypb.Decision, keyed by task
 }
 
+// Collateral is the log of what verdicts on quotes rest on, assaypb.CollateralRecord, one
+// partition. Collateral is of platforms, not of chains: all chains share it.
+const Collateral = "assay.collateral"
+
 // TopicsOf names the logs of a chain, by the name its preset carries.
 func TopicsOf(chain string) Topics {
 	prefix := "assay." + chain + "."

@@ -87,6 +87,7 @@ type WorkerPayload struct {
 	//
 	//	*WorkerPayload_Heartbeat
 	//	*WorkerPayload_Contribution
+	//	*WorkerPayload_Session
 	Body          isWorkerPayload_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -168,6 +169,15 @@ func (x *WorkerPayload) GetContribution() *Contribution {
 	return nil
 }
 
+func (x *WorkerPayload) GetSession() *EnclaveSession {
+	if x != nil {
+		if x, ok := x.Body.(*WorkerPayload_Session); ok {
+			return x.Session
+		}
+	}
+	return nil
+}
+
 type isWorkerPayload_Body interface {
 	isWorkerPayload_Body()
 }
@@ -180,9 +190,15 @@ type WorkerPayload_Contribution struct {
 	Contribution *Contribution `protobuf:"bytes,11,opt,name=contribution,proto3,oneof"`
 }
 
+type WorkerPayload_Session struct {
+	Session *EnclaveSession `protobuf:"bytes,12,opt,name=session,proto3,oneof"`
+}
+
 func (*WorkerPayload_Heartbeat) isWorkerPayload_Body() {}
 
 func (*WorkerPayload_Contribution) isWorkerPayload_Body() {}
+
+func (*WorkerPayload_Session) isWorkerPayload_Body() {}
 
 // Heartbeat offers a worker to a pool.
 type Heartbeat struct {
@@ -263,7 +279,7 @@ type Contribution struct {
 	ResultSeal       []byte                 `protobuf:"bytes,3,opt,name=result_seal,json=resultSeal,proto3" json:"result_seal,omitempty"`                   // keccak256(worker ‖ task ‖ digest)
 	EnclaveChallenge []byte                 `protobuf:"bytes,4,opt,name=enclave_challenge,json=enclaveChallenge,proto3" json:"enclave_challenge,omitempty"` // address of the enclave's key; empty where there is none
 	EnclaveSignature []byte                 `protobuf:"bytes,5,opt,name=enclave_signature,json=enclaveSignature,proto3" json:"enclave_signature,omitempty"` // 65 bytes, EIP-191 over keccak256(result_hash ‖ result_seal)
-	Quote            []byte                 `protobuf:"bytes,6,opt,name=quote,proto3" json:"quote,omitempty"`                                               // SGX quote whose report data binds all of the above
+	Quote            []byte                 `protobuf:"bytes,6,opt,name=quote,proto3" json:"quote,omitempty"`                                               // whose report data binds all of the above; empty in a session
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -340,6 +356,69 @@ func (x *Contribution) GetQuote() []byte {
 	return nil
 }
 
+// EnclaveSession has an enclave's key vouched for before there is a result. A later
+// contribution of the same worker to the same task needs no quote of its own if it is
+// signed by this key.
+type EnclaveSession struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Task             []byte                 `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	EnclaveChallenge []byte                 `protobuf:"bytes,2,opt,name=enclave_challenge,json=enclaveChallenge,proto3" json:"enclave_challenge,omitempty"` // address of the enclave's key
+	Quote            []byte                 `protobuf:"bytes,3,opt,name=quote,proto3" json:"quote,omitempty"`                                               // whose report data binds both, and no result
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *EnclaveSession) Reset() {
+	*x = EnclaveSession{}
+	mi := &file_contribution_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnclaveSession) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnclaveSession) ProtoMessage() {}
+
+func (x *EnclaveSession) ProtoReflect() protoreflect.Message {
+	mi := &file_contribution_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnclaveSession.ProtoReflect.Descriptor instead.
+func (*EnclaveSession) Descriptor() ([]byte, []int) {
+	return file_contribution_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *EnclaveSession) GetTask() []byte {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *EnclaveSession) GetEnclaveChallenge() []byte {
+	if x != nil {
+		return x.EnclaveChallenge
+	}
+	return nil
+}
+
+func (x *EnclaveSession) GetQuote() []byte {
+	if x != nil {
+		return x.Quote
+	}
+	return nil
+}
+
 var File_contribution_proto protoreflect.FileDescriptor
 
 const file_contribution_proto_rawDesc = "" +
@@ -347,14 +426,15 @@ const file_contribution_proto_rawDesc = "" +
 	"\x12contribution.proto\x12\bassay.v1\"G\n" +
 	"\rWorkerMessage\x12\x18\n" +
 	"\apayload\x18\x01 \x01(\fR\apayload\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xcf\x01\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\x85\x02\n" +
 	"\rWorkerPayload\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\x04R\achainId\x12\x10\n" +
 	"\x03hub\x18\x02 \x01(\fR\x03hub\x12\x16\n" +
 	"\x06worker\x18\x03 \x01(\fR\x06worker\x123\n" +
 	"\theartbeat\x18\n" +
 	" \x01(\v2\x13.assay.v1.HeartbeatH\x00R\theartbeat\x12<\n" +
-	"\fcontribution\x18\v \x01(\v2\x16.assay.v1.ContributionH\x00R\fcontributionB\x06\n" +
+	"\fcontribution\x18\v \x01(\v2\x16.assay.v1.ContributionH\x00R\fcontribution\x124\n" +
+	"\asession\x18\f \x01(\v2\x18.assay.v1.EnclaveSessionH\x00R\asessionB\x06\n" +
 	"\x04body\"u\n" +
 	"\tHeartbeat\x12\x1e\n" +
 	"\n" +
@@ -371,7 +451,11 @@ const file_contribution_proto_rawDesc = "" +
 	"resultSeal\x12+\n" +
 	"\x11enclave_challenge\x18\x04 \x01(\fR\x10enclaveChallenge\x12+\n" +
 	"\x11enclave_signature\x18\x05 \x01(\fR\x10enclaveSignature\x12\x14\n" +
-	"\x05quote\x18\x06 \x01(\fR\x05quoteB\x16Z\x14assay/schema/assaypbb\x06proto3"
+	"\x05quote\x18\x06 \x01(\fR\x05quote\"g\n" +
+	"\x0eEnclaveSession\x12\x12\n" +
+	"\x04task\x18\x01 \x01(\fR\x04task\x12+\n" +
+	"\x11enclave_challenge\x18\x02 \x01(\fR\x10enclaveChallenge\x12\x14\n" +
+	"\x05quote\x18\x03 \x01(\fR\x05quoteB\x16Z\x14assay/schema/assaypbb\x06proto3"
 
 var (
 	file_contribution_proto_rawDescOnce sync.Once
@@ -385,21 +469,23 @@ func file_contribution_proto_rawDescGZIP() []byte {
 	return file_contribution_proto_rawDescData
 }
 
-var file_contribution_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_contribution_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_contribution_proto_goTypes = []any{
-	(*WorkerMessage)(nil), // 0: assay.v1.WorkerMessage
-	(*WorkerPayload)(nil), // 1: assay.v1.WorkerPayload
-	(*Heartbeat)(nil),     // 2: assay.v1.Heartbeat
-	(*Contribution)(nil),  // 3: assay.v1.Contribution
+	(*WorkerMessage)(nil),  // 0: assay.v1.WorkerMessage
+	(*WorkerPayload)(nil),  // 1: assay.v1.WorkerPayload
+	(*Heartbeat)(nil),      // 2: assay.v1.Heartbeat
+	(*Contribution)(nil),   // 3: assay.v1.Contribution
+	(*EnclaveSession)(nil), // 4: assay.v1.EnclaveSession
 }
 var file_contribution_proto_depIdxs = []int32{
 	2, // 0: assay.v1.WorkerPayload.heartbeat:type_name -> assay.v1.Heartbeat
 	3, // 1: assay.v1.WorkerPayload.contribution:type_name -> assay.v1.Contribution
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	4, // 2: assay.v1.WorkerPayload.session:type_name -> assay.v1.EnclaveSession
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_contribution_proto_init() }
@@ -410,6 +496,7 @@ func file_contribution_proto_init() {
 	file_contribution_proto_msgTypes[1].OneofWrappers = []any{
 		(*WorkerPayload_Heartbeat)(nil),
 		(*WorkerPayload_Contribution)(nil),
+		(*WorkerPayload_Session)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -417,7 +504,7 @@ func file_contribution_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_contribution_proto_rawDesc), len(file_contribution_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -45,6 +45,11 @@ const (
 	Reason_REASON_BAD_ENCLAVE_SIGNATURE Reason = 14
 	Reason_REASON_BAD_QUOTE             Reason = 15 // structure or signature of the quote
 	Reason_REASON_QUOTE_NOT_BOUND       Reason = 16 // report data names another task, worker, result or time
+	Reason_REASON_NO_QUOTE              Reason = 17 // the deal asks for an enclave, and there is neither a quote nor a session
+	Reason_REASON_NO_COLLATERAL         Reason = 18 // nothing is known, at this time, about platforms of the quote's family
+	Reason_REASON_WRONG_ENCLAVE         Reason = 19 // not the app's enclave, or one that may not be believed
+	Reason_REASON_NOT_TRUSTED           Reason = 20 // the platform is revoked, outdated or denied, or collateral has expired
+	Reason_REASON_PLATFORM_COUNTED      Reason = 21 // the task has as many contributions of this physical platform as may count
 )
 
 // Enum value maps for Reason.
@@ -67,6 +72,11 @@ var (
 		14: "REASON_BAD_ENCLAVE_SIGNATURE",
 		15: "REASON_BAD_QUOTE",
 		16: "REASON_QUOTE_NOT_BOUND",
+		17: "REASON_NO_QUOTE",
+		18: "REASON_NO_COLLATERAL",
+		19: "REASON_WRONG_ENCLAVE",
+		20: "REASON_NOT_TRUSTED",
+		21: "REASON_PLATFORM_COUNTED",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":           0,
@@ -86,6 +96,11 @@ var (
 		"REASON_BAD_ENCLAVE_SIGNATURE": 14,
 		"REASON_BAD_QUOTE":             15,
 		"REASON_QUOTE_NOT_BOUND":       16,
+		"REASON_NO_QUOTE":              17,
+		"REASON_NO_COLLATERAL":         18,
+		"REASON_WRONG_ENCLAVE":         19,
+		"REASON_NOT_TRUSTED":           20,
+		"REASON_PLATFORM_COUNTED":      21,
 	}
 )
 
@@ -1494,7 +1509,7 @@ const file_decision_proto_rawDesc = "" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06amount\x18\x04 \x01(\tR\x06amount\x12\x16\n" +
-	"\x06weight\x18\x05 \x01(\tR\x06weight*\xa7\x03\n" +
+	"\x06weight\x18\x05 \x01(\tR\x06weight*\xa5\x04\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tREASON_OK\x10\x01\x12\x14\n" +
@@ -1513,7 +1528,12 @@ const file_decision_proto_rawDesc = "" +
 	"\x11REASON_NO_ENCLAVE\x10\r\x12 \n" +
 	"\x1cREASON_BAD_ENCLAVE_SIGNATURE\x10\x0e\x12\x14\n" +
 	"\x10REASON_BAD_QUOTE\x10\x0f\x12\x1a\n" +
-	"\x16REASON_QUOTE_NOT_BOUND\x10\x10B\x16Z\x14assay/schema/assaypbb\x06proto3"
+	"\x16REASON_QUOTE_NOT_BOUND\x10\x10\x12\x13\n" +
+	"\x0fREASON_NO_QUOTE\x10\x11\x12\x18\n" +
+	"\x14REASON_NO_COLLATERAL\x10\x12\x12\x18\n" +
+	"\x14REASON_WRONG_ENCLAVE\x10\x13\x12\x16\n" +
+	"\x12REASON_NOT_TRUSTED\x10\x14\x12\x1b\n" +
+	"\x17REASON_PLATFORM_COUNTED\x10\x15B\x16Z\x14assay/schema/assaypbb\x06proto3"
 
 var (
 	file_decision_proto_rawDescOnce sync.Once
