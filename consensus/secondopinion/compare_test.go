@@ -28,10 +28,10 @@ func status(s tcbstatus.Status) func(*attestation.Report) {
 }
 
 var (
-	failed   = errors.New("OE_VERIFY_FAILED")
-	level    = fmt.Errorf("of a TCB: %w", attestation.ErrTCBLevelInvalid)
-	offline  = errors.New("OE_QUOTE_PROVIDER_LOAD_ERROR")
-	accepted = secondopinion.Ours{Report: report(nil)}
+	errFailed  = errors.New("OE_VERIFY_FAILED")
+	errLevel   = fmt.Errorf("of a TCB: %w", attestation.ErrTCBLevelInvalid)
+	errOffline = errors.New("OE_QUOTE_PROVIDER_LOAD_ERROR")
+	accepted   = secondopinion.Ours{Report: report(nil)}
 )
 
 func refused(class attest.Class) secondopinion.Ours { return secondopinion.Ours{Refused: class} }
@@ -44,15 +44,15 @@ func TestCompare(t *testing.T) {
 		want   secondopinion.Outcome
 	}{
 		"both accept":                            {accepted, report(nil), nil, secondopinion.Agrees},
-		"we accept, ego refuses":                 {accepted, attestation.Report{}, failed, secondopinion.Disagrees},
-		"we accept, ego has no collateral":       {accepted, attestation.Report{}, offline, secondopinion.None},
-		"we refuse, ego has no collateral":       {refused(attest.ClassSignature), attestation.Report{}, offline, secondopinion.None},
-		"both refuse":                            {refused(attest.ClassSignature), attestation.Report{}, failed, secondopinion.Agrees},
-		"both refuse the level":                  {refused(attest.ClassTCB), report(status(tcbstatus.Revoked)), level, secondopinion.Agrees},
-		"an old platform that both know":         {secondopinion.Ours{Report: report(status(tcbstatus.OutOfDate))}, report(status(tcbstatus.OutOfDate)), level, secondopinion.Agrees},
+		"we accept, ego refuses":                 {accepted, attestation.Report{}, errFailed, secondopinion.Disagrees},
+		"we accept, ego has no collateral":       {accepted, attestation.Report{}, errOffline, secondopinion.None},
+		"we refuse, ego has no collateral":       {refused(attest.ClassSignature), attestation.Report{}, errOffline, secondopinion.None},
+		"both refuse":                            {refused(attest.ClassSignature), attestation.Report{}, errFailed, secondopinion.Agrees},
+		"both refuse the level":                  {refused(attest.ClassTCB), report(status(tcbstatus.Revoked)), errLevel, secondopinion.Agrees},
+		"an old platform that both know":         {secondopinion.Ours{Report: report(status(tcbstatus.OutOfDate))}, report(status(tcbstatus.OutOfDate)), errLevel, secondopinion.Agrees},
 		"we say hardening, ego up to date":       {secondopinion.Ours{Report: report(status(tcbstatus.SWHardeningNeeded))}, report(nil), nil, secondopinion.Agrees},
-		"we say up to date, ego revoked":         {accepted, report(status(tcbstatus.Revoked)), level, secondopinion.Disagrees},
-		"we say up to date, ego out of date":     {accepted, report(status(tcbstatus.OutOfDate)), level, secondopinion.Disagrees},
+		"we say up to date, ego revoked":         {accepted, report(status(tcbstatus.Revoked)), errLevel, secondopinion.Disagrees},
+		"we say up to date, ego out of date":     {accepted, report(status(tcbstatus.OutOfDate)), errLevel, secondopinion.Disagrees},
 		"ego reads another enclave":              {accepted, report(func(r *attestation.Report) { r.UniqueID = []byte{9} }), nil, secondopinion.Disagrees},
 		"ego reads another signer":               {accepted, report(func(r *attestation.Report) { r.SignerID = nil }), nil, secondopinion.Disagrees},
 		"ego reads another product":              {accepted, report(func(r *attestation.Report) { r.ProductID = []byte{0} }), nil, secondopinion.Disagrees},

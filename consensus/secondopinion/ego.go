@@ -3,7 +3,10 @@
 package secondopinion
 
 import (
+	"errors"
+
 	"github.com/edgelesssys/ego/attestation"
+	"github.com/edgelesssys/ego/attestation/tcbstatus"
 	"github.com/edgelesssys/ego/eclient"
 )
 
@@ -11,5 +14,12 @@ import (
 const Built = true
 
 // Ego judges a quote with ego's verifier, by today's collateral, which it fetches. The
-// quote must have Open Enclave's header.
-func Ego(quote []byte) (attestation.Report, error) { return eclient.VerifyRemoteReport(quote) }
+// quote must have Open Enclave's header. With attestation.ErrTCBLevelInvalid comes a
+// report; with every other error one whose status is Unknown.
+func Ego(quote []byte) (attestation.Report, error) {
+	report, err := eclient.VerifyRemoteReport(quote)
+	if err != nil && !errors.Is(err, attestation.ErrTCBLevelInvalid) {
+		report = attestation.Report{TCBStatus: tcbstatus.Unknown} // ego's zero value reads as up to date
+	}
+	return report, err
+}

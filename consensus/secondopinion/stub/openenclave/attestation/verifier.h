@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 typedef enum {
-    OE_OK = 0,
+    OE_OK = 0, // the numbers of the others are ours
     OE_FAILURE = 1,
     OE_INVALID_PARAMETER = 3,
     OE_VERIFY_FAILED = 11,
