@@ -180,6 +180,104 @@ func (Verdict_Outcome) EnumDescriptor() ([]byte, []int) {
 	return file_decision_proto_rawDescGZIP(), []int{2, 0}
 }
 
+type Attestation_Mode int32
+
+const (
+	Attestation_MODE_UNSPECIFIED Attestation_Mode = 0
+	Attestation_RESULT           Attestation_Mode = 1 // the quote binds this one result
+	Attestation_SESSION          Attestation_Mode = 2 // the quote binds the enclave's key, the key signs the result
+)
+
+// Enum value maps for Attestation_Mode.
+var (
+	Attestation_Mode_name = map[int32]string{
+		0: "MODE_UNSPECIFIED",
+		1: "RESULT",
+		2: "SESSION",
+	}
+	Attestation_Mode_value = map[string]int32{
+		"MODE_UNSPECIFIED": 0,
+		"RESULT":           1,
+		"SESSION":          2,
+	}
+)
+
+func (x Attestation_Mode) Enum() *Attestation_Mode {
+	p := new(Attestation_Mode)
+	*p = x
+	return p
+}
+
+func (x Attestation_Mode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Attestation_Mode) Descriptor() protoreflect.EnumDescriptor {
+	return file_decision_proto_enumTypes[2].Descriptor()
+}
+
+func (Attestation_Mode) Type() protoreflect.EnumType {
+	return &file_decision_proto_enumTypes[2]
+}
+
+func (x Attestation_Mode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Attestation_Mode.Descriptor instead.
+func (Attestation_Mode) EnumDescriptor() ([]byte, []int) {
+	return file_decision_proto_rawDescGZIP(), []int{3, 0}
+}
+
+type Attestation_TEE int32
+
+const (
+	Attestation_TEE_UNSPECIFIED Attestation_TEE = 0
+	Attestation_SGX             Attestation_TEE = 1
+	Attestation_TDX             Attestation_TEE = 2
+)
+
+// Enum value maps for Attestation_TEE.
+var (
+	Attestation_TEE_name = map[int32]string{
+		0: "TEE_UNSPECIFIED",
+		1: "SGX",
+		2: "TDX",
+	}
+	Attestation_TEE_value = map[string]int32{
+		"TEE_UNSPECIFIED": 0,
+		"SGX":             1,
+		"TDX":             2,
+	}
+)
+
+func (x Attestation_TEE) Enum() *Attestation_TEE {
+	p := new(Attestation_TEE)
+	*p = x
+	return p
+}
+
+func (x Attestation_TEE) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Attestation_TEE) Descriptor() protoreflect.EnumDescriptor {
+	return file_decision_proto_enumTypes[3].Descriptor()
+}
+
+func (Attestation_TEE) Type() protoreflect.EnumType {
+	return &file_decision_proto_enumTypes[3]
+}
+
+func (x Attestation_TEE) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Attestation_TEE.Descriptor instead.
+func (Attestation_TEE) EnumDescriptor() ([]byte, []int) {
+	return file_decision_proto_rawDescGZIP(), []int{3, 1}
+}
+
 type Intent_Action int32
 
 const (
@@ -219,11 +317,11 @@ func (x Intent_Action) String() string {
 }
 
 func (Intent_Action) Descriptor() protoreflect.EnumDescriptor {
-	return file_decision_proto_enumTypes[2].Descriptor()
+	return file_decision_proto_enumTypes[4].Descriptor()
 }
 
 func (Intent_Action) Type() protoreflect.EnumType {
-	return &file_decision_proto_enumTypes[2]
+	return &file_decision_proto_enumTypes[4]
 }
 
 func (x Intent_Action) Number() protoreflect.EnumNumber {
@@ -232,7 +330,7 @@ func (x Intent_Action) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Intent_Action.Descriptor instead.
 func (Intent_Action) EnumDescriptor() ([]byte, []int) {
-	return file_decision_proto_rawDescGZIP(), []int{4, 0}
+	return file_decision_proto_rawDescGZIP(), []int{5, 0}
 }
 
 type Outcome_Status int32
@@ -271,11 +369,11 @@ func (x Outcome_Status) String() string {
 }
 
 func (Outcome_Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_decision_proto_enumTypes[3].Descriptor()
+	return file_decision_proto_enumTypes[5].Descriptor()
 }
 
 func (Outcome_Status) Type() protoreflect.EnumType {
-	return &file_decision_proto_enumTypes[3]
+	return &file_decision_proto_enumTypes[5]
 }
 
 func (x Outcome_Status) Number() protoreflect.EnumNumber {
@@ -284,7 +382,7 @@ func (x Outcome_Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Outcome_Status.Descriptor instead.
 func (Outcome_Status) EnumDescriptor() ([]byte, []int) {
-	return file_decision_proto_rawDescGZIP(), []int{6, 0}
+	return file_decision_proto_rawDescGZIP(), []int{7, 0}
 }
 
 type Decision struct {
@@ -656,6 +754,7 @@ type Verdict struct {
 	Agreement        string                 `protobuf:"bytes,11,opt,name=agreement,proto3" json:"agreement,omitempty"`                                       // PoCo weight behind this result of the total, e.g. "8/11"
 	QuoteHash        []byte                 `protobuf:"bytes,12,opt,name=quote_hash,json=quoteHash,proto3" json:"quote_hash,omitempty"`                      // keccak256 of the quote, where there was one
 	Mrenclave        string                 `protobuf:"bytes,13,opt,name=mrenclave,proto3" json:"mrenclave,omitempty"`                                       // hex, where there was a quote
+	Attestation      *Attestation           `protobuf:"bytes,14,opt,name=attestation,proto3" json:"attestation,omitempty"`                                   // where a quote was judged, now or when the contribution's session was opened
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -781,6 +880,252 @@ func (x *Verdict) GetMrenclave() string {
 	return ""
 }
 
+func (x *Verdict) GetAttestation() *Attestation {
+	if x != nil {
+		return x.Attestation
+	}
+	return nil
+}
+
+// Attestation is what became of a quote, in the verifier's words (docs/attestation.md).
+// Whoever has the collateral and the policy that it names can judge the quote again.
+// What a refused quote says of its enclave and platform is not believed, and left empty.
+type Attestation struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Accepted         bool                   `protobuf:"varint,1,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	Class            string                 `protobuf:"bytes,2,opt,name=class,proto3" json:"class,omitempty"`   // of the check that refused: format chain signature expired revoked collateral qe tcb identity binding policy
+	Check            string                 `protobuf:"bytes,3,opt,name=check,proto3" json:"check,omitempty"`   // its name
+	Detail           string                 `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"` // for a person
+	Mode             Attestation_Mode       `protobuf:"varint,5,opt,name=mode,proto3,enum=assay.v1.Attestation_Mode" json:"mode,omitempty"`
+	Tee              Attestation_TEE        `protobuf:"varint,6,opt,name=tee,proto3,enum=assay.v1.Attestation_TEE" json:"tee,omitempty"`
+	TcbStatus        string                 `protobuf:"bytes,7,opt,name=tcb_status,json=tcbStatus,proto3" json:"tcb_status,omitempty"` // of platform, quoting enclave and TDX module together, as Intel writes it; Unknown where refused
+	PlatformStatus   string                 `protobuf:"bytes,8,opt,name=platform_status,json=platformStatus,proto3" json:"platform_status,omitempty"`
+	QeStatus         string                 `protobuf:"bytes,9,opt,name=qe_status,json=qeStatus,proto3" json:"qe_status,omitempty"`
+	ModuleStatus     string                 `protobuf:"bytes,10,opt,name=module_status,json=moduleStatus,proto3" json:"module_status,omitempty"` // Unknown where the TDX module has no levels of its own
+	Advisories       []string               `protobuf:"bytes,11,rep,name=advisories,proto3" json:"advisories,omitempty"`
+	Mrenclave        []byte                 `protobuf:"bytes,12,opt,name=mrenclave,proto3" json:"mrenclave,omitempty"` // MRTD of a TD
+	Mrsigner         []byte                 `protobuf:"bytes,13,opt,name=mrsigner,proto3" json:"mrsigner,omitempty"`   // empty of a TD
+	ProductId        uint32                 `protobuf:"varint,14,opt,name=product_id,json=productId,proto3" json:"product_id,omitempty"`
+	Svn              uint32                 `protobuf:"varint,15,opt,name=svn,proto3" json:"svn,omitempty"`
+	Fmspc            []byte                 `protobuf:"bytes,16,opt,name=fmspc,proto3" json:"fmspc,omitempty"`
+	PlatformId       []byte                 `protobuf:"bytes,17,opt,name=platform_id,json=platformId,proto3" json:"platform_id,omitempty"` // SHA-256 of the PPID: one physical platform
+	EvaluationNumber uint32                 `protobuf:"varint,18,opt,name=evaluation_number,json=evaluationNumber,proto3" json:"evaluation_number,omitempty"`
+	CollateralHash   []byte                 `protobuf:"bytes,19,opt,name=collateral_hash,json=collateralHash,proto3" json:"collateral_hash,omitempty"`
+	PolicyHash       []byte                 `protobuf:"bytes,20,opt,name=policy_hash,json=policyHash,proto3" json:"policy_hash,omitempty"`
+	NotBefore        uint64                 `protobuf:"varint,21,opt,name=not_before,json=notBefore,proto3" json:"not_before,omitempty"` // when all certificates and the collateral are valid, seconds since 1970
+	NotAfter         uint64                 `protobuf:"varint,22,opt,name=not_after,json=notAfter,proto3" json:"not_after,omitempty"`
+	JudgedAt         uint64                 `protobuf:"varint,23,opt,name=judged_at,json=judgedAt,proto3" json:"judged_at,omitempty"`      // chain time, seconds since 1970
+	Quote            []byte                 `protobuf:"bytes,24,opt,name=quote,proto3" json:"quote,omitempty"`                             // as it came
+	ReportData       []byte                 `protobuf:"bytes,25,opt,name=report_data,json=reportData,proto3" json:"report_data,omitempty"` // the 64 bytes that it had to carry
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *Attestation) Reset() {
+	*x = Attestation{}
+	mi := &file_decision_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attestation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attestation) ProtoMessage() {}
+
+func (x *Attestation) ProtoReflect() protoreflect.Message {
+	mi := &file_decision_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attestation.ProtoReflect.Descriptor instead.
+func (*Attestation) Descriptor() ([]byte, []int) {
+	return file_decision_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Attestation) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
+}
+
+func (x *Attestation) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *Attestation) GetCheck() string {
+	if x != nil {
+		return x.Check
+	}
+	return ""
+}
+
+func (x *Attestation) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Attestation) GetMode() Attestation_Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return Attestation_MODE_UNSPECIFIED
+}
+
+func (x *Attestation) GetTee() Attestation_TEE {
+	if x != nil {
+		return x.Tee
+	}
+	return Attestation_TEE_UNSPECIFIED
+}
+
+func (x *Attestation) GetTcbStatus() string {
+	if x != nil {
+		return x.TcbStatus
+	}
+	return ""
+}
+
+func (x *Attestation) GetPlatformStatus() string {
+	if x != nil {
+		return x.PlatformStatus
+	}
+	return ""
+}
+
+func (x *Attestation) GetQeStatus() string {
+	if x != nil {
+		return x.QeStatus
+	}
+	return ""
+}
+
+func (x *Attestation) GetModuleStatus() string {
+	if x != nil {
+		return x.ModuleStatus
+	}
+	return ""
+}
+
+func (x *Attestation) GetAdvisories() []string {
+	if x != nil {
+		return x.Advisories
+	}
+	return nil
+}
+
+func (x *Attestation) GetMrenclave() []byte {
+	if x != nil {
+		return x.Mrenclave
+	}
+	return nil
+}
+
+func (x *Attestation) GetMrsigner() []byte {
+	if x != nil {
+		return x.Mrsigner
+	}
+	return nil
+}
+
+func (x *Attestation) GetProductId() uint32 {
+	if x != nil {
+		return x.ProductId
+	}
+	return 0
+}
+
+func (x *Attestation) GetSvn() uint32 {
+	if x != nil {
+		return x.Svn
+	}
+	return 0
+}
+
+func (x *Attestation) GetFmspc() []byte {
+	if x != nil {
+		return x.Fmspc
+	}
+	return nil
+}
+
+func (x *Attestation) GetPlatformId() []byte {
+	if x != nil {
+		return x.PlatformId
+	}
+	return nil
+}
+
+func (x *Attestation) GetEvaluationNumber() uint32 {
+	if x != nil {
+		return x.EvaluationNumber
+	}
+	return 0
+}
+
+func (x *Attestation) GetCollateralHash() []byte {
+	if x != nil {
+		return x.CollateralHash
+	}
+	return nil
+}
+
+func (x *Attestation) GetPolicyHash() []byte {
+	if x != nil {
+		return x.PolicyHash
+	}
+	return nil
+}
+
+func (x *Attestation) GetNotBefore() uint64 {
+	if x != nil {
+		return x.NotBefore
+	}
+	return 0
+}
+
+func (x *Attestation) GetNotAfter() uint64 {
+	if x != nil {
+		return x.NotAfter
+	}
+	return 0
+}
+
+func (x *Attestation) GetJudgedAt() uint64 {
+	if x != nil {
+		return x.JudgedAt
+	}
+	return 0
+}
+
+func (x *Attestation) GetQuote() []byte {
+	if x != nil {
+		return x.Quote
+	}
+	return nil
+}
+
+func (x *Attestation) GetReportData() []byte {
+	if x != nil {
+		return x.ReportData
+	}
+	return nil
+}
+
 // Consensus says that enough weight agrees: the winners are to reveal.
 type Consensus struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -794,7 +1139,7 @@ type Consensus struct {
 
 func (x *Consensus) Reset() {
 	*x = Consensus{}
-	mi := &file_decision_proto_msgTypes[3]
+	mi := &file_decision_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +1151,7 @@ func (x *Consensus) String() string {
 func (*Consensus) ProtoMessage() {}
 
 func (x *Consensus) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_proto_msgTypes[3]
+	mi := &file_decision_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +1164,7 @@ func (x *Consensus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Consensus.ProtoReflect.Descriptor instead.
 func (*Consensus) Descriptor() ([]byte, []int) {
-	return file_decision_proto_rawDescGZIP(), []int{3}
+	return file_decision_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Consensus) GetResultHash() []byte {
@@ -867,7 +1212,7 @@ type Intent struct {
 
 func (x *Intent) Reset() {
 	*x = Intent{}
-	mi := &file_decision_proto_msgTypes[4]
+	mi := &file_decision_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -879,7 +1224,7 @@ func (x *Intent) String() string {
 func (*Intent) ProtoMessage() {}
 
 func (x *Intent) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_proto_msgTypes[4]
+	mi := &file_decision_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -892,7 +1237,7 @@ func (x *Intent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Intent.ProtoReflect.Descriptor instead.
 func (*Intent) Descriptor() ([]byte, []int) {
-	return file_decision_proto_rawDescGZIP(), []int{4}
+	return file_decision_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Intent) GetAction() Intent_Action {
@@ -966,7 +1311,7 @@ type Submission struct {
 
 func (x *Submission) Reset() {
 	*x = Submission{}
-	mi := &file_decision_proto_msgTypes[5]
+	mi := &file_decision_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -978,7 +1323,7 @@ func (x *Submission) String() string {
 func (*Submission) ProtoMessage() {}
 
 func (x *Submission) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_proto_msgTypes[5]
+	mi := &file_decision_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -991,7 +1336,7 @@ func (x *Submission) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Submission.ProtoReflect.Descriptor instead.
 func (*Submission) Descriptor() ([]byte, []int) {
-	return file_decision_proto_rawDescGZIP(), []int{5}
+	return file_decision_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Submission) GetIntent() []byte {
@@ -1043,7 +1388,7 @@ type Outcome struct {
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_decision_proto_msgTypes[6]
+	mi := &file_decision_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1400,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_proto_msgTypes[6]
+	mi := &file_decision_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1413,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_decision_proto_rawDescGZIP(), []int{6}
+	return file_decision_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Outcome) GetIntent() []byte {
@@ -1117,7 +1462,7 @@ type Alert struct {
 
 func (x *Alert) Reset() {
 	*x = Alert{}
-	mi := &file_decision_proto_msgTypes[7]
+	mi := &file_decision_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1129,7 +1474,7 @@ func (x *Alert) String() string {
 func (*Alert) ProtoMessage() {}
 
 func (x *Alert) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_proto_msgTypes[7]
+	mi := &file_decision_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1142,7 +1487,7 @@ func (x *Alert) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alert.ProtoReflect.Descriptor instead.
 func (*Alert) Descriptor() ([]byte, []int) {
-	return file_decision_proto_rawDescGZIP(), []int{7}
+	return file_decision_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Alert) GetName() string {
@@ -1182,7 +1527,7 @@ type Settlement struct {
 
 func (x *Settlement) Reset() {
 	*x = Settlement{}
-	mi := &file_decision_proto_msgTypes[8]
+	mi := &file_decision_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1539,7 @@ func (x *Settlement) String() string {
 func (*Settlement) ProtoMessage() {}
 
 func (x *Settlement) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_proto_msgTypes[8]
+	mi := &file_decision_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1552,7 @@ func (x *Settlement) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settlement.ProtoReflect.Descriptor instead.
 func (*Settlement) Descriptor() ([]byte, []int) {
-	return file_decision_proto_rawDescGZIP(), []int{8}
+	return file_decision_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Settlement) GetCall() string {
@@ -1314,7 +1659,7 @@ type SettlementLine struct {
 
 func (x *SettlementLine) Reset() {
 	*x = SettlementLine{}
-	mi := &file_decision_proto_msgTypes[9]
+	mi := &file_decision_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1671,7 @@ func (x *SettlementLine) String() string {
 func (*SettlementLine) ProtoMessage() {}
 
 func (x *SettlementLine) ProtoReflect() protoreflect.Message {
-	mi := &file_decision_proto_msgTypes[9]
+	mi := &file_decision_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1684,7 @@ func (x *SettlementLine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettlementLine.ProtoReflect.Descriptor instead.
 func (*SettlementLine) Descriptor() ([]byte, []int) {
-	return file_decision_proto_rawDescGZIP(), []int{9}
+	return file_decision_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SettlementLine) GetAccount() []byte {
@@ -1420,7 +1765,7 @@ const file_decision_proto_rawDesc = "" +
 	"\x06anchor\x18\t \x01(\fR\x06anchor\x12\x18\n" +
 	"\aattempt\x18\n" +
 	" \x01(\rR\aattempt\x12\x1c\n" +
-	"\tfinalizes\x18\v \x01(\bR\tfinalizes\"\x8c\x04\n" +
+	"\tfinalizes\x18\v \x01(\bR\tfinalizes\"\xc5\x04\n" +
 	"\aVerdict\x123\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x19.assay.v1.Verdict.OutcomeR\aoutcome\x12(\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x10.assay.v1.ReasonR\x06reason\x12\x16\n" +
@@ -1437,11 +1782,56 @@ const file_decision_proto_rawDesc = "" +
 	"\tagreement\x18\v \x01(\tR\tagreement\x12\x1d\n" +
 	"\n" +
 	"quote_hash\x18\f \x01(\fR\tquoteHash\x12\x1c\n" +
-	"\tmrenclave\x18\r \x01(\tR\tmrenclave\">\n" +
+	"\tmrenclave\x18\r \x01(\tR\tmrenclave\x127\n" +
+	"\vattestation\x18\x0e \x01(\v2\x15.assay.v1.AttestationR\vattestation\">\n" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bACCEPTED\x10\x01\x12\f\n" +
-	"\bREJECTED\x10\x02\"\x85\x01\n" +
+	"\bREJECTED\x10\x02\"\x82\a\n" +
+	"\vAttestation\x12\x1a\n" +
+	"\baccepted\x18\x01 \x01(\bR\baccepted\x12\x14\n" +
+	"\x05class\x18\x02 \x01(\tR\x05class\x12\x14\n" +
+	"\x05check\x18\x03 \x01(\tR\x05check\x12\x16\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\x12.\n" +
+	"\x04mode\x18\x05 \x01(\x0e2\x1a.assay.v1.Attestation.ModeR\x04mode\x12+\n" +
+	"\x03tee\x18\x06 \x01(\x0e2\x19.assay.v1.Attestation.TEER\x03tee\x12\x1d\n" +
+	"\n" +
+	"tcb_status\x18\a \x01(\tR\ttcbStatus\x12'\n" +
+	"\x0fplatform_status\x18\b \x01(\tR\x0eplatformStatus\x12\x1b\n" +
+	"\tqe_status\x18\t \x01(\tR\bqeStatus\x12#\n" +
+	"\rmodule_status\x18\n" +
+	" \x01(\tR\fmoduleStatus\x12\x1e\n" +
+	"\n" +
+	"advisories\x18\v \x03(\tR\n" +
+	"advisories\x12\x1c\n" +
+	"\tmrenclave\x18\f \x01(\fR\tmrenclave\x12\x1a\n" +
+	"\bmrsigner\x18\r \x01(\fR\bmrsigner\x12\x1d\n" +
+	"\n" +
+	"product_id\x18\x0e \x01(\rR\tproductId\x12\x10\n" +
+	"\x03svn\x18\x0f \x01(\rR\x03svn\x12\x14\n" +
+	"\x05fmspc\x18\x10 \x01(\fR\x05fmspc\x12\x1f\n" +
+	"\vplatform_id\x18\x11 \x01(\fR\n" +
+	"platformId\x12+\n" +
+	"\x11evaluation_number\x18\x12 \x01(\rR\x10evaluationNumber\x12'\n" +
+	"\x0fcollateral_hash\x18\x13 \x01(\fR\x0ecollateralHash\x12\x1f\n" +
+	"\vpolicy_hash\x18\x14 \x01(\fR\n" +
+	"policyHash\x12\x1d\n" +
+	"\n" +
+	"not_before\x18\x15 \x01(\x04R\tnotBefore\x12\x1b\n" +
+	"\tnot_after\x18\x16 \x01(\x04R\bnotAfter\x12\x1b\n" +
+	"\tjudged_at\x18\x17 \x01(\x04R\bjudgedAt\x12\x14\n" +
+	"\x05quote\x18\x18 \x01(\fR\x05quote\x12\x1f\n" +
+	"\vreport_data\x18\x19 \x01(\fR\n" +
+	"reportData\"5\n" +
+	"\x04Mode\x12\x14\n" +
+	"\x10MODE_UNSPECIFIED\x10\x00\x12\n" +
+	"\n" +
+	"\x06RESULT\x10\x01\x12\v\n" +
+	"\aSESSION\x10\x02\",\n" +
+	"\x03TEE\x12\x13\n" +
+	"\x0fTEE_UNSPECIFIED\x10\x00\x12\a\n" +
+	"\x03SGX\x10\x01\x12\a\n" +
+	"\x03TDX\x10\x02\"\x85\x01\n" +
 	"\tConsensus\x12\x1f\n" +
 	"\vresult_hash\x18\x01 \x01(\fR\n" +
 	"resultHash\x12\x18\n" +
@@ -1547,43 +1937,49 @@ func file_decision_proto_rawDescGZIP() []byte {
 	return file_decision_proto_rawDescData
 }
 
-var file_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_decision_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_decision_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_decision_proto_goTypes = []any{
 	(Reason)(0),            // 0: assay.v1.Reason
 	(Verdict_Outcome)(0),   // 1: assay.v1.Verdict.Outcome
-	(Intent_Action)(0),     // 2: assay.v1.Intent.Action
-	(Outcome_Status)(0),    // 3: assay.v1.Outcome.Status
-	(*Decision)(nil),       // 4: assay.v1.Decision
-	(*Assignment)(nil),     // 5: assay.v1.Assignment
-	(*Verdict)(nil),        // 6: assay.v1.Verdict
-	(*Consensus)(nil),      // 7: assay.v1.Consensus
-	(*Intent)(nil),         // 8: assay.v1.Intent
-	(*Submission)(nil),     // 9: assay.v1.Submission
-	(*Outcome)(nil),        // 10: assay.v1.Outcome
-	(*Alert)(nil),          // 11: assay.v1.Alert
-	(*Settlement)(nil),     // 12: assay.v1.Settlement
-	(*SettlementLine)(nil), // 13: assay.v1.SettlementLine
+	(Attestation_Mode)(0),  // 2: assay.v1.Attestation.Mode
+	(Attestation_TEE)(0),   // 3: assay.v1.Attestation.TEE
+	(Intent_Action)(0),     // 4: assay.v1.Intent.Action
+	(Outcome_Status)(0),    // 5: assay.v1.Outcome.Status
+	(*Decision)(nil),       // 6: assay.v1.Decision
+	(*Assignment)(nil),     // 7: assay.v1.Assignment
+	(*Verdict)(nil),        // 8: assay.v1.Verdict
+	(*Attestation)(nil),    // 9: assay.v1.Attestation
+	(*Consensus)(nil),      // 10: assay.v1.Consensus
+	(*Intent)(nil),         // 11: assay.v1.Intent
+	(*Submission)(nil),     // 12: assay.v1.Submission
+	(*Outcome)(nil),        // 13: assay.v1.Outcome
+	(*Alert)(nil),          // 14: assay.v1.Alert
+	(*Settlement)(nil),     // 15: assay.v1.Settlement
+	(*SettlementLine)(nil), // 16: assay.v1.SettlementLine
 }
 var file_decision_proto_depIdxs = []int32{
-	5,  // 0: assay.v1.Decision.assignment:type_name -> assay.v1.Assignment
-	6,  // 1: assay.v1.Decision.verdict:type_name -> assay.v1.Verdict
-	7,  // 2: assay.v1.Decision.consensus:type_name -> assay.v1.Consensus
-	8,  // 3: assay.v1.Decision.intent:type_name -> assay.v1.Intent
-	9,  // 4: assay.v1.Decision.submission:type_name -> assay.v1.Submission
-	10, // 5: assay.v1.Decision.outcome:type_name -> assay.v1.Outcome
-	11, // 6: assay.v1.Decision.alert:type_name -> assay.v1.Alert
-	12, // 7: assay.v1.Decision.settlement:type_name -> assay.v1.Settlement
+	7,  // 0: assay.v1.Decision.assignment:type_name -> assay.v1.Assignment
+	8,  // 1: assay.v1.Decision.verdict:type_name -> assay.v1.Verdict
+	10, // 2: assay.v1.Decision.consensus:type_name -> assay.v1.Consensus
+	11, // 3: assay.v1.Decision.intent:type_name -> assay.v1.Intent
+	12, // 4: assay.v1.Decision.submission:type_name -> assay.v1.Submission
+	13, // 5: assay.v1.Decision.outcome:type_name -> assay.v1.Outcome
+	14, // 6: assay.v1.Decision.alert:type_name -> assay.v1.Alert
+	15, // 7: assay.v1.Decision.settlement:type_name -> assay.v1.Settlement
 	1,  // 8: assay.v1.Verdict.outcome:type_name -> assay.v1.Verdict.Outcome
 	0,  // 9: assay.v1.Verdict.reason:type_name -> assay.v1.Reason
-	2,  // 10: assay.v1.Intent.action:type_name -> assay.v1.Intent.Action
-	3,  // 11: assay.v1.Outcome.status:type_name -> assay.v1.Outcome.Status
-	13, // 12: assay.v1.Settlement.lines:type_name -> assay.v1.SettlementLine
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	9,  // 10: assay.v1.Verdict.attestation:type_name -> assay.v1.Attestation
+	2,  // 11: assay.v1.Attestation.mode:type_name -> assay.v1.Attestation.Mode
+	3,  // 12: assay.v1.Attestation.tee:type_name -> assay.v1.Attestation.TEE
+	4,  // 13: assay.v1.Intent.action:type_name -> assay.v1.Intent.Action
+	5,  // 14: assay.v1.Outcome.status:type_name -> assay.v1.Outcome.Status
+	16, // 15: assay.v1.Settlement.lines:type_name -> assay.v1.SettlementLine
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_decision_proto_init() }
@@ -1606,8 +2002,8 @@ func file_decision_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_decision_proto_rawDesc), len(file_decision_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   10,
+			NumEnums:      6,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
