@@ -1,0 +1,2 @@
+// Package subgraph serves a subgraph as graph-node would.
+package subgraph
