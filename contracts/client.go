@@ -48,12 +48,17 @@ type Policy struct{ WorkerStakeRatio, SchedulerRewardRatio *big.Int }
 // Client reads one PoCo deployment. Every read is at a block or at the newest one. It
 // may be used by many goroutines.
 type Client struct {
-	rpc *rpc.Client
+	rpc Batcher
 	hub common.Address
 }
 
+// Batcher makes JSON-RPC calls as *rpc.Client does.
+type Batcher interface {
+	BatchCallContext(ctx context.Context, calls []rpc.BatchElem) error
+}
+
 // NewClient reads the PoCo contract at hub through a node.
-func NewClient(client *rpc.Client, hub common.Address) *Client {
+func NewClient(client Batcher, hub common.Address) *Client {
 	return &Client{rpc: client, hub: hub}
 }
 

@@ -40,17 +40,19 @@ type Block struct {
 	Parent   common.Hash
 	Time     uint64
 	salt     uint64
+	chain    uint64
 	receipts common.Hash
 	bloom    types.Bloom
+	txs      []common.Hash // the transactions' hashes
+	txRoot   common.Hash
+	lie      int64 // what its transactions are said to be worth more than they are
 	play     func() []Tx
 }
-
-// gasPerTx is what every transaction costs.
-const gasPerTx = 50_000
 
 // seal computes what depends on the block's own content.
 func (b *Block) seal() {
 	txs := b.play()
+	b.sealTxs(txs)
 	if len(txs) == 0 {
 		b.receipts = types.EmptyReceiptsHash
 		return
@@ -75,9 +77,9 @@ func (b *Block) header() *types.Header {
 	extra := make([]byte, 8)
 	binary.BigEndian.PutUint64(extra, b.salt)
 	return &types.Header{
-		ParentHash: b.Parent, UncleHash: types.EmptyUncleHash, TxHash: types.EmptyTxsHash, ReceiptHash: b.receipts, Bloom: b.bloom,
+		ParentHash: b.Parent, UncleHash: types.EmptyUncleHash, TxHash: b.txRoot, ReceiptHash: b.receipts, Bloom: b.bloom,
 		Difficulty: new(big.Int), Number: new(big.Int).SetUint64(b.Number), GasLimit: 30_000_000, Time: b.Time, Extra: extra,
-		BaseFee: big.NewInt(1),
+		BaseFee: big.NewInt(baseFee),
 	}
 }
 
@@ -108,13 +110,4 @@ func bloomOf(tx Tx) (bloom types.Bloom) {
 		}
 	}
 	return bloom
-}
-
-// txHash names a transaction of a block.
-func (b *Block) txHash(i int) (hash common.Hash) {
-	hash[0] = 0x7a
-	binary.BigEndian.PutUint64(hash[8:], b.Number)
-	binary.BigEndian.PutUint64(hash[16:], b.salt)
-	binary.BigEndian.PutUint64(hash[24:], uint64(i))
-	return hash
 }

@@ -2,6 +2,7 @@ package rpctest
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -27,7 +28,7 @@ const blockTime = 5
 // NewChain returns a chain of one block, the genesis.
 func NewChain(id uint64, traffic Traffic) *Chain {
 	c := &Chain{ID: id, Finality: 10, traffic: traffic, all: map[common.Hash]*Block{}, wake: make(chan struct{})}
-	genesis := &Block{Time: 1_700_000_000, play: func() []Tx { return nil }}
+	genesis := &Block{chain: id, Time: 1_700_000_000, play: func() []Tx { return nil }}
 	genesis.seal()
 	genesis.link(common.Hash{})
 	c.blocks, c.all[genesis.Hash] = []*Block{genesis}, genesis
@@ -42,7 +43,7 @@ func (c *Chain) Grow(n int) {
 	fresh := make([]*Block, n)
 	now := c.blocks[first-1].Time
 	for i := range fresh {
-		b := &Block{Number: first + uint64(i), salt: c.salt}
+		b := &Block{Number: first + uint64(i), salt: c.salt, chain: c.ID}
 		var seconds uint64
 		b.play, seconds = c.traffic.Play(b.Number, b.salt)
 		now += seconds
@@ -164,6 +165,18 @@ func (v view) of(hash common.Hash) *Block {
 		return nil
 	}
 	return b
+}
+
+// find returns the canonical block of a transaction, and the transaction's place in it.
+func (v view) find(tx common.Hash) (*Block, int) {
+	v.chain.mu.RLock()
+	defer v.chain.mu.RUnlock()
+	for _, b := range v.chain.blocks[:min(v.head+1, uint64(len(v.chain.blocks)))] {
+		if i := slices.Index(b.txs, tx); i >= 0 {
+			return b, i
+		}
+	}
+	return nil, 0
 }
 
 // changed is closed when the head changes.

@@ -28,6 +28,8 @@ type Faults struct {
 	Removed     uint64 // logs are said to be removed
 	FalseHeader uint64 // the header's bloom and receipts root say that there is nothing, its hash is as it was
 
+	FalseTx uint64 // the block's transactions are said to be worth more than they are
+
 	NoReceipts  bool // eth_getBlockReceipts does not exist
 	NoFinal     bool // the finalized tag does not exist
 	NoMulticall bool // eth_call without an address is refused

@@ -33,7 +33,8 @@ func appendField(out []byte, name string) []byte {
 	return append(out, '"', ':')
 }
 
-func (b *Block) appendHeader(out []byte) []byte {
+// appendHeader appends the block as eth_getBlockByHash answers, full or not.
+func (b *Block) appendHeader(out []byte, full bool) []byte {
 	h := b.header()
 	out = append(out, '{')
 	for _, f := range []struct {
@@ -55,7 +56,8 @@ func (b *Block) appendHeader(out []byte) []byte {
 	} {
 		out = appendNumber(appendField(out, f.name), f.value)
 	}
-	return append(out, `,"uncles":[],"transactions":[]}`...)
+	out = append(out, `,"uncles":[],"transactions":`...)
+	return append(b.appendTxs(out, full), '}')
 }
 
 // place is where in its block a log is.
@@ -72,8 +74,7 @@ func (b *Block) appendLog(out []byte, log *Log, at place) []byte {
 	}
 	out = appendHex(append(out, `],"data":`...), log.Data)
 	out = appendNumber(append(out, `,"blockNumber":`...), b.Number)
-	tx := b.txHash(at.tx)
-	out = appendHex(append(out, `,"transactionHash":`...), tx[:])
+	out = appendHex(append(out, `,"transactionHash":`...), b.txs[at.tx][:])
 	out = appendNumber(append(out, `,"transactionIndex":`...), uint64(at.tx))
 	out = appendHex(append(out, `,"blockHash":`...), b.Hash[:])
 	out = appendNumber(append(out, `,"blockTimestamp":`...), b.Time)
@@ -87,27 +88,35 @@ func (b *Block) appendReceipts(out []byte, hidden func(*Block, int, int) bool) [
 	out = append(out, '[')
 	index := 0
 	txs := b.play()
+	total := countLogs(txs)
 	for i, tx := range txs {
-		out = append(appendField(out, ""), `{"status":"0x1","type":"0x2"`...)
-		hash := b.txHash(i)
-		out = appendHex(appendField(out, "transactionHash"), hash[:])
-		out = appendNumber(appendField(out, "transactionIndex"), uint64(i))
-		out = appendHex(appendField(out, "blockHash"), b.Hash[:])
-		out = appendNumber(appendField(out, "blockNumber"), b.Number)
-		out = appendNumber(appendField(out, "cumulativeGasUsed"), gasPerTx*uint64(i+1))
-		out = appendNumber(appendField(out, "gasUsed"), gasPerTx)
-		bloom := bloomOf(tx)
-		out = appendHex(appendField(out, "logsBloom"), bloom[:])
-		out = append(appendField(out, "logs"), '[')
-		for j := range tx.Logs {
-			if !hidden(b, index, countLogs(txs)) {
-				out = b.appendLog(appendField(out, ""), &tx.Logs[j], place{tx: i, log: index})
-			}
-			index++
-		}
-		out = append(out, ']', '}')
+		shown := func(log int) bool { return !hidden(b, log, total) }
+		out = b.appendReceipt(appendField(out, ""), tx, place{tx: i, log: index}, shown)
+		index += len(tx.Logs)
 	}
 	return append(out, ']')
+}
+
+// appendReceipt appends the receipt of one transaction, whose first log is at a place.
+func (b *Block) appendReceipt(out []byte, tx Tx, at place, shown func(log int) bool) []byte {
+	out = append(out, `{"status":"0x1","type":"0x2"`...)
+	out = appendHex(appendField(out, "transactionHash"), b.txs[at.tx][:])
+	out = appendNumber(appendField(out, "transactionIndex"), uint64(at.tx))
+	out = appendHex(appendField(out, "blockHash"), b.Hash[:])
+	out = appendNumber(appendField(out, "blockNumber"), b.Number)
+	out = appendNumber(appendField(out, "cumulativeGasUsed"), gasPerTx*uint64(at.tx+1))
+	out = appendNumber(appendField(out, "gasUsed"), gasPerTx)
+	out = appendNumber(appendField(out, "effectiveGasPrice"), baseFee+gasTip)
+	bloom := bloomOf(tx)
+	out = appendHex(appendField(out, "logsBloom"), bloom[:])
+	out = append(appendField(out, "logs"), '[')
+	for j := range tx.Logs {
+		if shown(at.log) {
+			out = b.appendLog(appendField(out, ""), &tx.Logs[j], at)
+		}
+		at.log++
+	}
+	return append(out, ']', '}')
 }
 
 func countLogs(txs []Tx) (n int) {

@@ -31,9 +31,11 @@ func (s *session) result(out []byte, c call) ([]byte, *rpcError) {
 		if err != nil {
 			return out, err
 		}
-		return s.header(out, b), nil
+		return s.header(out, b, len(c.Params) > 1 && string(c.Params[1]) == "true"), nil
 	case "eth_getBlockReceipts":
 		return s.receipts(out, c)
+	case "eth_getTransactionReceipt":
+		return s.receipt(out, c)
 	case "eth_getLogs":
 		return s.logs(out, c)
 	case "eth_call":
@@ -78,7 +80,7 @@ func (s *session) block(c call) (*Block, *rpcError) {
 	return s.view.at(number), nil
 }
 
-func (s *session) header(out []byte, b *Block) []byte {
+func (s *session) header(out []byte, b *Block, full bool) []byte {
 	if b == nil {
 		return append(out, "null"...)
 	}
@@ -87,7 +89,12 @@ func (s *session) header(out []byte, b *Block) []byte {
 		empty.bloom, empty.receipts = types.Bloom{}, types.EmptyReceiptsHash
 		b = &empty
 	}
-	return b.appendHeader(out)
+	if full && one(b.Number, s.faults.FalseTx) {
+		other := *b
+		other.lie = 1
+		b = &other
+	}
+	return b.appendHeader(out, full)
 }
 
 func (s *session) receipts(out []byte, c call) ([]byte, *rpcError) {
@@ -105,6 +112,22 @@ func (s *session) receipts(out []byte, c call) ([]byte, *rpcError) {
 		return b.appendReceipts(out, s.faults.hidden), nil
 	}
 	return b.appendReceipts(out, never), nil
+}
+
+// receipt answers eth_getTransactionReceipt: of a canonical transaction, which names its
+// block itself.
+func (s *session) receipt(out []byte, c call) ([]byte, *rpcError) {
+	var hash common.Hash
+	if len(c.Params) == 0 || json.Unmarshal(c.Params[0], &hash) != nil {
+		return out, refuse(-32602, "invalid argument 0")
+	}
+	b, i := s.view.find(hash)
+	if b == nil {
+		return append(out, "null"...), nil
+	}
+	txs := b.play()
+	at := place{tx: i, log: countLogs(txs[:i])}
+	return b.appendReceipt(out, txs[i], at, func(int) bool { return true }), nil
 }
 
 // filter is what eth_getLogs is asked for.

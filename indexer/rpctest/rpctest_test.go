@@ -71,6 +71,7 @@ func checkChain(t *testing.T, client *ethclient.Client, chain *Chain) {
 		if bloom := types.MergeBloom(list); bloom != header.Bloom {
 			t.Fatalf("block %d: another bloom", number)
 		}
+		checkTxs(t, client, header, list)
 		found, err := client.FilterLogs(ctx, ethereum.FilterQuery{BlockHash: &parent})
 		if err != nil {
 			t.Fatal(err)
@@ -92,6 +93,24 @@ func checkChain(t *testing.T, client *ethclient.Client, chain *Chain) {
 	ranged, err := client.FilterLogs(ctx, ethereum.FilterQuery{FromBlock: new(big.Int), ToBlock: new(big.Int).SetUint64(chain.Head().Number)})
 	if err != nil || len(ranged) != logs || logs == 0 {
 		t.Fatalf("%d logs by range, %d by block, %v", len(ranged), logs, err)
+	}
+}
+
+// checkTxs checks a block's transactions against its header and its receipts.
+func checkTxs(t *testing.T, client *ethclient.Client, header *types.Header, list []*types.Receipt) {
+	t.Helper()
+	block, err := client.BlockByHash(t.Context(), header.Hash())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if root := types.DeriveSha(block.Transactions(), trie.NewStackTrie(nil)); root != header.TxHash || len(list) != len(block.Transactions()) {
+		t.Fatalf("block %d: transactions root %s of %d, header says %s", block.Number(), root, len(list), header.TxHash)
+	}
+	for i, tx := range block.Transactions() {
+		receipt, err := client.TransactionReceipt(t.Context(), tx.Hash())
+		if err != nil || receipt.BlockHash != header.Hash() || receipt.CumulativeGasUsed != list[i].CumulativeGasUsed || len(receipt.Logs) != len(list[i].Logs) {
+			t.Fatalf("block %d, transaction %d: %v, %v", block.Number(), i, receipt, err)
+		}
 	}
 }
 

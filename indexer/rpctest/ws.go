@@ -58,7 +58,7 @@ func (s *socket) push(ctx context.Context) {
 		case <-changed:
 		}
 		out := []byte(`{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x1","result":`)
-		out = s.node.chain.Head().appendHeader(out)
+		out = s.node.chain.Head().appendHeader(out, false)
 		s.write(ctx, append(out, '}', '}'))
 	}
 }

@@ -92,31 +92,32 @@ func (s *Source) stride() uint64 {
 func (s *Source) fetch(ctx context.Context, from, to uint64) (p *piece, err error) {
 	p = &piece{level: s.verify.past()}
 	var headers []sealed
-	var groups [][]types.Log
+	var held []content
 	if p.level > assaypb.Verification_VERIFICATION_FETCHED {
-		headers, groups, err = s.fetchProven(ctx, from, to, p.level)
+		headers, held, err = s.fetchProven(ctx, from, to, p.level)
 		if err == nil {
 			p.first, p.top = headers[0], headers[len(headers)-1]
 		}
 	} else {
 		var logs []types.Log
 		if logs, p.top, err = s.ranged(ctx, from, to); err == nil {
-			headers, groups, err = s.grouped(ctx, logs)
+			headers, held, err = s.grouped(ctx, logs)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	// What no event carries never changes, so the newest state has it.
-	p.blocks, err = s.assemble(ctx, headers, groups, func(header) contracts.At { return contracts.Latest })
-	if err == nil {
-		err = s.attach(ctx, contracts.Bundled, p.blocks...)
+	entries, err := s.assemble(ctx, headers, held, func(header) contracts.At { return contracts.Latest })
+	if err != nil {
+		return nil, err
 	}
-	return p, err
+	p.blocks = blocksOf(entries)
+	return p, s.complete(ctx, entries, func(ctx context.Context) error { return s.attach(ctx, contracts.Bundled, p.blocks...) })
 }
 
 // fetchProven reads all headers of a range, and proves the logs by them.
-func (s *Source) fetchProven(ctx context.Context, from, to uint64, level assaypb.Verification) ([]sealed, [][]types.Log, error) {
+func (s *Source) fetchProven(ctx context.Context, from, to uint64, level assaypb.Verification) ([]sealed, []content, error) {
 	headers, err := s.headers(ctx, from, to)
 	if err != nil {
 		return nil, nil, err
@@ -126,8 +127,8 @@ func (s *Source) fetchProven(ctx context.Context, from, to uint64, level assaypb
 			return nil, nil, doubt(headers[i].Number, "its parent is %s, and block %d is %s", headers[i].Parent, headers[i-1].Number, headers[i-1].Hash)
 		}
 	}
-	groups, err := s.proven(ctx, headers, level)
-	return headers, groups, err
+	held, err := s.proven(ctx, headers, level)
+	return headers, held, err
 }
 
 // ranged asks for the logs of a range, in as many pieces as the endpoints want.
@@ -179,7 +180,7 @@ func (s *Source) headers(ctx context.Context, from, to uint64) ([]sealed, error)
 }
 
 // grouped returns the blocks that logs are in, and the logs of each.
-func (s *Source) grouped(ctx context.Context, logs []types.Log) ([]sealed, [][]types.Log, error) {
+func (s *Source) grouped(ctx context.Context, logs []types.Log) ([]sealed, []content, error) {
 	var hashes []common.Hash
 	var groups [][]types.Log
 	for i, log := range logs {
@@ -208,7 +209,7 @@ func (s *Source) grouped(ctx context.Context, logs []types.Log) ([]sealed, [][]t
 			return nil, nil, doubt(groups[i][0].BlockNumber, "its logs are of %s, which is block %d", h.Hash, h.Number)
 		}
 	}
-	return headers, groups, nil
+	return headers, contents(groups), nil
 }
 
 // position is which of the hashes an error says to be of no block.
@@ -230,18 +231,17 @@ func (s *Source) live(ctx context.Context, base header, head sealed, final heade
 	if err != nil {
 		return err
 	}
-	groups, level, err := s.liveLogs(ctx, headers)
+	held, level, err := s.liveContents(ctx, headers)
 	if err != nil {
 		return err
 	}
-	blocks, err := s.assemble(ctx, headers, groups, func(h header) contracts.At { return contracts.AtHash(h.Hash) })
+	entries, err := s.assemble(ctx, headers, held, func(h header) contracts.At { return contracts.AtHash(h.Hash) })
 	if err != nil {
 		return err
 	}
-	for _, block := range blocks {
-		if err := s.attach(ctx, contracts.AtHash(common.BytesToHash(block.Hash)), block); err != nil {
-			return err
-		}
+	blocks := blocksOf(entries)
+	if err := s.complete(ctx, entries, func(ctx context.Context) error { return s.attachEach(ctx, blocks) }); err != nil {
+		return err
 	}
 	return s.write(ctx, base, blocks, plain(headers), final, level)
 }
@@ -254,23 +254,31 @@ func plain(headers []sealed) []header {
 	return out
 }
 
-// liveLogs returns the logs of new blocks, asked for by block, and what proves them.
-func (s *Source) liveLogs(ctx context.Context, headers []sealed) ([][]types.Log, assaypb.Verification, error) {
+// liveContents returns what new blocks hold, asked for by block, and what proves it.
+func (s *Source) liveContents(ctx context.Context, headers []sealed) ([]content, assaypb.Verification, error) {
 	level := s.verify.present()
 	if level == assaypb.Verification_VERIFICATION_FETCHED {
 		groups, err := askEach(ctx, s.nodes, plain(headers), logsOf)
-		return groups, level, err
+		return contents(groups), level, err
 	}
-	if s.noReceipts {
+	if s.verify == VerifyLive && s.noReceipts.Load() {
 		level = assaypb.Verification_VERIFICATION_BLOOM
 	}
-	groups, err := s.proven(ctx, headers, level)
+	held, err := s.proven(ctx, headers, level)
 	if errors.As(err, new(*ReceiptsError)) && s.verify == VerifyLive {
-		s.logger.Warn("no endpoint serves receipts by block: new blocks are verified by their bloom filters only", "chain", s.preset.Name, "error", err)
-		s.noReceipts, level = true, assaypb.Verification_VERIFICATION_BLOOM
-		groups, err = s.proven(ctx, headers, level)
+		s.doWithoutReceipts(err)
+		level = assaypb.Verification_VERIFICATION_BLOOM
+		held, err = s.proven(ctx, headers, level)
 	}
-	return groups, level, err
+	return held, level, err
+}
+
+// doWithoutReceipts notes that no endpoint serves receipts by block.
+func (s *Source) doWithoutReceipts(err error) {
+	if !s.noReceipts.Swap(true) {
+		s.logger.Warn("no endpoint serves receipts by block: by default new blocks are verified by their bloom filters only, and what gas a transaction used is not verified",
+			"chain", s.preset.Name, "error", err)
+	}
 }
 
 // branch returns the headers that lead from base to head, at most liveSpan of them.
@@ -296,21 +304,29 @@ func (s *Source) branch(ctx context.Context, base header, head sealed) ([]sealed
 }
 
 // assemble makes the block records of those blocks that hold events.
-func (s *Source) assemble(ctx context.Context, headers []sealed, groups [][]types.Log, at func(header) contracts.At) ([]*assaypb.Block, error) {
-	var blocks []*assaypb.Block
+func (s *Source) assemble(ctx context.Context, headers []sealed, held []content, at func(header) contracts.At) ([]entry, error) {
+	var entries []entry
 	for i, h := range headers {
-		events, err := s.decode(ctx, groups[i], at(h.header))
+		events, err := s.decode(ctx, held[i].logs, at(h.header))
 		if err != nil {
 			return nil, fmt.Errorf("reading the events of block %d: %w", h.Number, err)
 		}
 		if len(events) == 0 {
 			continue
 		}
-		blocks = append(blocks, &assaypb.Block{
+		entries = append(entries, entry{header: h, content: held[i], block: &assaypb.Block{
 			Number: h.Number, Hash: h.Hash.Bytes(), ParentHash: h.Parent.Bytes(), Time: h.Time, Events: events,
-		})
+		}})
 	}
-	return blocks, nil
+	return entries, nil
+}
+
+func blocksOf(entries []entry) []*assaypb.Block {
+	blocks := make([]*assaypb.Block, len(entries))
+	for i, e := range entries {
+		blocks[i] = e.block
+	}
+	return blocks
 }
 
 func (s *Source) decode(ctx context.Context, logs []types.Log, at contracts.At) ([]*assaypb.Event, error) {
@@ -330,6 +346,16 @@ func (s *Source) decode(ctx context.Context, logs []types.Log, at contracts.At) 
 		events = append(events, event)
 	}
 	return events, nil
+}
+
+// attachEach reads what the events of new blocks do not carry from their own state.
+func (s *Source) attachEach(ctx context.Context, blocks []*assaypb.Block) error {
+	for _, block := range blocks {
+		if err := s.attach(ctx, contracts.AtHash(common.BytesToHash(block.Hash)), block); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // attach reads what the events of some blocks do not carry.

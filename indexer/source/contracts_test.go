@@ -14,6 +14,7 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/ethereum/go-ethereum/rpc"
 	"google.golang.org/protobuf/proto"
 
@@ -41,6 +42,7 @@ type actor struct {
 	nonce  uint64
 	mined  uint64 // block of the last transaction
 	salt   byte
+	seen   func() uint64 // newest block that the source has indexed
 }
 
 func newActor(t *testing.T) *actor {
@@ -166,6 +168,7 @@ func (a *actor) play() {
 	_, task := a.deal(app, dataset, pool, 1) // contribute, reveal, finalize
 	a.send(a.at.Hub, contracts.ContributeCall(task, contracts.ResultHash(task, digest), contracts.ResultSeal(me, task, digest), common.Address{}, nil, a.authorize(task)))
 	a.send(a.at.Hub, contracts.RevealCall(task, digest))
+	a.wait("the source has what will be abandoned", func() bool { return a.seen() >= a.mined })
 	a.ok(a.chain.Fork(3))
 	a.settleNonce()
 	a.send(a.at.Hub, contracts.FinalizeCall(task, []byte("results"), nil))
@@ -211,6 +214,7 @@ func TestTheRealContracts(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 
+	a.seen = func() uint64 { return s.Status().Indexed }
 	a.play()
 	a.wait("the source passes the last transaction", func() bool { return s.Status().Indexed > a.mined })
 	cancel()
@@ -234,6 +238,9 @@ func (a *actor) compare(log *kafka.Client) {
 		a.ok(proto.Unmarshal(m.Value, record))
 		if record.GetMark() != nil {
 			mark = record.GetMark()
+		}
+		for _, tx := range record.GetBlock().GetTransactions() {
+			a.compareTransaction(record.GetBlock(), tx)
 		}
 		more, err := p.Apply(record)
 		rows.Add(more)
@@ -280,5 +287,26 @@ func (a *actor) compare(log *kafka.Client) {
 	}
 	if policies == 0 {
 		a.t.Error("the pool's change of policy is missing")
+	}
+}
+
+// compareTransaction asks the node for a transaction of the log.
+func (a *actor) compareTransaction(block *assaypb.Block, got *assaypb.Transaction) {
+	a.t.Helper()
+	client := ethclient.NewClient(a.dial(a.chain.HTTPURL()))
+	hash := common.BytesToHash(got.Hash)
+	tx, _, err := client.TransactionByHash(a.ctx, hash)
+	a.ok(err)
+	receipt, err := client.TransactionReceipt(a.ctx, hash)
+	a.ok(err)
+	want := &assaypb.Transaction{
+		Hash: hash[:], Index: uint32(receipt.TransactionIndex), From: a.wallet.Address().Bytes(), Value: tx.Value().Bytes(),
+		GasLimit: tx.Gas(), GasUsed: receipt.GasUsed, GasPrice: receipt.EffectiveGasPrice.Bytes(),
+	}
+	if tx.To() != nil {
+		want.To = tx.To().Bytes()
+	}
+	if receipt.BlockHash == common.BytesToHash(block.Hash) && !proto.Equal(got, want) { // else it was mined again after the fork
+		a.t.Errorf("block %d: transaction %v, want %v", block.Number, got, want)
 	}
 }

@@ -22,7 +22,10 @@
 // links it to the one before, and where its bloom filter says that there may be events of
 // ours takes them from the receipts, whose root it computes. VerifyBloom only compares
 // with the filters. By default new blocks are proven by receipts and history is not. A
-// transaction's hash is not in its receipt, so that alone is the node's word.
+// transaction's hash is not in its receipt, so that alone is the node's word; but where
+// PoCo is indexed each event's transaction is attached, and then the whole block's
+// transactions are compared with its header, unless some are of kinds that Ethereum does
+// not have.
 //
 // Every mark carries the Ledger: which blocks are in the log and what proves them.
 //

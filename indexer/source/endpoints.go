@@ -75,6 +75,8 @@ type health struct {
 	ceiling  uint64 // blocks in a range that it refused; 0: none
 	good     int    // ranges since then
 	checked  bool   // it serves the right chain
+
+	noReceipts bool // it said that it does not serve receipts by block
 }
 
 func (n *node) count(edit func(*health)) {
@@ -131,13 +133,14 @@ type nodes struct {
 func newNodes(endpoints []Endpoint, d contracts.Decoder) *nodes {
 	p := &nodes{pause: backoff}
 	for _, e := range endpoints {
-		p.nodes = append(p.nodes, &node{
+		n := &node{
 			name: e.Name, url: e.URL, rpc: e.RPC, patience: patience,
 			http:    &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, Proxy: http.ProxyFromEnvironment}},
-			client:  contracts.NewClient(e.RPC, d.Hub),
 			watched: watched(d), policies: d.WorkerpoolRegistry != (common.Address{}),
 			health: health{batch: maxBatch, span: firstSpan},
-		})
+		}
+		n.client = contracts.NewClient(n, d.Hub)
+		p.nodes = append(p.nodes, n)
 	}
 	return p
 }
@@ -275,6 +278,17 @@ func (p *nodes) span() uint64 {
 		n.count(func(h *health) { span = max(span, h.span) })
 	}
 	return span
+}
+
+func (p *nodes) allLackReceipts() bool {
+	for _, n := range p.nodes {
+		var lacks bool
+		n.count(func(h *health) { lacks = h.noReceipts })
+		if !lacks {
+			return false
+		}
+	}
+	return true
 }
 
 // EndpointStatus is how an endpoint has done so far.

@@ -50,6 +50,7 @@ type rpcHeader struct {
 	Timestamp  hexutil.Uint64 `json:"timestamp"`
 	Bloom      types.Bloom    `json:"logsBloom"`
 	Receipts   common.Hash    `json:"receiptsRoot"`
+	Txs        common.Hash    `json:"transactionsRoot"`
 }
 
 // sealed is a header with what proves the block's logs.
@@ -57,13 +58,14 @@ type sealed struct {
 	header
 	bloom    types.Bloom
 	receipts common.Hash
+	txs      common.Hash
 	raw      []byte // the node's answer
 }
 
 func (h *rpcHeader) sealed(raw []byte) sealed {
 	return sealed{
 		header: header{Number: uint64(h.Number), Hash: h.Hash, Parent: h.ParentHash, Time: uint64(h.Timestamp)},
-		bloom:  h.Bloom, receipts: h.Receipts, raw: raw,
+		bloom:  h.Bloom, receipts: h.Receipts, txs: h.Txs, raw: raw,
 	}
 }
 
@@ -161,6 +163,8 @@ func readHeader(raw []byte) (*sealed, error) {
 			return c.fixed(h.Bloom[:])
 		case "receiptsRoot":
 			return c.fixed(h.Receipts[:])
+		case "transactionsRoot":
+			return c.fixed(h.Txs[:])
 		default:
 			return c.ignore()
 		}
@@ -367,6 +371,19 @@ func (n *node) batch(ctx context.Context, calls []*call) error { return n.groups
 
 // groups makes the calls, so many of which belong into one request at a time.
 func (n *node) groups(ctx context.Context, calls []*call, per int) error {
+	if err := n.each(ctx, calls, per); err != nil {
+		return err
+	}
+	for _, c := range calls {
+		if c.err != nil {
+			return c.err
+		}
+	}
+	return nil
+}
+
+// each makes the calls as groups does, and leaves to each what the node says about it.
+func (n *node) each(ctx context.Context, calls []*call, per int) error {
 	for len(calls) > 0 {
 		size := n.batchSize()
 		size = min(len(calls), max(per, size-size%per))
@@ -378,12 +395,25 @@ func (n *node) groups(ctx context.Context, calls []*call, per int) error {
 		if err != nil {
 			return err
 		}
-		for _, c := range calls[:size] {
-			if c.err != nil {
-				return c.err
-			}
-		}
 		calls = calls[size:]
+	}
+	return nil
+}
+
+// BatchCallContext makes calls for contracts.Client: in requests of the size that the
+// endpoint takes, counted and bounded like all others.
+func (n *node) BatchCallContext(ctx context.Context, elements []rpc.BatchElem) error {
+	calls := make([]*call, len(elements))
+	for i, e := range elements {
+		calls[i] = &call{method: e.Method, args: e.Args}
+	}
+	if err := n.each(ctx, calls, 1); err != nil {
+		return err
+	}
+	for i, c := range calls {
+		if elements[i].Error = c.err; c.err == nil {
+			elements[i].Error = json.Unmarshal(c.raw, elements[i].Result)
+		}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/core/types"
 )
 
@@ -210,6 +211,22 @@ func (c *cursor) number(out *uint64) error {
 	}
 	*out = n
 	return nil
+}
+
+// amount reads a quantity of up to 256 bits, or null.
+func (c *cursor) amount() ([]byte, error) {
+	if c.null() {
+		return nil, nil
+	}
+	text, err := c.text()
+	if err != nil {
+		return nil, err
+	}
+	n, err := hexutil.DecodeBig(string(text))
+	if err != nil {
+		return nil, errJSON
+	}
+	return n.Bytes(), nil
 }
 
 func (c *cursor) ignore() error {

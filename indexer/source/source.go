@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -75,7 +76,7 @@ type Source struct {
 	trail      trail
 	final      header // newest final block known
 	ledger     Ledger
-	noReceipts bool // no endpoint serves receipts by block
+	noReceipts atomic.Bool // no endpoint serves receipts by block
 	heads      *heads
 
 	mu     sync.Mutex

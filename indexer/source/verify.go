@@ -121,9 +121,22 @@ func (s *Source) mayHold(h *sealed) bool {
 	return false
 }
 
-// proven returns the logs of blocks whose headers are linked, after proving them at a
-// level, in one group for each block.
-func (s *Source) proven(ctx context.Context, headers []sealed, level assaypb.Verification) ([][]types.Log, error) {
+// content is what a block holds, as far as it was asked for.
+type content struct {
+	logs     []types.Log // those that may be ours
+	receipts receipts    // all of the block's, if they prove the logs and are wanted
+}
+
+func contents(groups [][]types.Log) []content {
+	out := make([]content, len(groups))
+	for i, logs := range groups {
+		out[i].logs = logs
+	}
+	return out
+}
+
+// proven returns what blocks hold whose headers are linked, after proving it at a level.
+func (s *Source) proven(ctx context.Context, headers []sealed, level assaypb.Verification) ([]content, error) {
 	var asked []sealed
 	var places []int
 	for i, h := range headers {
@@ -136,36 +149,46 @@ func (s *Source) proven(ctx context.Context, headers []sealed, level assaypb.Ver
 			asked, places = append(asked, h), append(places, i)
 		}
 	}
-	groups := make([][]types.Log, len(headers))
+	out := make([]content, len(headers))
 	if len(asked) == 0 {
-		return groups, nil
+		return out, nil
 	}
 	fetch := s.bloomed
 	if level == assaypb.Verification_VERIFICATION_RECEIPTS {
-		fetch = s.receipts
+		fetch = s.byReceipts
 	}
 	some, err := fetch(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
-	for i, logs := range some {
-		groups[places[i]] = logs
+	for i, c := range some {
+		out[places[i]] = c
 	}
-	return groups, nil
+	return out, nil
 }
 
-// receipts returns the wanted logs of blocks, proven by their receipts roots.
-func (s *Source) receipts(ctx context.Context, headers []sealed) ([][]types.Log, error) {
-	groups, err := askEach(ctx, s.nodes, headers, func(ctx context.Context, n *node, part []sealed) ([][]types.Log, error) {
+// byReceipts returns what blocks hold, proven by their receipts roots.
+func (s *Source) byReceipts(ctx context.Context, headers []sealed) ([]content, error) {
+	lists, err := s.receipts(ctx, headers)
+	out := make([]content, len(lists))
+	for i, list := range lists {
+		out[i].logs = s.ours(list.logs(headers[i].header))
+		if s.preset.Registries() {
+			out[i].receipts = list
+		}
+	}
+	return out, err
+}
+
+// receipts returns the receipts of blocks, which make the roots in their headers.
+func (s *Source) receipts(ctx context.Context, headers []sealed) ([]receipts, error) {
+	lists, err := askEach(ctx, s.nodes, headers, func(ctx context.Context, n *node, part []sealed) ([]receipts, error) {
 		return n.receipts(ctx, part)
 	})
-	if errors.As(err, new(*lacksReceipts)) {
+	if errors.As(err, new(*lacksReceipts)) && s.nodes.allLackReceipts() {
 		return nil, &ReceiptsError{Err: err}
 	}
-	for i := range groups {
-		groups[i] = s.ours(groups[i])
-	}
-	return groups, err
+	return lists, err
 }
 
 // ours are the logs that logCalls asks for.
@@ -181,7 +204,7 @@ func (s *Source) ours(logs []types.Log) (out []types.Log) {
 // bloomed returns the wanted logs of blocks whose bloom filters say that they may have
 // some. Where there are none it asks again, another endpoint if it can: filters can be
 // wrong about what is there, never about what is not.
-func (s *Source) bloomed(ctx context.Context, headers []sealed) ([][]types.Log, error) {
+func (s *Source) bloomed(ctx context.Context, headers []sealed) ([]content, error) {
 	blocks := plain(headers)
 	groups, err := askEach(ctx, s.nodes, blocks, logsOf)
 	if err != nil {
@@ -202,15 +225,15 @@ func (s *Source) bloomed(ctx context.Context, headers []sealed) ([][]types.Log, 
 		}
 		groups[i] = again[0]
 	}
-	return groups, nil
+	return contents(groups), nil
 }
 
 func logsOf(ctx context.Context, n *node, blocks []header) ([][]types.Log, error) {
 	return n.logsOf(ctx, blocks)
 }
 
-// receipts returns all logs of blocks, which make their headers' receipts roots.
-func (n *node) receipts(ctx context.Context, headers []sealed) ([][]types.Log, error) {
+// receipts returns the receipts of blocks, which make the roots in their headers.
+func (n *node) receipts(ctx context.Context, headers []sealed) ([]receipts, error) {
 	calls := make([]*call, len(headers))
 	for i, h := range headers {
 		calls[i] = &call{method: "eth_getBlockReceipts", args: []any{h.Hash}}
@@ -218,11 +241,12 @@ func (n *node) receipts(ctx context.Context, headers []sealed) ([][]types.Log, e
 	if err := n.batch(ctx, calls); err != nil {
 		var refused rpc.Error
 		if errors.As(err, &refused) && (refused.ErrorCode() == -32601 || mentions(err, "does not exist", "not supported", "unsupported", "not found")) {
+			n.count(func(h *health) { h.noReceipts = true })
 			return nil, &lacksReceipts{err}
 		}
 		return nil, fmt.Errorf("asking for the receipts of blocks %d to %d: %w", headers[0].Number, headers[len(headers)-1].Number, err)
 	}
-	groups := make([][]types.Log, len(headers))
+	lists := make([]receipts, len(headers))
 	for i, c := range calls {
 		list, err := readReceipts(c.raw)
 		if err != nil {
@@ -235,9 +259,10 @@ func (n *node) receipts(ctx context.Context, headers []sealed) ([][]types.Log, e
 		if root != headers[i].receipts {
 			return nil, doubt(headers[i].Number, "the receipts that endpoint %s gives make the root %s, its header says %s", n.name, root, headers[i].receipts)
 		}
-		groups[i] = list.logs(headers[i].header)
+		list.countGas()
+		lists[i] = list
 	}
-	return groups, nil
+	return lists, nil
 }
 
 // lacksReceipts says that an endpoint does not serve receipts by block.
@@ -245,12 +270,15 @@ type lacksReceipts struct{ error }
 
 func (e *lacksReceipts) Unwrap() error { return e.error }
 
-// receipt is what of a receipt is hashed into the receipts root (EIP-2718), and the hash
-// of its transaction, which is not.
+// receipt is what of a receipt is hashed into the receipts root (EIP-2718), its body and
+// kind, and what is not.
 type receipt struct {
-	kind uint64
-	tx   common.Hash
-	body struct {
+	kind  uint64
+	tx    common.Hash
+	block common.Hash
+	used  uint64 // gas
+	price []byte // of a unit of gas, in wei; nil: not told
+	body  struct {
 		Status []byte // or, before Byzantium, a state root
 		Gas    uint64
 		Bloom  types.Bloom
@@ -271,6 +299,15 @@ func (r receipts) EncodeIndex(i int, w *bytes.Buffer) {
 	}
 	if err := rlp.Encode(w, &r[i].body); err != nil {
 		panic(err) // into a buffer, of a type that RLP can encode
+	}
+}
+
+// countGas computes what each transaction used of what all used together, which the
+// receipts root proves.
+func (r receipts) countGas() {
+	before := uint64(0)
+	for i := range r {
+		r[i].used, before = r[i].body.Gas-before, r[i].body.Gas
 	}
 }
 
@@ -313,6 +350,13 @@ func (c *cursor) receipt(r *receipt) error {
 			return c.number(&r.kind)
 		case "transactionHash":
 			return c.fixed(r.tx[:])
+		case "blockHash":
+			return c.fixed(r.block[:])
+		case "gasUsed":
+			return c.number(&r.used)
+		case "effectiveGasPrice":
+			r.price, err = c.amount()
+			return err
 		case "cumulativeGasUsed":
 			return c.number(&r.body.Gas)
 		case "logsBloom":

@@ -78,6 +78,12 @@ func Parse(data []byte) (Preset, error) {
 	return preset, preset.check()
 }
 
+// Registries says whether the preset names any of PoCo's registries. One that does not is
+// of a plain token.
+func (p Preset) Registries() bool {
+	return p.AppRegistry != "" || p.DatasetRegistry != "" || p.WorkerpoolRegistry != ""
+}
+
 var (
 	nameForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 	addressForm = regexp.MustCompile(`^0x[0-9a-fA-F]{40}$`)
