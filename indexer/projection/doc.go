@@ -11,6 +11,15 @@
 //	Retraction  the same things as they were before the block, or tombstones
 //	Mark        how far the chain is known; undo information below finality is dropped
 //
+// Things that change have two tables: one with their newest state, and its twin with what
+// they were after each block that changed them (deals, deals_history). The database copies
+// every row of the first into the second; a retraction adds tombstones to the second for the
+// block that is gone. What is summed up (table series) is handed over as measures, and taken
+// back by the same with the opposite sign.
+//
+// Other packages make rows from the same events, too: they add them to Rows.More by table
+// name (package table), and Schema lists their tables. Nothing else has to know of them.
+//
 // Decisions turns records of the decisions log into rows; it needs no state.
 //
 // Both are pure: no clock, no I/O, nothing random, nothing that depends on the order of

@@ -4,7 +4,6 @@ import (
 	"math/big"
 
 	"assay/consensus/poco"
-	"assay/schema/assaypb"
 )
 
 // entityRows adds a row for each entity as it is now; a tombstone for what is not (any
@@ -24,6 +23,38 @@ func (p *Projection) entityRows(rows *Rows, entities []entity, version uint64) {
 			rows.Resources = append(rows.Resources, p.resourceRow(e.Address, e.kind, version))
 		case poco.KindCategory:
 			rows.Categories = append(rows.Categories, p.categoryRow(e.Number, version))
+		}
+	}
+}
+
+// historyTombstones say that things did not change in a block after all.
+func (p *Projection) historyTombstones(rows *Rows, entities []entity, number, version uint64) {
+	for _, e := range entities {
+		switch e.Kind {
+		case poco.KindAccount:
+			row := p.accountRow(e.Address, version)
+			row.BlockNumber, row.Deleted = number, 1
+			rows.History.Accounts = append(rows.History.Accounts, row)
+		case poco.KindDeal:
+			row := p.dealRow(e.Hash, version)
+			row.BlockNumber, row.Deleted = number, 1
+			rows.History.Deals = append(rows.History.Deals, row)
+		case poco.KindTask:
+			row := p.taskRow(e.Hash, version)
+			row.BlockNumber, row.Deleted = number, 1
+			rows.History.Tasks = append(rows.History.Tasks, row)
+		case poco.KindContribution:
+			row := p.contributionRow(e.Hash, e.Address, version)
+			row.BlockNumber, row.Deleted = number, 1
+			rows.History.Contributions = append(rows.History.Contributions, row)
+		case poco.KindResource:
+			row := p.resourceRow(e.Address, e.kind, version)
+			row.BlockNumber, row.Deleted = number, 1
+			rows.History.Resources = append(rows.History.Resources, row)
+		case poco.KindCategory:
+			row := p.categoryRow(e.Number, version)
+			row.BlockNumber, row.Deleted = number, 1
+			rows.History.Categories = append(rows.History.Categories, row)
 		}
 	}
 }
@@ -135,7 +166,7 @@ func (p *Projection) categoryRow(id uint64, version uint64) Category {
 	}
 	return Category{
 		Chain: p.chain, ID: new(big.Int).SetUint64(id), Name: category.Name, Description: category.Description,
-		WorkClockTimeRef: category.WorkClockTimeRef, Version: version, Deleted: deleted(!ok),
+		WorkClockTimeRef: category.WorkClockTimeRef, BlockNumber: p.categories.get(id), Version: version, Deleted: deleted(!ok),
 	}
 }
 
@@ -151,11 +182,4 @@ func deleted(gone bool) uint8 {
 		return 1
 	}
 	return 0
-}
-
-func (p *Projection) headRow(mark *assaypb.Mark, version uint64) Head {
-	return Head{
-		Chain: p.chain, HeadNumber: mark.HeadNumber, HeadHash: hexOf(mark.HeadHash), HeadTime: at(mark.HeadTime),
-		FinalizedNumber: mark.FinalizedNumber, FinalizedHash: hexOf(mark.FinalizedHash), Version: version,
-	}
 }

@@ -158,6 +158,8 @@ func (p *Projection) date(touched []entity, number uint64) {
 			p.contributions.change(contributionID{e.Hash, e.Address}, func(n *contributionNote) { n.block = number })
 		case poco.KindResource:
 			p.resources.change(e.Address, func(n *resourceNote) { n.block = number })
+		case poco.KindCategory:
+			p.categories.change(e.Number, func(n *uint64) { *n = number })
 		}
 	}
 }

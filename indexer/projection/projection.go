@@ -24,12 +24,18 @@ type Projection struct {
 	contributions notes[contributionID, contributionNote]
 	accounts      notes[poco.Address, accountNote]
 	resources     notes[poco.Address, resourceNote]
+	categories    notes[uint64, uint64] // block of the last change
+
+	head Head   // as last written
+	time uint64 // of the newest block
 }
 
 // past is what it takes to retract a block.
 type past struct {
 	number   uint64
 	hash     []byte
+	parent   []byte
+	before   uint64 // time of the block before it in the log
 	mark     poco.Mark
 	notes    []func()
 	touched  []entity
@@ -37,6 +43,7 @@ type past struct {
 	payments []uint32 // log indices
 	postings []uint32 // log indices of the events that gave them
 	settled  []settledTask
+	measures []Measure
 }
 
 // GapError says that a record is missing from the log.
@@ -58,6 +65,7 @@ func New(preset chains.Preset) *Projection {
 		contributions: newNotes[contributionID, contributionNote](j),
 		accounts:      newNotes[poco.Address, accountNote](j),
 		resources:     newNotes[poco.Address, resourceNote](j),
+		categories:    newNotes[uint64, uint64](j),
 	}
 }
 
@@ -101,7 +109,7 @@ func (p *Projection) block(block *assaypb.Block, version uint64) (Rows, error) {
 	if n := len(p.past); n > 0 && block.Number <= p.past[n-1].number {
 		return Rows{}, fmt.Errorf("block %d follows block %d", block.Number, p.past[n-1].number)
 	}
-	past := past{number: block.Number, hash: block.Hash, mark: p.state.Mark()}
+	past := past{number: block.Number, hash: block.Hash, parent: block.ParentHash, before: p.time, mark: p.state.Mark()}
 	events, err := p.evolve(block)
 	if err != nil {
 		return Rows{}, fmt.Errorf("block %d: %w", block.Number, err)
@@ -128,7 +136,9 @@ func (p *Projection) block(block *assaypb.Block, version uint64) (Rows, error) {
 		return Rows{}, fmt.Errorf("block %d: %w", block.Number, err)
 	}
 	past.settled = p.settlementRows(&rows, block, b.settlements, version)
-	p.past = append(p.past, past)
+	past.measures = p.measures(block, events, b)
+	rows.Measures = past.measures
+	p.past, p.time = append(p.past, past), block.Time
 	p.entityRows(&rows, past.touched, version)
 	return rows, nil
 }
@@ -168,7 +178,7 @@ func (p *Projection) retract(retraction *assaypb.Retraction, version uint64) (Ro
 	for i := len(past.notes) - 1; i >= 0; i-- {
 		past.notes[i]()
 	}
-	p.past = p.past[:n-1]
+	p.past, p.time = p.past[:n-1], past.before
 
 	rows := Rows{Blocks: []Block{p.blockTombstone(past.number, version)}}
 	for _, index := range past.events {
@@ -179,6 +189,13 @@ func (p *Projection) retract(retraction *assaypb.Retraction, version uint64) (Ro
 	}
 	p.ledgerTombstones(&rows, past, version)
 	p.entityRows(&rows, past.touched, version)
+	p.historyTombstones(&rows, past.touched, past.number, version)
+	for _, m := range past.measures {
+		rows.Measures = append(rows.Measures, m.negated())
+	}
+	if head, lowered := p.lower(past, version); lowered {
+		rows.Heads, rows.Lowered = []Head{head}, []Head{head}
+	}
 	return rows, nil
 }
 
@@ -194,5 +211,6 @@ func (p *Projection) mark(mark *assaypb.Mark, version uint64) (Rows, error) {
 		}
 		p.past = append([]past(nil), p.past[final:]...)
 	}
-	return Rows{Heads: []Head{p.headRow(mark, version)}}, nil
+	p.head = p.headRow(mark, version)
+	return Rows{Coverage: []Coverage{p.coverageRow(mark, version)}, Heads: []Head{p.head}}, nil
 }

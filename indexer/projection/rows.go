@@ -3,9 +3,11 @@ package projection
 import (
 	"math/big"
 	"time"
+
+	"assay/indexer/projection/table"
 )
 
-// Rows are what a record changes, by table, in the order of the record.
+// Rows are what records change, by table, in the order of the records.
 type Rows struct {
 	Blocks        []Block
 	Events        []Event
@@ -21,48 +23,67 @@ type Rows struct {
 	Categories    []Category
 	Decisions     []Decision
 	Verdicts      []Verdict
-	Heads         []Head
+	Measures      []Measure
+	History       History
+	More          table.Set  // of tables whose rows other packages make
+	Coverage      []Coverage // at most one, the newest
+	Heads         []Head     // at most one, the newest
+
+	// Lowered is how far the chain stands while blocks are taken back, at most one row of
+	// heads: it is to be written before all else, so that nobody reads at a head above.
+	Lowered []Head
 }
 
-// Table is the rows of one table of the database. Row returns a pointer to a struct
-// whose ch tags name the table's columns.
-type Table struct {
-	Name string
-	Len  int
-	Row  func(i int) any
+// History is the tombstones that a retraction leaves in the tables of history. All else in
+// these the database copies from the rows of the tables themselves.
+type History struct {
+	Deals         []Deal
+	Tasks         []Task
+	Contributions []Contribution
+	Accounts      []Account
+	Resources     []Resource
+	Categories    []Category
 }
+
+// Schema lists all tables that rows are written to, empty. A package that fills Rows.More
+// adds its own here.
+func Schema() []table.Table { return (&Rows{}).Tables() }
 
 // Tables lists the tables in the order in which they are to be written: heads come
 // last, for a head says that all before it is there.
-func (r *Rows) Tables() []Table {
-	return []Table{
-		table("blocks", r.Blocks),
-		table("events", r.Events),
-		table("deals", r.Deals),
-		table("tasks", r.Tasks),
-		table("contributions", r.Contributions),
-		table("payouts", r.Payouts),
-		table("postings", r.Postings),
-		table("settlements", r.Settlements),
-		table("settlement_lines", r.Lines),
-		table("accounts", r.Accounts),
-		table("resources", r.Resources),
-		table("categories", r.Categories),
-		table("decisions", r.Decisions),
-		table("verdicts", r.Verdicts),
-		table("heads", r.Heads),
+func (r *Rows) Tables() []table.Table {
+	tables := []table.Table{
+		table.Of("blocks", r.Blocks),
+		table.Of("events", r.Events),
+		table.Of("deals", r.Deals),
+		table.Of("tasks", r.Tasks),
+		table.Of("contributions", r.Contributions),
+		table.Of("payouts", r.Payouts),
+		table.Of("postings", r.Postings),
+		table.Of("settlements", r.Settlements),
+		table.Of("settlement_lines", r.Lines),
+		table.Of("accounts", r.Accounts),
+		table.Of("resources", r.Resources),
+		table.Of("categories", r.Categories),
+		table.Of("decisions", r.Decisions),
+		table.Of("verdicts", r.Verdicts),
+		table.Of("measures", r.Measures),
+		table.Of("deals_history", r.History.Deals),
+		table.Of("tasks_history", r.History.Tasks),
+		table.Of("contributions_history", r.History.Contributions),
+		table.Of("accounts_history", r.History.Accounts),
+		table.Of("resources_history", r.History.Resources),
+		table.Of("categories_history", r.History.Categories),
 	}
-}
-
-func table[T any](name string, rows []T) Table {
-	return Table{Name: name, Len: len(rows), Row: func(i int) any { return &rows[i] }}
+	tables = append(tables, r.More.Tables()...)
+	return append(tables, table.Of("coverage", r.Coverage), table.Of("heads", r.Heads))
 }
 
 // Len is the number of rows.
 func (r *Rows) Len() int {
 	n := 0
 	for _, table := range r.Tables() {
-		n += table.Len
+		n += table.Len()
 	}
 	return n
 }
@@ -83,7 +104,39 @@ func (r *Rows) Add(later Rows) {
 	r.Categories = append(r.Categories, later.Categories...)
 	r.Decisions = append(r.Decisions, later.Decisions...)
 	r.Verdicts = append(r.Verdicts, later.Verdicts...)
-	r.Heads = append(r.Heads, later.Heads...)
+	r.Measures = append(r.Measures, later.Measures...)
+	r.History.add(later.History)
+	r.More.Append(later.More.Tables()...)
+	if len(later.Coverage) > 0 {
+		r.Coverage = later.Coverage
+	}
+	if len(later.Heads) > 0 {
+		r.Heads = later.Heads
+	}
+	r.lower(later.Lowered)
+}
+
+// lower keeps the lowest of the lowered heads, with the version of the first: the head that
+// is written last has to be the newer row.
+func (r *Rows) lower(later []Head) {
+	switch {
+	case len(later) == 0:
+	case len(r.Lowered) == 0:
+		r.Lowered = later
+	case later[0].HeadNumber < r.Lowered[0].HeadNumber:
+		lowest := later[0]
+		lowest.Version = r.Lowered[0].Version
+		r.Lowered = []Head{lowest}
+	}
+}
+
+func (h *History) add(later History) {
+	h.Deals = append(h.Deals, later.Deals...)
+	h.Tasks = append(h.Tasks, later.Tasks...)
+	h.Contributions = append(h.Contributions, later.Contributions...)
+	h.Accounts = append(h.Accounts, later.Accounts...)
+	h.Resources = append(h.Resources, later.Resources...)
+	h.Categories = append(h.Categories, later.Categories...)
 }
 
 // The rows below are those of schema/clickhouse, which says what each column means.
@@ -322,6 +375,7 @@ type Category struct {
 	Name             string   `ch:"name"`
 	Description      string   `ch:"description"`
 	WorkClockTimeRef uint64   `ch:"work_clock_time_ref"`
+	BlockNumber      uint64   `ch:"block_number"`
 	Version          uint64   `ch:"version"`
 	Deleted          uint8    `ch:"deleted"`
 }
@@ -373,4 +427,44 @@ type Head struct {
 	FinalizedNumber uint64    `ch:"finalized_number"`
 	FinalizedHash   string    `ch:"finalized_hash"`
 	Version         uint64    `ch:"version"`
+}
+
+// Measure is a row of measures.
+type Measure struct {
+	Chain            uint64    `ch:"chain"`
+	Time             time.Time `ch:"time"`
+	Workerpool       string    `ch:"workerpool"`
+	Worker           string    `ch:"worker"`
+	App              string    `ch:"app"`
+	Dataset          string    `ch:"dataset"`
+	Requester        string    `ch:"requester"`
+	Category         string    `ch:"category"`
+	Deals            int64     `ch:"deals"`
+	Tasks            int64     `ch:"tasks"`
+	Initialized      int64     `ch:"initialized"`
+	Completed        int64     `ch:"completed"`
+	Claimed          int64     `ch:"claimed"`
+	Contributions    int64     `ch:"contributions"`
+	Accurate         int64     `ch:"accurate"`
+	Faulty           int64     `ch:"faulty"`
+	Latency          int64     `ch:"latency"`
+	Volume           *big.Int  `ch:"volume"`
+	Refunded         *big.Int  `ch:"refunded"`
+	EarnedWorkers    *big.Int  `ch:"earned_workers"`
+	EarnedWorkerpool *big.Int  `ch:"earned_workerpool"`
+	EarnedApp        *big.Int  `ch:"earned_app"`
+	EarnedDataset    *big.Int  `ch:"earned_dataset"`
+	Seized           *big.Int  `ch:"seized"`
+	KittyIn          *big.Int  `ch:"kitty_in"`
+	KittyOut         *big.Int  `ch:"kitty_out"`
+}
+
+// Coverage is a row of coverage.
+type Coverage struct {
+	Chain        uint64   `ch:"chain"`
+	FromNumber   []uint64 `ch:"from_number"`
+	ToNumber     []uint64 `ch:"to_number"`
+	Verification []string `ch:"verification"`
+	Failure      []string `ch:"failure"`
+	Version      uint64   `ch:"version"`
 }

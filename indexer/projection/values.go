@@ -17,6 +17,14 @@ import (
 // a checksum in its letters' case).
 func address(a poco.Address) string { return hexOf(a[:]) }
 
+// optionalAddress spells an address that may be missing: zero, no text.
+func optionalAddress(a poco.Address) string {
+	if a == (poco.Address{}) {
+		return ""
+	}
+	return address(a)
+}
+
 // hash spells a hash in lower-case hex with 0x.
 func hash(h poco.Hash) string { return hexOf(h[:]) }
 

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"assay/indexer/internal/market"
+	"assay/indexer/projection"
 	"assay/internal/clickhouse"
 	"assay/internal/kafka"
 	"assay/schema"
@@ -170,23 +171,26 @@ func atEnd(t testing.TB, s *Sink) bool {
 	return true
 }
 
-var allTables = []string{
-	"blocks", "events", "deals", "tasks", "contributions", "payouts", "postings", "settlements", "settlement_lines", "accounts", "resources", "categories", "decisions", "verdicts", "heads",
-}
-
 // dump lists the rows that readers see.
 func dump(t testing.TB, db driver.Conn, withVersion bool) string {
 	t.Helper()
 	var out strings.Builder
-	for _, table := range allTables {
+	for _, table := range projection.Schema() {
 		columns := "*"
 		if !withVersion {
 			columns = "* EXCEPT version"
 		}
-		out.WriteString(table + "\n")
-		for _, row := range column(t, db, "SELECT toString(tuple("+columns+")) FROM "+table+" FINAL ORDER BY 1") {
+		if table.Name == "measures" {
+			continue // they are in series
+		}
+		out.WriteString(table.Name + "\n")
+		for _, row := range column(t, db, "SELECT toString(tuple("+columns+")) FROM "+table.Name+" FINAL ORDER BY 1") {
 			out.WriteString(row + "\n")
 		}
+	}
+	out.WriteString("series\n")
+	for _, row := range column(t, db, "SELECT toString(tuple(*)) FROM series FINAL ORDER BY 1") {
+		out.WriteString(row + "\n")
 	}
 	return out.String()
 }

@@ -211,7 +211,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"gap":     {records: append(fresh.Records[:2:2], fresh.Records[3:]...), says: "record 2 is missing"},
 		"behind":  {records: fresh.Records[:1], prepare: exec(t, "INSERT INTO progress VALUES (31337, 'assay.behind.log', 0, 99)"), says: "filled from another log"},
-		"column":  {records: fresh.Records, prepare: exec(t, "ALTER TABLE tasks DROP COLUMN reopened"), says: "no column tasks.reopened"},
+		"column":  {records: fresh.Records, prepare: exec(t, "ALTER TABLE events DROP COLUMN emitter"), says: "no column events.emitter"},
 		"refused": {records: fresh.Records, prepare: exec(t, "ALTER TABLE events ADD CONSTRAINT never CHECK log_index > 100000"), says: "never"},
 	}
 	for name, c := range cases {
@@ -308,7 +308,8 @@ func TestAnOlderDatabaseIsFilled(t *testing.T) {
 	settle(t, newSink(c, fresh, topics))
 	settle(t, newSink(c, older, topics))
 	for _, statement := range []string{
-		"DROP TABLE postings", "DROP TABLE settlements", "DROP TABLE settlement_lines", "DELETE FROM goose_db_version WHERE version_id = 2",
+		"DROP TABLE postings", "DROP TABLE settlements", "DROP TABLE settlement_lines", "DROP TABLE measures_to_series", "DROP TABLE series",
+		"DROP TABLE deals_to_history", "TRUNCATE TABLE deals_history", "DELETE FROM goose_db_version WHERE version_id >= 2",
 	} {
 		ok(t, older.Exec(ctx, statement))
 	}

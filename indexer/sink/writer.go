@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"assay/indexer/projection"
+	"assay/indexer/projection/table"
 )
 
 // writer inserts batches.
@@ -34,55 +34,38 @@ type progressRow struct {
 // describe asks once for the types of the columns that rows have, which the driver
 // would else ask for with every insert.
 func (w *writer) describe(ctx context.Context) error {
-	one := projection.Rows{
-		Blocks: make([]projection.Block, 1), Events: make([]projection.Event, 1), Deals: make([]projection.Deal, 1),
-		Tasks: make([]projection.Task, 1), Contributions: make([]projection.Contribution, 1), Payouts: make([]projection.Payout, 1),
-		Postings: make([]projection.Posting, 1), Settlements: make([]projection.Settlement, 1), Lines: make([]projection.SettlementLine, 1),
-		Accounts: make([]projection.Account, 1), Resources: make([]projection.Resource, 1), Categories: make([]projection.Category, 1),
-		Decisions: make([]projection.Decision, 1), Verdicts: make([]projection.Verdict, 1), Heads: make([]projection.Head, 1),
-	}
 	w.columns = map[string][]clickhouse.ColumnNameAndType{}
-	for _, table := range append(one.Tables(), progressTable(progressRow{})) {
-		columns, err := w.columnsOf(ctx, table)
+	for _, t := range append(projection.Schema(), progressTable(progressRow{})) {
+		columns, err := w.columnsOf(ctx, t)
 		if err != nil {
 			return err
 		}
-		w.columns[table.Name] = columns
+		w.columns[t.Name] = columns
 	}
 	return nil
 }
 
-func (w *writer) columnsOf(ctx context.Context, table projection.Table) ([]clickhouse.ColumnNameAndType, error) {
+func (w *writer) columnsOf(ctx context.Context, t table.Table) ([]clickhouse.ColumnNameAndType, error) {
 	var found []struct {
 		Name string `ch:"name"`
 		Type string `ch:"type"`
 	}
-	err := w.db.Select(ctx, &found, "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = ?", table.Name)
+	err := w.db.Select(ctx, &found, "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = ?", t.Name)
 	if err != nil {
-		return nil, fmt.Errorf("reading the columns of %s: %w", table.Name, err)
+		return nil, fmt.Errorf("reading the columns of %s: %w", t.Name, err)
 	}
 	types := map[string]string{}
 	for _, column := range found {
 		types[column.Name] = column.Type
 	}
 	var out []clickhouse.ColumnNameAndType
-	for _, name := range columnNames(table.Row(0)) {
+	for _, name := range t.Columns() {
 		if types[name] == "" {
-			return nil, fmt.Errorf("the database has no column %s.%s: migrate it first", table.Name, name)
+			return nil, fmt.Errorf("the database has no column %s.%s: migrate it first", t.Name, name)
 		}
 		out = append(out, clickhouse.ColumnNameAndType{Name: name, Type: types[name]})
 	}
 	return out, nil
-}
-
-// columnNames are the ch tags of a row.
-func columnNames(row any) []string {
-	t := reflect.TypeOf(row).Elem()
-	names := make([]string, t.NumField())
-	for i := range names {
-		names[i] = t.Field(i).Tag.Get("ch")
-	}
-	return names
 }
 
 // progress reads the first offset of a partition whose rows are not in the database.
@@ -100,25 +83,25 @@ func (w *writer) progress(ctx context.Context, topic string, partition int) (int
 // same rows and tokens, until ctx ends.
 func (w *writer) write(ctx context.Context, b *batch) error {
 	progress := progressTable(progressRow{Chain: w.chain, Topic: b.topic, Partition: b.partition, NextOffset: uint64(b.last + 1)})
-	for _, table := range append(b.rows.Tables(), progress) {
-		if table.Len == 0 {
+	for step, t := range append(append([]table.Table{table.Of("heads", b.rows.Lowered)}, b.rows.Tables()...), progress) {
+		if t.Len() == 0 {
 			continue
 		}
-		if err := w.insist(ctx, b, table); err != nil {
+		if err := w.insist(ctx, t, token(w.chain, b, step, t.Name)); err != nil {
 			return fmt.Errorf("writing %d rows of %s (%s/%d, offsets %d to %d): %w",
-				table.Len, table.Name, b.topic, b.partition, b.first, b.last, err)
+				t.Len(), t.Name, b.topic, b.partition, b.first, b.last, err)
 		}
 	}
 	return nil
 }
 
-func progressTable(row progressRow) projection.Table {
-	return projection.Table{Name: "progress", Len: 1, Row: func(int) any { return &row }}
+func progressTable(row progressRow) table.Table {
+	return table.Of("progress", []progressRow{row})
 }
 
-func (w *writer) insist(ctx context.Context, b *batch, table projection.Table) error {
+func (w *writer) insist(ctx context.Context, t table.Table, token string) error {
 	for failures := 1; ; failures++ {
-		err := w.insert(ctx, b, table)
+		err := w.insert(ctx, t, token)
 		if err == nil || !temporary(err) || ctx.Err() != nil {
 			return err
 		}
@@ -129,20 +112,20 @@ func (w *writer) insist(ctx context.Context, b *batch, table projection.Table) e
 	}
 }
 
-func (w *writer) insert(ctx context.Context, b *batch, table projection.Table) (err error) {
-	columns := w.columns[table.Name]
+func (w *writer) insert(ctx context.Context, t table.Table, token string) (err error) {
+	columns := w.columns[t.Name]
 	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(columns), clickhouse.WithSettings(clickhouse.Settings{
 		"async_insert":               0,
 		"insert_deduplicate":         1,
-		"insert_deduplication_token": token(w.chain, b, table.Name),
+		"insert_deduplication_token": token,
 	}))
-	insert, err := w.db.PrepareBatch(ctx, statement(table.Name, columns))
+	insert, err := w.db.PrepareBatch(ctx, statement(t.Name, columns))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, insert.Close()) }()
-	for i := range table.Len {
-		if err := insert.AppendStruct(table.Row(i)); err != nil {
+	for i := range t.Len() {
+		if err := insert.AppendStruct(t.Row(i)); err != nil {
 			return &rowError{err}
 		}
 	}
@@ -157,9 +140,11 @@ func statement(table string, columns []clickhouse.ColumnNameAndType) string {
 	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ")"
 }
 
-// token names a batch's rows of a table: the same records give the same rows.
-func token(chain uint64, b *batch, table string) string {
-	return fmt.Sprintf("%d/%s/%d/%d-%d/%s", chain, b.topic, b.partition, b.first, b.last, table)
+// token names the rows of one step of a batch: the same records give the same rows. Its
+// first number changes with what a batch writes: a database that is filled anew after a
+// migration may still remember the tokens of what it was filled with before.
+func token(chain uint64, b *batch, step int, table string) string {
+	return fmt.Sprintf("3/%d/%s/%d/%d-%d/%d/%s", chain, b.topic, b.partition, b.first, b.last, step, table)
 }
 
 // rowError says that a row does not fit its table.
