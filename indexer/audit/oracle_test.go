@@ -96,7 +96,7 @@ func indexed(t testing.TB, records []*assaypb.ChainRecord) map[string][][]string
 		ok(t, err)
 		for _, written := range rows.Tables() {
 			for _, one := range allTables {
-				for i := range written.Len {
+				for i := range written.Len() {
 					if one.name == written.Name {
 						values, deleted := spelled(one, written.Row(i))
 						id := strings.Join(values[:one.key], "/")
