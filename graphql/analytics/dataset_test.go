@@ -22,7 +22,7 @@ var keys = map[string][]string{
 	"deals": {"chain", "id"}, "tasks": {"chain", "id"}, "contributions": {"chain", "task", "worker"},
 	"verdicts": {"chain", "id"}, "payouts": {"chain", "block_number", "log_index"},
 	"postings": {"chain", "block_number", "log_index", "idx"}, "settlements": {"chain", "task"}, "settlement_lines": {"chain", "task", "idx"},
-	"accounts": {"chain", "address"}, "resources": {"chain", "kind", "address"},
+	"accounts": {"chain", "address"}, "resources": {"chain", "kind", "address"}, "heads": {"chain"},
 }
 
 const zeroAddress = "0x0000000000000000000000000000000000000000"
@@ -60,7 +60,15 @@ func fill(t testing.TB, conn driver.Conn, seed uint64) dataset {
 		}
 		data.write(t, conn, r, table)
 	}
+	for _, chain := range chains {
+		insert(t, conn, "heads", headRow(chain, 1000))
+	}
 	return data
+}
+
+// headRow says that a chain is indexed to a block.
+func headRow(chain, number uint64) row {
+	return row{"chain": chain, "head_number": number, "head_hash": hash(int(number)), "head_time": start.Add(time.Hour), "version": uint64(1000)}
 }
 
 // write inserts the table's rows, each perhaps after or before an older state of it, some

@@ -9,10 +9,11 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"assay/graphql/analytics/model"
+	"assay/graphql/internal/database"
+	"assay/graphql/internal/edge"
 )
 
 // refusal is an error that is the client's to see. Every other error is ours: the client
@@ -23,8 +24,9 @@ func (r *refusal) Error() string { return r.message }
 
 // The codes of errors, as extensions.code.
 const (
-	codeInput    = "BAD_USER_INPUT"
-	codeLimit    = "LIMIT_EXCEEDED"
+	codeInput    = edge.Input
+	codeLimit    = edge.Limit
+	codeBusy     = "REORGANIZING"
 	codeTooSlow  = "TOO_SLOW"
 	codeShutdown = "SHUTTING_DOWN"
 	codeInternal = "INTERNAL"
@@ -38,6 +40,7 @@ var (
 	errSubscribers = &refusal{codeLimit, "there are too many subscriptions: try again later"}
 	errOperations  = &refusal{codeLimit, "this connection has too many operations under way: wait for some to end"}
 	errBehind      = &refusal{codeTooSlow, "the reader was too slow and is cut off: subscribe again after the last cursor"}
+	errReorganized = &refusal{codeBusy, "the chain was reorganized while the answer was made, again and again: try again"}
 	errShutdown    = &refusal{codeShutdown, "the server is shutting down: subscribe again after the last cursor"}
 	errInternal    = &refusal{codeInternal, "internal error: it is logged"}
 )
@@ -46,27 +49,19 @@ func refuse(format string, args ...any) error {
 	return &refusal{codeInput, fmt.Sprintf(format, args...)}
 }
 
-// Errors of ClickHouse that say a query cost too much (src/Common/ErrorCodes.cpp).
-var expensive = map[int32]bool{
-	158: true, // TOO_MANY_ROWS
-	159: true, // TIMEOUT_EXCEEDED
-	160: true, // TOO_SLOW
-	241: true, // MEMORY_LIMIT_EXCEEDED
-	307: true, // TOO_MANY_BYTES
-}
-
 // clientError is what a client is told of an error, and whether it is one of ours.
 func clientError(err error) (*refusal, bool) {
 	var refused *refusal
 	var input model.InputError
-	var exception *clickhouse.Exception
 	switch {
 	case errors.As(err, &refused):
 		return refused, false
 	case errors.As(err, &input):
 		return &refusal{codeInput, input.Error()}, false
-	case errors.As(err, &exception) && expensive[exception.Code]:
+	case database.TooExpensive(err):
 		return errExpensive, false
+	case errors.Is(err, database.ErrStatements):
+		return errStatements, false
 	case errors.Is(err, context.DeadlineExceeded):
 		return errTimeout, false
 	case errors.Is(err, context.Canceled):

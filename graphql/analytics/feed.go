@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"assay/graphql/analytics/model"
+	"assay/graphql/internal/database"
 )
 
 const (
@@ -34,10 +35,12 @@ type places map[uint64]place
 // records to a chain's mark are written, so what is between one mark and the next is read
 // whole, and what a payout belongs to is there when its subscribers hear of it.
 type feed struct {
-	reader *reader
-	every  time.Duration
-	log    *slog.Logger
-	ready  chan struct{} // closed when the first marks are read
+	reader  *reader
+	metrics *metrics
+	most    int // subscribers
+	every   time.Duration
+	log     *slog.Logger
+	ready   chan struct{} // closed when the first marks are read
 
 	mutex       sync.Mutex
 	read        places // what the subscribers have been given
@@ -52,8 +55,8 @@ type subscriber struct {
 	cut    error              // why; set before queue is closed
 }
 
-func newFeed(r *reader, every time.Duration, log *slog.Logger) *feed {
-	return &feed{reader: r, every: every, log: log, ready: make(chan struct{}), subscribers: make(map[*subscriber]struct{})}
+func newFeed(r *reader, config Config, m *metrics) *feed {
+	return &feed{reader: r, metrics: m, most: config.Limits.Subscribers, every: config.Poll, log: config.Log, ready: make(chan struct{}), subscribers: make(map[*subscriber]struct{})}
 }
 
 // run polls until ctx ends, then cuts off all subscribers. The database being away is
@@ -78,10 +81,11 @@ func (f *feed) run(ctx context.Context) {
 
 // poll gives the subscribers what was indexed since the last time.
 func (f *feed) poll(ctx context.Context) error {
-	marks, err := heads(ctx, f.reader)
+	indexed, err := f.reader.Now(ctx, 0)
 	if err != nil {
 		return err
 	}
+	marks := indexed.Heads
 	if f.begin(marks) {
 		return nil
 	}
@@ -95,7 +99,7 @@ func (f *feed) poll(ctx context.Context) error {
 }
 
 // begin starts at the first marks that are read. It reports whether these are they.
-func (f *feed) begin(marks []*model.ChainMeta) bool {
+func (f *feed) begin(marks []*database.Head) bool {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	if f.read != nil {
@@ -161,7 +165,7 @@ func (f *feed) push(s *subscriber, rows []*model.Payout) {
 		case s.queue <- row:
 		default:
 			f.drop(s, errBehind)
-			f.reader.metrics.cut.Inc()
+			f.metrics.cut.Inc()
 			return
 		}
 	}
@@ -173,7 +177,7 @@ func (f *feed) drop(s *subscriber, cut error) {
 		delete(f.subscribers, s)
 		s.cut = cut
 		close(s.queue)
-		f.reader.metrics.subscribers.Dec()
+		f.metrics.subscribers.Dec()
 	}
 }
 
@@ -207,13 +211,13 @@ func (f *feed) join(s *subscriber, has places) (bool, error) {
 	switch {
 	case f.ended:
 		return false, errShutdown
-	case len(f.subscribers) >= f.reader.limits.Subscribers:
+	case len(f.subscribers) >= f.most:
 		return false, errSubscribers
 	case !maps.Equal(f.read, has):
 		return false, nil
 	}
 	f.subscribers[s] = struct{}{}
-	f.reader.metrics.subscribers.Inc()
+	f.metrics.subscribers.Inc()
 	return true, nil
 }
 

@@ -4,28 +4,42 @@ import (
 	"time"
 
 	"assay/graphql/analytics/model"
+	"assay/graphql/internal/database"
 )
 
 // conditions collects what a filter asks for. A nil value asks for nothing.
-type conditions []condition
+type conditions []database.Condition
+
+// columnIs asks that a column has one value.
+func columnIs(column, kind string, value any) database.Condition {
+	return database.Condition{SQL: column + " = ?", Kind: kind, Value: value}
+}
 
 func (c *conditions) chain(chain *uint64) {
 	if chain != nil {
-		*c = append(*c, condition{"chain = ?", "UInt64", *chain})
+		*c = append(*c, columnIs(chainColumn.sql, "UInt64", *chain))
 	}
 }
 
 // text asks that an expression with one ? holds for a value.
 func (c *conditions) text(sql string, value *string) {
 	if value != nil {
-		*c = append(*c, condition{sql, "String", *value})
+		*c = append(*c, database.Condition{SQL: sql, Kind: "String", Value: *value})
+	}
+}
+
+// through asks that rows of another table, for which an expression with one ? holds, name
+// the row: their columns are the row's.
+func (c *conditions) through(columns string, t database.Table, theirs, sql string, value *string) {
+	if value != nil {
+		*c = append(*c, database.Condition{SQL: "(" + columns + ") IN (SELECT " + theirs + " FROM {rows} WHERE " + sql + ")", Kind: "String", Value: *value, Of: &t})
 	}
 }
 
 // among asks that a column has one of some values. An empty list has none.
 func (c *conditions) among(column string, values []string) {
 	if values != nil {
-		*c = append(*c, condition{column + " IN ?", "Array(String)", values})
+		*c = append(*c, database.Condition{SQL: column + " IN ?", Kind: "Array(String)", Value: values})
 	}
 }
 
@@ -33,10 +47,10 @@ func (c *conditions) among(column string, values []string) {
 // seconds, as all times of a chain are.
 func (c *conditions) during(column string, since, until *time.Time) {
 	if since != nil {
-		*c = append(*c, condition{"toUnixTimestamp(" + column + ") >= ?", "Int64", seconds(*since)})
+		*c = append(*c, database.Condition{SQL: "toUnixTimestamp(" + column + ") >= ?", Kind: "Int64", Value: seconds(*since)})
 	}
 	if until != nil {
-		*c = append(*c, condition{"toUnixTimestamp(" + column + ") < ?", "Int64", seconds(*until)})
+		*c = append(*c, database.Condition{SQL: "toUnixTimestamp(" + column + ") < ?", Kind: "Int64", Value: seconds(*until)})
 	}
 }
 
@@ -53,7 +67,7 @@ func dealConditions(f *model.DealFilter) (c conditions) {
 	}
 	c.chain(f.Chain)
 	c.text("workerpool = ?", f.Workerpool)
-	c.text("(chain, id) IN (SELECT chain, deal FROM contributions FINAL WHERE worker = ?)", f.Worker)
+	c.through("chain, id", contributionTable, "chain, deal", "worker = ?", f.Worker)
 	c.text("requester = ?", f.Requester)
 	c.text("app = ?", f.App)
 	c.text("dataset = ?", f.Dataset)
@@ -68,7 +82,7 @@ func taskConditions(f *model.TaskFilter) (c conditions) {
 	c.chain(f.Chain)
 	c.text("deal = ?", f.Deal)
 	c.text("workerpool = ?", f.Workerpool)
-	c.text("(chain, id) IN (SELECT chain, task FROM contributions FINAL WHERE worker = ?)", f.Worker)
+	c.through("chain, id", contributionTable, "chain, task", "worker = ?", f.Worker)
 	c.text("requester = ?", f.Requester)
 	c.among("status", f.Status)
 	c.during("initialized_at", f.Since, f.Until)
@@ -84,7 +98,7 @@ func contributionConditions(f *model.ContributionFilter) (c conditions) {
 	c.text("deal = ?", f.Deal)
 	c.text("workerpool = ?", f.Workerpool)
 	c.text("worker = ?", f.Worker)
-	c.text("(chain, deal) IN (SELECT chain, id FROM deals FINAL WHERE requester = ?)", f.Requester)
+	c.through("chain, deal", dealTable, "chain, id", "requester = ?", f.Requester)
 	c.among("status", f.Status)
 	c.during("contributed_at", f.Since, f.Until)
 	return c
@@ -98,7 +112,7 @@ func verdictConditions(f *model.VerdictFilter) (c conditions) {
 	c.text("task = ?", f.Task)
 	c.text("workerpool = ?", f.Workerpool)
 	c.text("worker = ?", f.Worker)
-	c.text("(chain, task) IN (SELECT chain, id FROM tasks FINAL WHERE requester = ?)", f.Requester)
+	c.through("chain, task", taskTable, "chain, id", "requester = ?", f.Requester)
 	c.among("outcome", f.Outcome)
 	c.among("reason", f.Reason)
 	c.during("time", f.Since, f.Until)
@@ -115,7 +129,7 @@ func payoutConditions(f *model.PayoutFilter) (c conditions) {
 	c.text("deal = ?", f.Deal)
 	c.text("workerpool = ?", f.Workerpool)
 	c.text("role = 'WORKER' AND account = ?", f.Worker)
-	c.text("(chain, deal) IN (SELECT chain, id FROM deals FINAL WHERE requester = ?)", f.Requester)
+	c.through("chain, deal", dealTable, "chain, id", "requester = ?", f.Requester)
 	c.among("kind", f.Kind)
 	c.among("role", f.Role)
 	c.during("time", f.Since, f.Until)

@@ -168,7 +168,7 @@ func costs() generated.ComplexityRoot {
 	return c
 }
 
-func pageCost[Filter any](child, first int, after *string, _ Filter) int {
+func pageCost[Filter any](child, first int, after *string, _ Filter, _ *model.AsOf) int {
 	return rowsCost(child, first, after)
 }
 

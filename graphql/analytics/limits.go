@@ -1,8 +1,13 @@
 package analytics
 
-import "time"
+import (
+	"time"
 
-// Limits bound what one client can ask for. All must be positive.
+	"assay/graphql/internal/database"
+	"assay/graphql/internal/edge"
+)
+
+// Limits bound what one client can ask for. All but Fresh must be positive.
 type Limits struct {
 	Body         int // bytes of a request, and of a WebSocket message
 	Tokens       int // words of a query
@@ -12,12 +17,27 @@ type Limits struct {
 	Complexity   int // fields of the response, were every page full
 	Statements   int // statements read for one response
 	Operations   int // operations under way on one connection
-	Subscribers  int // payout subscriptions under way, of all clients
+	Subscribers  int // subscriptions under way, of all clients
 	Parallel     int // statements under way, of all clients
 
 	Timeout time.Duration // for a response, and for each statement
 	Rows    uint64        // read by one statement
 	Memory  uint64        // bytes in the database for one statement
+
+	Rate  float64 // requests a second of one client, on average
+	Burst int     // requests of one client at once
+
+	Answers int           // kept while nothing new is indexed
+	Largest int           // bytes of an answer that is kept
+	Fresh   time.Duration // for how long what was indexed need not be looked up again; may be zero
+}
+
+func (l Limits) database() database.Limits {
+	return database.Limits{Statements: l.Statements, Parallel: l.Parallel, Timeout: l.Timeout, Rows: l.Rows, Memory: l.Memory}
+}
+
+func (l Limits) cache() edge.CacheLimits {
+	return edge.CacheLimits{Answers: l.Answers, Largest: l.Largest, Age: l.Fresh}
 }
 
 // DefaultLimits suit a public endpoint on a small machine.
@@ -36,5 +56,10 @@ func DefaultLimits() Limits {
 		Timeout:      10 * time.Second,
 		Rows:         50_000_000,
 		Memory:       512 << 20,
+		Rate:         50,
+		Burst:        200,
+		Answers:      1000,
+		Largest:      64 << 10,
+		Fresh:        100 * time.Millisecond,
 	}
 }

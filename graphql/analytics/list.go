@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"assay/graphql/analytics/model"
+	"assay/graphql/internal/database"
 )
 
 // maxFirst is the most rows of a page.
@@ -17,7 +18,7 @@ const maxFirst = 1000
 // counting.
 type list[T any] struct {
 	name       string // of its cursors
-	table      string
+	table      database.Table
 	scope      string // condition for all its rows
 	columns    string // what to select
 	order      []column
@@ -28,62 +29,76 @@ type list[T any] struct {
 // column is an expression to order by, and the ClickHouse type of its values.
 type column struct{ sql, kind string }
 
+// The tables that lists are of.
+var (
+	dealTable         = database.Table{Name: "deals", Key: []string{"id"}}
+	taskTable         = database.Table{Name: "tasks", Key: []string{"id"}}
+	contributionTable = database.Table{Name: "contributions", Key: []string{"task", "worker"}}
+	verdictTable      = database.Table{Name: "verdicts", Time: "time"}
+	payoutTable       = database.Table{Name: "payouts"}
+	postingTable      = database.Table{Name: "postings"}
+	settlementTable   = database.Table{Name: "settlements"}
+	lineTable         = database.Table{Name: "settlement_lines"}
+	accountTable      = database.Table{Name: "accounts", Key: []string{"address"}}
+	resourceTable     = database.Table{Name: "resources", Key: []string{"kind", "address"}}
+)
+
 var (
 	chainColumn = column{"chain", "UInt64"}
 
 	deals = list[model.Deal]{
-		name: "deal", table: "deals", scope: "1", columns: selection[model.Deal](), descending: true,
+		name: "deal", table: dealTable, scope: "1", columns: database.Selection[model.Deal](), descending: true,
 		order: []column{{"toUnixTimestamp(start_time)", "UInt64"}, chainColumn, {"id", "String"}},
 		at:    func(d *model.Deal) []any { return []any{uint64(d.StartTime.Unix()), d.Chain, d.ID} },
 	}
 	tasks = list[model.Task]{
-		name: "task", table: "tasks", scope: "1", columns: selection[model.Task](), descending: true,
+		name: "task", table: taskTable, scope: "1", columns: database.Selection[model.Task](), descending: true,
 		order: []column{{"toUnixTimestamp(initialized_at)", "UInt64"}, chainColumn, {"id", "String"}},
 		at:    func(t *model.Task) []any { return []any{uint64(t.InitializedAt.Unix()), t.Chain, t.ID} },
 	}
 	contributions = list[model.Contribution]{
-		name: "contribution", table: "contributions", scope: "1", columns: selection[model.Contribution](), descending: true,
+		name: "contribution", table: contributionTable, scope: "1", columns: database.Selection[model.Contribution](), descending: true,
 		order: []column{{"toUnixTimestamp(contributed_at)", "UInt64"}, chainColumn, {"task", "String"}, {"worker", "String"}},
 		at: func(c *model.Contribution) []any {
 			return []any{uint64(c.ContributedAt.Unix()), c.Chain, c.TaskID, c.Worker}
 		},
 	}
 	verdicts = list[model.Verdict]{
-		name: "verdict", table: "verdicts", scope: "1", columns: selection[model.Verdict](), descending: true,
+		name: "verdict", table: verdictTable, scope: "1", columns: database.Selection[model.Verdict](), descending: true,
 		order: []column{{"toUnixTimestamp(time)", "UInt64"}, chainColumn, {"id", "String"}},
 		at:    func(v *model.Verdict) []any { return []any{uint64(v.Time.Unix()), v.Chain, v.ID} },
 	}
 	payouts = list[model.Payout]{
-		name: "payout", table: "payouts", scope: "1", columns: selection[model.Payout](), descending: true,
+		name: "payout", table: payoutTable, scope: "1", columns: database.Selection[model.Payout](), descending: true,
 		order: []column{{"toUnixTimestamp(time)", "UInt64"}, chainColumn, {"block_number", "UInt64"}, {"log_index", "UInt64"}},
 		at: func(p *model.Payout) []any {
 			return []any{uint64(p.Time.Unix()), p.Chain, p.BlockNumber, p.LogIndex}
 		},
 	}
 	postings = list[model.Posting]{
-		name: "posting", table: "postings", scope: "1", columns: selection[model.Posting](), descending: true,
+		name: "posting", table: postingTable, scope: "1", columns: database.Selection[model.Posting](), descending: true,
 		order: []column{{"toUnixTimestamp(time)", "UInt64"}, chainColumn, {"block_number", "UInt64"}, {"log_index", "UInt64"}, {"idx", "UInt64"}},
 		at: func(p *model.Posting) []any {
 			return []any{uint64(p.Time.Unix()), p.Chain, p.BlockNumber, p.LogIndex, p.Index}
 		},
 	}
 	settlements = list[model.Settlement]{
-		name: "settlement", table: "settlements", scope: "1", columns: selection[model.Settlement](),
+		name: "settlement", table: settlementTable, scope: "1", columns: database.Selection[model.Settlement](),
 		order: []column{chainColumn, {"task", "String"}},
 		at:    func(s *model.Settlement) []any { return []any{s.Chain, s.TaskID} },
 	}
 	settlementLines = list[model.SettlementLine]{
-		name: "line", table: "settlement_lines", scope: "1", columns: selection[model.SettlementLine](),
+		name: "line", table: lineTable, scope: "1", columns: database.Selection[model.SettlementLine](),
 		order: []column{chainColumn, {"task", "String"}, {"idx", "UInt64"}},
 		at:    func(l *model.SettlementLine) []any { return []any{l.Chain, l.TaskID, l.Index} },
 	}
 	accounts = list[model.Account]{
-		name: "account", table: "accounts", scope: "1", columns: selection[model.Account](),
+		name: "account", table: accountTable, scope: "1", columns: database.Selection[model.Account](),
 		order: []column{chainColumn, {"address", "String"}},
 		at:    func(a *model.Account) []any { return []any{a.Chain, a.Address} },
 	}
 	workerpools = list[model.Workerpool]{
-		name: "workerpool", table: "resources", scope: "kind = 'WORKERPOOL'", columns: selection[model.Workerpool](), descending: true,
+		name: "workerpool", table: resourceTable, scope: "kind = 'WORKERPOOL'", columns: database.Selection[model.Workerpool](), descending: true,
 		order: []column{{"toUnixTimestamp(registered_at)", "UInt64"}, chainColumn, {"address", "String"}},
 		at:    func(w *model.Workerpool) []any { return []any{uint64(w.RegisteredAt.Unix()), w.Chain, w.Address} },
 	}
@@ -119,50 +134,54 @@ func (l *list[T]) kinds() []string {
 }
 
 // read answers with a page of the rows that match.
-func (l *list[T]) read(ctx context.Context, r *reader, first int, after *string, where []condition) (*model.Connection[T], error) {
+func (l *list[T]) read(ctx context.Context, r *reader, first int, after *string, where []database.Condition) (*model.Connection[T], error) {
 	p, err := l.page(first, after)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := rowsOf[T](ctx, r, l.rows(where, p))
+	v, err := viewOf(ctx, r, where)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := database.Rows[T](ctx, r, l.rows(v, where, p))
 	if err != nil {
 		return nil, err
 	}
 	return l.connection(rows, p, func(ctx context.Context) (uint64, error) {
-		return count(ctx, r, l.count(where))
+		return database.Count(ctx, r, l.count(v, where))
 	}), nil
 }
 
 // rows selects a page and, to know whether there is a next one, a row more.
-func (l *list[T]) rows(where []condition, p page) *statement {
-	s := l.from(l.columns)
-	s.where(where)
+func (l *list[T]) rows(v database.View, where []database.Condition, p page) *database.Statement {
+	s := l.from(v, l.columns)
+	s.Where(v, where)
 	l.sorted(s, p.after)
-	s.add(" LIMIT ", strconv.Itoa(p.first+1))
+	s.Add(" LIMIT ", strconv.Itoa(p.first+1))
 	return s
 }
 
 // count counts all that match.
-func (l *list[T]) count(where []condition) *statement {
-	s := l.from("count() AS count")
-	s.where(where)
+func (l *list[T]) count(v database.View, where []database.Condition) *database.Statement {
+	s := l.from(v, "count() AS count")
+	s.Where(v, where)
 	return s
 }
 
-func (l *list[T]) from(columns string) *statement {
-	var s statement
-	s.add("SELECT ", columns, " FROM ", l.table, " FINAL WHERE ", l.scope)
+func (l *list[T]) from(v database.View, columns string) *database.Statement {
+	var s database.Statement
+	s.Add("SELECT ", columns, " FROM ", v.Rows(&s, l.table), " WHERE ", l.scope)
 	return &s
 }
 
 // sorted appends the order, and the condition to come after a place in it.
-func (l *list[T]) sorted(s *statement, after []any) {
+func (l *list[T]) sorted(s *database.Statement, after []any) {
 	names := make([]string, len(l.order))
 	places := make([]string, len(after))
 	for i, column := range l.order {
 		names[i] = column.sql
 		if after != nil {
-			places[i] = s.bind(column.kind, after[i])
+			places[i] = s.Bind(column.kind, after[i])
 		}
 	}
 	before, direction := " > ", " ASC"
@@ -170,9 +189,9 @@ func (l *list[T]) sorted(s *statement, after []any) {
 		before, direction = " < ", " DESC"
 	}
 	if after != nil {
-		s.add(" AND (", strings.Join(names, ", "), ")", before, "(", strings.Join(places, ", "), ")")
+		s.Add(" AND (", strings.Join(names, ", "), ")", before, "(", strings.Join(places, ", "), ")")
 	}
-	s.add(" ORDER BY ", strings.Join(names, direction+", "), direction)
+	s.Add(" ORDER BY ", strings.Join(names, direction+", "), direction)
 }
 
 // connection makes a page of the rows that were selected for it.
@@ -191,8 +210,12 @@ func (l *list[T]) connection(rows []*T, p page, total func(context.Context) (uin
 
 // one answers with the row that matches, nil for none. Rows that match on several chains
 // are told apart by the chain, which the client then must give.
-func (l *list[T]) one(ctx context.Context, r *reader, where []condition) (*T, error) {
-	rows, err := rowsOf[T](ctx, r, l.rows(where, page{first: 1}))
+func (l *list[T]) one(ctx context.Context, r *reader, where []database.Condition) (*T, error) {
+	v, err := viewOf(ctx, r, where)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := database.Rows[T](ctx, r, l.rows(v, where, page{first: 1}))
 	if err != nil {
 		return nil, err
 	}
@@ -205,13 +228,14 @@ func (l *list[T]) one(ctx context.Context, r *reader, where []condition) (*T, er
 	return nil, refuse("several chains know this %s: say which by the argument chain", l.name)
 }
 
-// count reads a statement that counts.
-func count(ctx context.Context, r *reader, s *statement) (uint64, error) {
-	rows, err := rowsOf[struct {
-		Count uint64 `ch:"count"`
-	}](ctx, r, s)
-	if err != nil || len(rows) == 0 {
-		return 0, err
+// groups reads what the rows that match add up to, a row for each group of columns.
+func groups[Row, T any](ctx context.Context, r *reader, l *list[T], where []database.Condition, by string) ([]*Row, error) {
+	v, err := viewOf(ctx, r, where)
+	if err != nil {
+		return nil, err
 	}
-	return rows[0].Count, nil
+	s := l.from(v, database.Selection[Row]())
+	s.Where(v, where)
+	s.Add(" GROUP BY ", by, " ORDER BY ", by)
+	return database.Rows[Row](ctx, r, s)
 }

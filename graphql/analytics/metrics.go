@@ -8,12 +8,10 @@ import (
 
 // metrics are what the API says of itself to Prometheus.
 type metrics struct {
-	responses        *prometheus.CounterVec
-	responseSeconds  prometheus.Histogram
-	statements       *prometheus.CounterVec
-	statementSeconds prometheus.Histogram
-	subscribers      prometheus.Gauge
-	cut              prometheus.Counter
+	responses       *prometheus.CounterVec
+	responseSeconds prometheus.Histogram
+	subscribers     prometheus.Gauge
+	cut             prometheus.Counter
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -25,12 +23,6 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		responseSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "assay_graphql_response_seconds", Help: "Time to answer a query.", Buckets: buckets,
 		}),
-		statements: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "assay_graphql_statements_total", Help: "Statements read from the database by result (ok, error).",
-		}, []string{"result"}),
-		statementSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "assay_graphql_statement_seconds", Help: "Time of a statement in the database.", Buckets: buckets,
-		}),
 		subscribers: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "assay_graphql_subscribers", Help: "Payout subscriptions under way.",
 		}),
@@ -38,13 +30,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "assay_graphql_subscribers_cut_total", Help: "Payout subscriptions cut off because their reader was too slow.",
 		}),
 	}
-	registry.MustRegister(m.responses, m.responseSeconds, m.statements, m.statementSeconds, m.subscribers, m.cut)
+	registry.MustRegister(m.responses, m.responseSeconds, m.subscribers, m.cut)
 	return m
-}
-
-func (m *metrics) statement(took time.Duration, err error) {
-	m.statements.WithLabelValues(result(err != nil)).Inc()
-	m.statementSeconds.Observe(took.Seconds())
 }
 
 func (m *metrics) response(operation string, took time.Duration, failed bool) {

@@ -3,6 +3,7 @@ package analytics
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/graph-gophers/dataloader/v7"
 
 	"assay/graphql/analytics/model"
+	"assay/graphql/internal/database"
 )
 
 // batchSize is how many parents one statement reads the rows of. More would not fit in
@@ -79,9 +81,13 @@ func (n nest[T]) one(ctx context.Context, r *reader, parent model.Key) (*T, erro
 }
 
 func (n nest[T]) rows(ctx context.Context, r *reader, parent model.Key, p page) ([]*T, error) {
-	name := fmt.Sprint("rows ", n.list.name, " ", n.column, " ", p.first, " ", p.after)
+	v, err := viewOf(ctx, r, nil)
+	if err != nil {
+		return nil, err
+	}
+	name := fmt.Sprint("rows ", n.list.name, " ", n.column, " ", p.first, " ", p.after, " ", v.Name())
 	return load(ctx, name, parent, func(ctx context.Context, keys []model.Key) (map[model.Key][]*T, error) {
-		all, err := rowsOf[T](ctx, r, n.selectRows(keys, p))
+		all, err := database.Rows[T](ctx, r, n.selectRows(v, keys, p))
 		if err != nil {
 			return nil, err
 		}
@@ -94,13 +100,17 @@ func (n nest[T]) rows(ctx context.Context, r *reader, parent model.Key, p page) 
 }
 
 func (n nest[T]) count(ctx context.Context, r *reader, parent model.Key) (uint64, error) {
-	name := fmt.Sprint("count ", n.list.name, " ", n.column)
+	v, err := viewOf(ctx, r, nil)
+	if err != nil {
+		return 0, err
+	}
+	name := fmt.Sprint("count ", n.list.name, " ", n.column, " ", v.Name())
 	return load(ctx, name, parent, func(ctx context.Context, keys []model.Key) (map[model.Key]uint64, error) {
-		rows, err := rowsOf[struct {
+		rows, err := database.Rows[struct {
 			Chain  uint64 `ch:"chain"`
 			Parent string `ch:"parent"`
 			Count  uint64 `ch:"count"`
-		}](ctx, r, n.selectCounts(keys))
+		}](ctx, r, n.selectCounts(v, keys))
 		if err != nil {
 			return nil, err
 		}
@@ -114,28 +124,33 @@ func (n nest[T]) count(ctx context.Context, r *reader, parent model.Key) (uint64
 
 // selectRows selects the page of each parent and, to know whether there is a next one, a
 // row more.
-func (n nest[T]) selectRows(parents []model.Key, p page) *statement {
-	s := n.list.from(n.list.columns)
+func (n nest[T]) selectRows(v database.View, parents []model.Key, p page) *database.Statement {
+	s := n.list.from(v.Only(chainsOf(parents)...), n.list.columns)
 	n.below(s, parents)
 	n.list.sorted(s, p.after)
-	s.add(" LIMIT ", strconv.Itoa(p.first+1), " BY chain, ", n.column)
+	s.Add(" LIMIT ", strconv.Itoa(p.first+1), " BY chain, ", n.column)
 	return s
 }
 
-func (n nest[T]) selectCounts(parents []model.Key) *statement {
-	s := n.list.from("chain, " + n.column + " AS parent, count() AS count")
+func (n nest[T]) selectCounts(v database.View, parents []model.Key) *database.Statement {
+	s := n.list.from(v.Only(chainsOf(parents)...), "chain, "+n.column+" AS parent, count() AS count")
 	n.below(s, parents)
-	s.add(" GROUP BY chain, parent")
+	s.Add(" GROUP BY chain, parent")
 	return s
 }
 
-func (n nest[T]) below(s *statement, parents []model.Key) {
-	chains := make([]uint64, len(parents))
-	ids := make([]string, len(parents))
-	for i, parent := range parents {
-		chains[i], ids[i] = parent.Chain, parent.ID
+func chainsOf(keys []model.Key) []uint64 {
+	var chains []uint64
+	for _, key := range keys {
+		if !slices.Contains(chains, key.Chain) {
+			chains = append(chains, key.Chain)
+		}
 	}
-	s.add(" AND (chain, ", n.column, ") IN arrayZip(", s.bind("Array(UInt64)", chains), ", ", s.bind("Array(String)", ids), ")")
+	return chains
+}
+
+func (n nest[T]) below(s *database.Statement, parents []model.Key) {
+	s.Add(" AND (chain, ", n.column, ") IN ", pairs(s, parents))
 }
 
 // loaders batch what the fields of one response ask for.

@@ -68,7 +68,7 @@ func TestRowsBelow(t *testing.T) {
 			query := fmt.Sprintf(`query($after: Cursor) { page: %s(first: 1000) { nodes { %s children: %s(first: 2, after: $after) {
 				edges { cursor node { %s } } pageInfo { hasNextPage } totalCount } } } }`, n.root, parents.fields(), n.field, children.fields())
 			nested := nestedCase{children, children.rows(data, nil), n.column, parents.ids[0][0]}
-			var after *edge
+			var after *listEdge
 			for range 3 {
 				after = nested.check(t, server, query, after)
 			}
@@ -84,12 +84,12 @@ type nestedCase struct {
 	id     string // of the parent, that is named
 }
 
-// edge is a row and its cursor.
-type edge struct{ name, cursor string }
+// listEdge is a row and its cursor.
+type listEdge struct{ name, cursor string }
 
 // check compares the children of all parents with those expected after an edge, and
 // returns an edge of theirs.
-func (c nestedCase) check(t *testing.T, server *httptest.Server, query string, after *edge) (next *edge) {
+func (c nestedCase) check(t *testing.T, server *httptest.Server, query string, after *listEdge) (next *listEdge) {
 	t.Helper()
 	variables := make(map[string]any)
 	if after != nil {
@@ -114,7 +114,7 @@ func (c nestedCase) check(t *testing.T, server *httptest.Server, query string, a
 			t.Fatalf("below %v: %+v, want %d in all and %d here", parent, children, all, len(rest))
 		}
 		if len(rest) > 1 && (next == nil || i%3 == 0) {
-			next = &edge{rest[0], children.Edges[0].Cursor}
+			next = &listEdge{rest[0], children.Edges[0].Cursor}
 		}
 		more = more || len(rest) > 2
 	}
@@ -125,7 +125,7 @@ func (c nestedCase) check(t *testing.T, server *httptest.Server, query string, a
 }
 
 // children counts the rows below a parent, and names those after an edge.
-func (c nestedCase) children(parent map[string]any, after *edge) (all int, rest []string) {
+func (c nestedCase) children(parent map[string]any, after *listEdge) (all int, rest []string) {
 	passed := after == nil
 	for _, r := range c.order {
 		if r[c.column] == parent[c.id] && fmt.Sprint(r["chain"]) == fmt.Sprint(parent["chain"]) {
@@ -179,11 +179,11 @@ func TestRowsBeside(t *testing.T) {
 func TestStatements(t *testing.T) {
 	conn := newDatabase(t)
 	fill(t, conn, 4)
-	db := &counted{Database: conn}
-	registry := prometheus.NewRegistry()
-	r := newReader(db, DefaultLimits(), newMetrics(registry))
+	db := &counted{Conn: conn}
+	config := Config{Limits: DefaultLimits(), Poll: time.Hour, Log: slog.Default()}
+	f := newFeed(newReader(db), config, newMetrics(prometheus.NewRegistry()))
 	// A long wait for more keys, so that a busy machine does not split a batch.
-	server := httptest.NewServer(newExecutor(r, newFeed(r, time.Hour, slog.Default()), slog.Default(), 200*time.Millisecond))
+	server := httptest.NewServer(newExecutor(f, config, 200*time.Millisecond))
 	defer server.Close()
 	tests := []struct {
 		query      string

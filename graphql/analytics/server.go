@@ -1,9 +1,7 @@
 package analytics
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,14 +23,15 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"assay/graphql/analytics/generated"
+	"assay/graphql/internal/database"
+	"assay/graphql/internal/edge"
 )
 
 const (
-	documents     = 100                    // parsed queries that are kept
+	documents     = 100                    // parsed queries that are kept, and persisted ones
 	loaderWait    = 2 * time.Millisecond   // how long a batch waits for more keys
 	defaultPoll   = 500 * time.Millisecond // between looks for new payouts
 	pingInterval  = 20 * time.Second       // on quiet streams
-	bodyTimeout   = 20 * time.Second       // for a request to arrive
 	shutdownGrace = 15 * time.Second       // for requests under way when the server ends
 	readyTimeout  = 2 * time.Second
 	maxHeader     = 64 << 10
@@ -40,11 +39,12 @@ const (
 
 // Config is what the API runs on.
 type Config struct {
-	Database Database
-	Log      *slog.Logger
-	Metrics  *prometheus.Registry // nil: one of its own
-	Limits   Limits               // zero: DefaultLimits
-	Poll     time.Duration        // between looks for new payouts; zero: half a second
+	Database     database.Conn
+	Log          *slog.Logger
+	Metrics      *prometheus.Registry // nil: one of its own
+	Limits       Limits               // zero: DefaultLimits
+	Poll         time.Duration        // between looks for news; zero: half a second
+	ClientHeader string               // in which a proxy says who the client is; empty: who connects
 }
 
 // Serve answers requests that come to the listener until ctx ends. Then it tells the
@@ -55,7 +55,7 @@ func Serve(ctx context.Context, listener net.Listener, config Config) error {
 	api := newAPI(ctx, config)
 	server := &http.Server{
 		Handler:           api,
-		ReadHeaderTimeout: bodyTimeout,
+		ReadHeaderTimeout: edge.BodyTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug),
@@ -90,6 +90,8 @@ type api struct {
 	ctx     context.Context // its end ends streams
 	limits  Limits
 	reader  *reader
+	clients *edge.Clients
+	cache   *edge.Cache
 	graphql http.Handler
 	page    http.Handler
 	streams sync.WaitGroup
@@ -106,11 +108,13 @@ func newAPI(ctx context.Context, config Config) *api {
 		config.Poll = defaultPoll
 	}
 	m := newMetrics(config.Metrics)
-	r := newReader(config.Database, config.Limits, m)
-	f := newFeed(r, config.Poll, config.Log)
+	r := database.NewReader(config.Database, config.Limits.database(), config.Metrics)
+	f := newFeed(r, config, m)
 	a := &api{
 		mux: http.NewServeMux(), ctx: ctx, limits: config.Limits, reader: r,
-		graphql: newExecutor(r, f, config.Log, loaderWait),
+		clients: edge.NewClients(config.Limits.Rate, config.Limits.Burst, config.ClientHeader),
+		cache:   edge.NewCache(r, config.Limits.cache(), config.Metrics),
+		graphql: newExecutor(f, config, loaderWait),
 		page:    playground.Handler("Assay", "/graphql"),
 	}
 	a.streams.Go(func() { f.run(ctx) })
@@ -123,17 +127,19 @@ func newAPI(ctx context.Context, config Config) *api {
 
 // ServeHTTP answers a request in bounded time, but for streams, which bound each write.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(bodyTimeout + a.limits.Timeout + writeTimeout)) // where it can be set
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(edge.BodyTimeout + a.limits.Timeout + edge.WriteTimeout)) // where it can be set
 	a.mux.ServeHTTP(w, r)
 }
 
-// newExecutor makes gqlgen's server. Its transports are asked in this order.
-func newExecutor(r *reader, f *feed, log *slog.Logger, wait time.Duration) *handler.Server {
+// newExecutor makes gqlgen's server. Its transports are asked in this order, and so are
+// its extensions.
+func newExecutor(f *feed, config Config, wait time.Duration) *handler.Server {
+	limits, log := config.Limits, config.Log
 	executor := handler.New(generated.NewExecutableSchema(generated.Config{
-		Resolvers:  &resolver{reader: r, feed: f},
+		Resolvers:  &resolver{reader: f.reader, feed: f},
 		Complexity: costs(),
 	}))
-	socket := transport.Websocket{PingPongInterval: pingInterval, KeepAlivePingInterval: pingInterval, InitTimeout: bodyTimeout}
+	socket := transport.Websocket{PingPongInterval: pingInterval, KeepAlivePingInterval: pingInterval, InitTimeout: edge.BodyTimeout}
 	socket.Upgrader.CheckOrigin = func(*http.Request) bool { return true } // public data, no cookies
 	socket.Upgrader.ReadBufferSize = 4096                                  // or it would read beside the bounded connection
 	executor.AddTransport(socket)
@@ -141,36 +147,33 @@ func newExecutor(r *reader, f *feed, log *slog.Logger, wait time.Duration) *hand
 	executor.AddTransport(transport.GET{})
 	executor.AddTransport(transport.POST{})
 	executor.SetQueryCache(lru.New[*ast.QueryDocument](documents))
-	executor.SetParserTokenLimit(r.limits.Tokens)
+	executor.SetParserTokenLimit(limits.Tokens)
 	executor.SetErrorPresenter(presenter(log))
 	executor.SetRecoverFunc(recoverer(log))
-	executor.Use(guard{r.limits})
+	executor.Use(extension.AutomaticPersistedQuery{Cache: lru.New[string](documents)})
+	executor.Use(guard{limits})
 	executor.Use(extension.Introspection{})
-	executor.Use(extension.FixedComplexityLimit(r.limits.Complexity))
-	executor.Use(session{r.limits, r.metrics, wait})
+	executor.Use(extension.FixedComplexityLimit(limits.Complexity))
+	executor.Use(session{limits, f.reader, f.metrics, wait})
 	return executor
 }
 
-// serveGraphQL sorts requests by what they need. Any page on the web may ask: all data is
-// public, and nothing is done in anyone's name.
+// serveGraphQL sorts requests by what they need.
 func (a *api) serveGraphQL(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Access-Control-Allow-Origin", "*")
-	w.Header().Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
-	w.Header().Set("Access-Control-Allow-Headers", "Content-Type, Accept")
-	w.Header().Set("Access-Control-Max-Age", "86400")
+	if edge.AllowOrigins(w, r) || !a.clients.Allow(w, r) {
+		return
+	}
 	r = r.WithContext(context.WithValue(r.Context(), operationsKey{}, new(atomic.Int64)))
 	switch {
-	case r.Method == http.MethodOptions:
-		w.WriteHeader(http.StatusNoContent)
 	case r.Header.Get("Upgrade") != "":
-		a.stream(socketWriter{w, a.limits.Body}, r)
+		a.stream(edge.SocketWriter{ResponseWriter: w, Limit: a.limits.Body}, r)
 	case r.Method == http.MethodGet && wantsPage(r):
 		a.page.ServeHTTP(w, r)
-	case r.Method == http.MethodPost && !a.takeBody(w, r):
+	case r.Method == http.MethodPost && !edge.TakeBody(w, r, a.limits.Body):
 	case strings.Contains(r.Header.Get("Accept"), "text/event-stream"):
-		a.stream(eventWriter{w}, r)
+		a.stream(edge.EventWriter{ResponseWriter: w}, r)
 	default:
-		a.graphql.ServeHTTP(w, r)
+		a.cache.Serve(w, r, a.graphql)
 	}
 }
 
@@ -188,32 +191,10 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request) {
 	a.graphql.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// takeBody reads the request's body, within bounds, and checks that it is JSON. Otherwise
-// it answers, and reports false.
-func (a *api) takeBody(w http.ResponseWriter, r *http.Request) bool {
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout)) // where it can be set
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(a.limits.Body)))
-	_ = control.SetReadDeadline(time.Time{})
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		answerError(w, http.StatusRequestEntityTooLarge, codeLimit, fmt.Sprintf("a request has at most %d bytes", a.limits.Body))
-	case err != nil:
-		answerError(w, http.StatusBadRequest, codeInput, "the request did not arrive whole")
-	case !json.Valid(body) || !bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")):
-		answerError(w, http.StatusBadRequest, codeInput, `a request is a JSON object such as {"query": "{ meta { chains { chain } } }"}`)
-	default:
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		return true
-	}
-	return false
-}
-
 func (a *api) serveReady(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	if _, err := heads(ctx, a.reader); err != nil {
+	if _, err := a.reader.Now(ctx, 0); err != nil {
 		answer(w, http.StatusServiceUnavailable, "the database does not answer")
 		return
 	}
@@ -224,10 +205,4 @@ func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text+"\n") // the client may be gone
-}
-
-func answerError(w http.ResponseWriter, status int, code, message string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(failure(&refusal{code, message})) // the client may be gone
 }

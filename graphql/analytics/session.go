@@ -10,12 +10,17 @@ import (
 	"github.com/99designs/gqlgen/graphql/errcode"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"assay/graphql/analytics/model"
+	"assay/graphql/internal/database"
 )
 
 // session surrounds operations and responses: it gives each response its loaders, its
-// budget and its time, counts what happens, and tells a client why its stream ended.
+// budget and its time, makes it again where the chain moved under it, counts what
+// happens, and tells a client why its stream ended.
 type session struct {
 	limits  Limits
+	reader  *reader
 	metrics *metrics
 	wait    time.Duration // how long loaders wait for more keys
 }
@@ -41,27 +46,94 @@ func (s session) InterceptOperation(ctx context.Context, next graphql.OperationH
 		}
 		context.AfterFunc(ctx, func() { active.Add(-1) })
 	}
-	return next(context.WithValue(ctx, endingKey{}, new(ending)))
+	ctx = context.WithValue(ctx, endingKey{}, new(ending))
+	if operationOf(ctx) == ast.Subscription {
+		return next(ctx)
+	}
+	if database.ReadingOf(ctx) == nil {
+		ctx, _ = s.reader.Begin(ctx, s.limits.Fresh)
+	}
+	return s.consistently(next(ctx), func(ctx context.Context) graphql.ResponseHandler { return next(ctx) })
 }
 
-// InterceptResponse surrounds a query's response, or one event of a subscription.
+// consistently answers with what belongs to one head of each chain.
+func (s session) consistently(answer graphql.ResponseHandler, again graphql.OperationHandler) graphql.ResponseHandler {
+	answered := false
+	return func(ctx context.Context) *graphql.Response {
+		if answered {
+			return nil
+		}
+		answered = true
+		ctx, cancel := context.WithTimeout(ctx, s.limits.Timeout)
+		defer cancel()
+		reading := database.ReadingOf(ctx)
+		for try := range tries {
+			response := answer(ctx)
+			stands, err := reading.Stands(ctx)
+			switch {
+			case err != nil && len(response.Errors) == 0:
+				told, _ := clientError(err)
+				response = failure(told)
+			case err == nil && !stands && try == tries-1:
+				response = failure(errReorganized)
+			case err == nil && !stands:
+				if reading.Busy() {
+					pause(ctx, try)
+				}
+				reading.Again()
+				answer = again(ctx)
+				continue
+			}
+			if len(response.Errors) > 0 {
+				reading.Fail()
+			}
+			return response
+		}
+		return nil
+	}
+}
+
+// tries is how often a response is made, should the chain be reorganized each time.
+const tries = 8
+
+// pause gives a reorganization time to be written whole.
+func pause(ctx context.Context, try int) {
+	select {
+	case <-time.After(10 * time.Millisecond << try):
+	case <-ctx.Done():
+	}
+}
+
+// InterceptResponse surrounds the making of a query's response, or of one event of a
+// subscription.
 func (s session) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	start := time.Now()
 	operation := operationOf(ctx)
-	ctx = withBudget(withLoaders(ctx, s.wait), s.limits.Statements)
-	if operation != ast.Subscription {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, s.limits.Timeout)
-		defer cancel()
+	ctx = s.reader.WithBudget(withLoaders(ctx, s.wait))
+	if operation == ast.Subscription {
+		ctx, _ = s.reader.Begin(ctx, 0)
 	}
 	response := next(ctx)
 	if response == nil {
 		response = lastWord(ctx)
 	}
 	if response != nil {
+		describe(ctx, response)
 		s.metrics.response(string(operation), time.Since(start), len(response.Errors) > 0)
 	}
 	return response
+}
+
+// describe says at which blocks a response was read.
+func describe(ctx context.Context, response *graphql.Response) {
+	reading := database.ReadingOf(ctx)
+	if reading == nil || reading.Seen() == nil || len(reading.Seen().Heads) == 0 {
+		return
+	}
+	if response.Extensions == nil {
+		response.Extensions = make(map[string]any)
+	}
+	response.Extensions["indexed"] = model.MetaOf(reading.Seen().Heads).Chains
 }
 
 func operationOf(ctx context.Context) ast.Operation {

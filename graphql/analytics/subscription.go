@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"assay/graphql/analytics/model"
+	"assay/graphql/internal/database"
 )
 
 // streamName is that of the cursors of the payout stream.
@@ -146,15 +147,16 @@ func in(wanted []string, value string) bool { return wanted == nil || slices.Con
 
 // payoutsBetween reads a page of a chain's payouts after a place and to another, in the
 // order in which the chain log tells of them.
-func payoutsBetween(ctx context.Context, r *reader, where []condition, chain uint64, after, to place) ([]*model.Payout, error) {
-	s := payouts.from(payouts.columns)
-	s.where(append(where, condition{"chain = ?", "UInt64", chain}))
-	s.add(" AND (version, block_number, log_index) > ", s.bindPlace(after))
-	s.add(" AND (version, block_number, log_index) <= ", s.bindPlace(to))
-	s.add(" ORDER BY version, block_number, log_index LIMIT ", strconv.Itoa(feedPage))
-	return rowsOf[model.Payout](ctx, r, s)
+func payoutsBetween(ctx context.Context, r *reader, where []database.Condition, chain uint64, after, to place) ([]*model.Payout, error) {
+	var s database.Statement
+	s.Add("SELECT ", payouts.columns, " FROM payouts FINAL WHERE 1")
+	s.Where(database.View{}, append(where, columnIs("chain", "UInt64", chain)))
+	s.Add(" AND (version, block_number, log_index) > ", bindPlace(&s, after))
+	s.Add(" AND (version, block_number, log_index) <= ", bindPlace(&s, to))
+	s.Add(" ORDER BY version, block_number, log_index LIMIT ", strconv.Itoa(feedPage))
+	return database.Rows[model.Payout](ctx, r, &s)
 }
 
-func (s *statement) bindPlace(p place) string {
-	return "(" + s.bind("UInt64", p.version) + ", " + s.bind("UInt64", p.block) + ", " + s.bind("UInt64", p.log) + ")"
+func bindPlace(s *database.Statement, p place) string {
+	return "(" + s.Bind("UInt64", p.version) + ", " + s.Bind("UInt64", p.block) + ", " + s.Bind("UInt64", p.log) + ")"
 }

@@ -263,25 +263,25 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		Account       func(childComplexity int, address string, chain *uint64) int
-		Accounts      func(childComplexity int, first int, after *string, filter *model.AccountFilter) int
-		BucketSums    func(childComplexity int, filter *model.PostingFilter) int
-		Contribution  func(childComplexity int, task string, worker string, chain *uint64) int
-		Contributions func(childComplexity int, first int, after *string, filter *model.ContributionFilter) int
-		Deal          func(childComplexity int, id string, chain *uint64) int
-		Deals         func(childComplexity int, first int, after *string, filter *model.DealFilter) int
+		Account       func(childComplexity int, address string, chain *uint64, asOf *model.AsOf) int
+		Accounts      func(childComplexity int, first int, after *string, filter *model.AccountFilter, asOf *model.AsOf) int
+		BucketSums    func(childComplexity int, filter *model.PostingFilter, asOf *model.AsOf) int
+		Contribution  func(childComplexity int, task string, worker string, chain *uint64, asOf *model.AsOf) int
+		Contributions func(childComplexity int, first int, after *string, filter *model.ContributionFilter, asOf *model.AsOf) int
+		Deal          func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
+		Deals         func(childComplexity int, first int, after *string, filter *model.DealFilter, asOf *model.AsOf) int
 		Meta          func(childComplexity int) int
 		Payout        func(childComplexity int, chain uint64, blockNumber uint64, logIndex uint64) int
-		Payouts       func(childComplexity int, first int, after *string, filter *model.PayoutFilter) int
-		Postings      func(childComplexity int, first int, after *string, filter *model.PostingFilter) int
-		Task          func(childComplexity int, id string, chain *uint64) int
-		TaskCounts    func(childComplexity int, filter *model.TaskFilter) int
-		Tasks         func(childComplexity int, first int, after *string, filter *model.TaskFilter) int
-		Verdict       func(childComplexity int, id string, chain *uint64) int
-		VerdictCounts func(childComplexity int, filter *model.VerdictFilter) int
-		Verdicts      func(childComplexity int, first int, after *string, filter *model.VerdictFilter) int
-		Workerpool    func(childComplexity int, address string, chain *uint64) int
-		Workerpools   func(childComplexity int, first int, after *string, filter *model.WorkerpoolFilter) int
+		Payouts       func(childComplexity int, first int, after *string, filter *model.PayoutFilter, asOf *model.AsOf) int
+		Postings      func(childComplexity int, first int, after *string, filter *model.PostingFilter, asOf *model.AsOf) int
+		Task          func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
+		TaskCounts    func(childComplexity int, filter *model.TaskFilter, asOf *model.AsOf) int
+		Tasks         func(childComplexity int, first int, after *string, filter *model.TaskFilter, asOf *model.AsOf) int
+		Verdict       func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
+		VerdictCounts func(childComplexity int, filter *model.VerdictFilter, asOf *model.AsOf) int
+		Verdicts      func(childComplexity int, first int, after *string, filter *model.VerdictFilter, asOf *model.AsOf) int
+		Workerpool    func(childComplexity int, address string, chain *uint64, asOf *model.AsOf) int
+		Workerpools   func(childComplexity int, first int, after *string, filter *model.WorkerpoolFilter, asOf *model.AsOf) int
 	}
 
 	Settlement struct {
@@ -497,24 +497,24 @@ type PostingResolver interface {
 }
 type QueryResolver interface {
 	Meta(ctx context.Context) (*model.Meta, error)
-	Deal(ctx context.Context, id string, chain *uint64) (*model.Deal, error)
-	Deals(ctx context.Context, first int, after *string, filter *model.DealFilter) (*model.Connection[model.Deal], error)
-	Task(ctx context.Context, id string, chain *uint64) (*model.Task, error)
-	Tasks(ctx context.Context, first int, after *string, filter *model.TaskFilter) (*model.Connection[model.Task], error)
-	TaskCounts(ctx context.Context, filter *model.TaskFilter) ([]*model.TaskCount, error)
-	Contribution(ctx context.Context, task string, worker string, chain *uint64) (*model.Contribution, error)
-	Contributions(ctx context.Context, first int, after *string, filter *model.ContributionFilter) (*model.Connection[model.Contribution], error)
-	Verdict(ctx context.Context, id string, chain *uint64) (*model.Verdict, error)
-	Verdicts(ctx context.Context, first int, after *string, filter *model.VerdictFilter) (*model.Connection[model.Verdict], error)
-	VerdictCounts(ctx context.Context, filter *model.VerdictFilter) ([]*model.VerdictCount, error)
+	Deal(ctx context.Context, id string, chain *uint64, asOf *model.AsOf) (*model.Deal, error)
+	Deals(ctx context.Context, first int, after *string, filter *model.DealFilter, asOf *model.AsOf) (*model.Connection[model.Deal], error)
+	Task(ctx context.Context, id string, chain *uint64, asOf *model.AsOf) (*model.Task, error)
+	Tasks(ctx context.Context, first int, after *string, filter *model.TaskFilter, asOf *model.AsOf) (*model.Connection[model.Task], error)
+	TaskCounts(ctx context.Context, filter *model.TaskFilter, asOf *model.AsOf) ([]*model.TaskCount, error)
+	Contribution(ctx context.Context, task string, worker string, chain *uint64, asOf *model.AsOf) (*model.Contribution, error)
+	Contributions(ctx context.Context, first int, after *string, filter *model.ContributionFilter, asOf *model.AsOf) (*model.Connection[model.Contribution], error)
+	Verdict(ctx context.Context, id string, chain *uint64, asOf *model.AsOf) (*model.Verdict, error)
+	Verdicts(ctx context.Context, first int, after *string, filter *model.VerdictFilter, asOf *model.AsOf) (*model.Connection[model.Verdict], error)
+	VerdictCounts(ctx context.Context, filter *model.VerdictFilter, asOf *model.AsOf) ([]*model.VerdictCount, error)
 	Payout(ctx context.Context, chain uint64, blockNumber uint64, logIndex uint64) (*model.Payout, error)
-	Payouts(ctx context.Context, first int, after *string, filter *model.PayoutFilter) (*model.Connection[model.Payout], error)
-	Postings(ctx context.Context, first int, after *string, filter *model.PostingFilter) (*model.Connection[model.Posting], error)
-	BucketSums(ctx context.Context, filter *model.PostingFilter) ([]*model.BucketSum, error)
-	Account(ctx context.Context, address string, chain *uint64) (*model.Account, error)
-	Accounts(ctx context.Context, first int, after *string, filter *model.AccountFilter) (*model.Connection[model.Account], error)
-	Workerpool(ctx context.Context, address string, chain *uint64) (*model.Workerpool, error)
-	Workerpools(ctx context.Context, first int, after *string, filter *model.WorkerpoolFilter) (*model.Connection[model.Workerpool], error)
+	Payouts(ctx context.Context, first int, after *string, filter *model.PayoutFilter, asOf *model.AsOf) (*model.Connection[model.Payout], error)
+	Postings(ctx context.Context, first int, after *string, filter *model.PostingFilter, asOf *model.AsOf) (*model.Connection[model.Posting], error)
+	BucketSums(ctx context.Context, filter *model.PostingFilter, asOf *model.AsOf) ([]*model.BucketSum, error)
+	Account(ctx context.Context, address string, chain *uint64, asOf *model.AsOf) (*model.Account, error)
+	Accounts(ctx context.Context, first int, after *string, filter *model.AccountFilter, asOf *model.AsOf) (*model.Connection[model.Account], error)
+	Workerpool(ctx context.Context, address string, chain *uint64, asOf *model.AsOf) (*model.Workerpool, error)
+	Workerpools(ctx context.Context, first int, after *string, filter *model.WorkerpoolFilter, asOf *model.AsOf) (*model.Connection[model.Workerpool], error)
 }
 type SettlementResolver interface {
 	Lines(ctx context.Context, obj *model.Settlement, first int, after *string) (*model.Connection[model.SettlementLine], error)
@@ -1502,7 +1502,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Account(childComplexity, args["address"].(string), args["chain"].(*uint64)), true
+		return e.complexity.Query.Account(childComplexity, args["address"].(string), args["chain"].(*uint64), args["asOf"].(*model.AsOf)), true
 	case "Query.accounts":
 		if e.complexity.Query.Accounts == nil {
 			break
@@ -1513,7 +1513,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Accounts(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.AccountFilter)), true
+		return e.complexity.Query.Accounts(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.AccountFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.bucketSums":
 		if e.complexity.Query.BucketSums == nil {
 			break
@@ -1524,7 +1524,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.BucketSums(childComplexity, args["filter"].(*model.PostingFilter)), true
+		return e.complexity.Query.BucketSums(childComplexity, args["filter"].(*model.PostingFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.contribution":
 		if e.complexity.Query.Contribution == nil {
 			break
@@ -1535,7 +1535,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Contribution(childComplexity, args["task"].(string), args["worker"].(string), args["chain"].(*uint64)), true
+		return e.complexity.Query.Contribution(childComplexity, args["task"].(string), args["worker"].(string), args["chain"].(*uint64), args["asOf"].(*model.AsOf)), true
 	case "Query.contributions":
 		if e.complexity.Query.Contributions == nil {
 			break
@@ -1546,7 +1546,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Contributions(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.ContributionFilter)), true
+		return e.complexity.Query.Contributions(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.ContributionFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.deal":
 		if e.complexity.Query.Deal == nil {
 			break
@@ -1557,7 +1557,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Deal(childComplexity, args["id"].(string), args["chain"].(*uint64)), true
+		return e.complexity.Query.Deal(childComplexity, args["id"].(string), args["chain"].(*uint64), args["asOf"].(*model.AsOf)), true
 	case "Query.deals":
 		if e.complexity.Query.Deals == nil {
 			break
@@ -1568,7 +1568,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Deals(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.DealFilter)), true
+		return e.complexity.Query.Deals(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.DealFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.meta":
 		if e.complexity.Query.Meta == nil {
 			break
@@ -1596,7 +1596,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Payouts(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.PayoutFilter)), true
+		return e.complexity.Query.Payouts(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.PayoutFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.postings":
 		if e.complexity.Query.Postings == nil {
 			break
@@ -1607,7 +1607,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Postings(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.PostingFilter)), true
+		return e.complexity.Query.Postings(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.PostingFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.task":
 		if e.complexity.Query.Task == nil {
 			break
@@ -1618,7 +1618,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Task(childComplexity, args["id"].(string), args["chain"].(*uint64)), true
+		return e.complexity.Query.Task(childComplexity, args["id"].(string), args["chain"].(*uint64), args["asOf"].(*model.AsOf)), true
 	case "Query.taskCounts":
 		if e.complexity.Query.TaskCounts == nil {
 			break
@@ -1629,7 +1629,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.TaskCounts(childComplexity, args["filter"].(*model.TaskFilter)), true
+		return e.complexity.Query.TaskCounts(childComplexity, args["filter"].(*model.TaskFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.tasks":
 		if e.complexity.Query.Tasks == nil {
 			break
@@ -1640,7 +1640,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Tasks(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.TaskFilter)), true
+		return e.complexity.Query.Tasks(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.TaskFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.verdict":
 		if e.complexity.Query.Verdict == nil {
 			break
@@ -1651,7 +1651,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Verdict(childComplexity, args["id"].(string), args["chain"].(*uint64)), true
+		return e.complexity.Query.Verdict(childComplexity, args["id"].(string), args["chain"].(*uint64), args["asOf"].(*model.AsOf)), true
 	case "Query.verdictCounts":
 		if e.complexity.Query.VerdictCounts == nil {
 			break
@@ -1662,7 +1662,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.VerdictCounts(childComplexity, args["filter"].(*model.VerdictFilter)), true
+		return e.complexity.Query.VerdictCounts(childComplexity, args["filter"].(*model.VerdictFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.verdicts":
 		if e.complexity.Query.Verdicts == nil {
 			break
@@ -1673,7 +1673,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Verdicts(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.VerdictFilter)), true
+		return e.complexity.Query.Verdicts(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.VerdictFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.workerpool":
 		if e.complexity.Query.Workerpool == nil {
 			break
@@ -1684,7 +1684,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Workerpool(childComplexity, args["address"].(string), args["chain"].(*uint64)), true
+		return e.complexity.Query.Workerpool(childComplexity, args["address"].(string), args["chain"].(*uint64), args["asOf"].(*model.AsOf)), true
 	case "Query.workerpools":
 		if e.complexity.Query.Workerpools == nil {
 			break
@@ -1695,7 +1695,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Workerpools(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.WorkerpoolFilter)), true
+		return e.complexity.Query.Workerpools(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.WorkerpoolFilter), args["asOf"].(*model.AsOf)), true
 
 	case "Settlement.appPrice":
 		if e.complexity.Settlement.AppPrice == nil {
@@ -2528,6 +2528,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := executionContext{opCtx, e, 0, 0, make(chan graphql.DeferredResult)}
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputAccountFilter,
+		ec.unmarshalInputAsOf,
 		ec.unmarshalInputContributionFilter,
 		ec.unmarshalInputDealFilter,
 		ec.unmarshalInputPayoutFilter,
@@ -3145,58 +3146,62 @@ page never moves another one: no row is skipped or given twice.
 
 Filters combine: a row must match each field that is given. A list given as a filter
 matches any of its values. ` + "`" + `since` + "`" + ` is inclusive, ` + "`" + `until` + "`" + ` is exclusive.
+
+Everything in one answer is read at one indexed block of each chain, which the answer
+names in its extensions and in ` + "`" + `meta` + "`" + `, with what is final. ` + "`" + `asOf` + "`" + ` reads one chain as it
+was at an earlier block, with all that is nested below.
 """
 type Query {
   "How far each chain is indexed."
   meta: Meta!
 
   "The deal with this id. Null: there is none."
-  deal("dealid of SchedulerNotice." id: Hash!, "EVM chain id. Needed only where several chains know the id." chain: Uint64): Deal
+  deal("dealid of SchedulerNotice." id: Hash!, "EVM chain id. Needed only where several chains know the id." chain: Uint64, "Read as of this block." asOf: AsOf): Deal
   "Deals, the newest first by their start time."
-  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: DealFilter): DealConnection!
+  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: DealFilter, "Read as of this block." asOf: AsOf): DealConnection!
 
   "The task with this id. Null: it was never initialized."
-  task("taskid of TaskInitialize." id: Hash!, "EVM chain id. Needed only where several chains know the id." chain: Uint64): Task
+  task("taskid of TaskInitialize." id: Hash!, "EVM chain id. Needed only where several chains know the id." chain: Uint64, "Read as of this block." asOf: AsOf): Task
   "Tasks that were initialized, the newest first by their initialization."
-  tasks("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: TaskFilter): TaskConnection!
+  tasks("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: TaskFilter, "Read as of this block." asOf: AsOf): TaskConnection!
   "How many tasks are in each status. A status without tasks is left out."
-  taskCounts(filter: TaskFilter): [TaskCount!]!
+  taskCounts(filter: TaskFilter, "Read as of this block." asOf: AsOf): [TaskCount!]!
 
   "What this worker contributed to this task. Null: nothing."
-  contribution("The task's id." task: Hash!, "The worker's address." worker: Address!, "EVM chain id. Needed only where several chains know the task." chain: Uint64): Contribution
+  contribution("The task's id." task: Hash!, "The worker's address." worker: Address!, "EVM chain id. Needed only where several chains know the task." chain: Uint64, "Read as of this block." asOf: AsOf): Contribution
   "Contributions that are on the chain, the newest first by their block's time."
-  contributions("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: ContributionFilter): ContributionConnection!
+  contributions("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: ContributionFilter, "Read as of this block." asOf: AsOf): ContributionConnection!
 
   "The verdict with this id. Null: there is none."
-  verdict("The verdict's id in the decisions log." id: Hash!, "EVM chain id. Needed only where several chains know the id." chain: Uint64): Verdict
+  verdict("The verdict's id in the decisions log." id: Hash!, "EVM chain id. Needed only where several chains know the id." chain: Uint64, "Read as of this block." asOf: AsOf): Verdict
   "What pools decided about the contributions that workers sent them, the newest first by chain time."
-  verdicts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: VerdictFilter): VerdictConnection!
+  verdicts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: VerdictFilter, "Read as of this block." asOf: AsOf): VerdictConnection!
   "How many verdicts there are of each outcome and reason. Those without verdicts are left out."
-  verdictCounts(filter: VerdictFilter): [VerdictCount!]!
+  verdictCounts(filter: VerdictFilter, "Read as of this block." asOf: AsOf): [VerdictCount!]!
 
   "The payout made by this log of this block. Null: there is none."
   payout("EVM chain id." chain: Uint64!, "The block's number." blockNumber: Uint64!, "The log's index in the block." logIndex: Uint64!): Payout
   "Rewards paid and stakes seized, the newest first by their block's time."
-  payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: PayoutFilter): PayoutConnection!
+  payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: PayoutFilter, "Read as of this block." asOf: AsOf): PayoutConnection!
 
   "All movements of money in double entry, the newest first by their block's time."
-  postings("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: PostingFilter): PostingConnection!
+  postings("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: PostingFilter, "Read as of this block." asOf: AsOf): PostingConnection!
   """
   What postings add up to, by bucket; one without postings is left out. Unless the filter
   names an account or buckets, all sums together are zero. With an account and ` + "`" + `until` + "`" + ` they
   are the account's balances at that time.
   """
-  bucketSums(filter: PostingFilter): [BucketSum!]!
+  bucketSums(filter: PostingFilter, "Read as of this block." asOf: AsOf): [BucketSum!]!
 
   "The account of this address. Null: no money of it ever passed through the contracts."
-  account("The account's address." address: Address!, "EVM chain id. Needed only where several chains know the address." chain: Uint64): Account
+  account("The account's address." address: Address!, "EVM chain id. Needed only where several chains know the address." chain: Uint64, "Read as of this block." asOf: AsOf): Account
   "Accounts in order of chain and address."
-  accounts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: AccountFilter): AccountConnection!
+  accounts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: AccountFilter, "Read as of this block." asOf: AsOf): AccountConnection!
 
   "The worker pool at this address. Null: it is not registered."
-  workerpool("The pool's address." address: Address!, "EVM chain id. Needed only where several chains know the address." chain: Uint64): Workerpool
+  workerpool("The pool's address." address: Address!, "EVM chain id. Needed only where several chains know the address." chain: Uint64, "Read as of this block." asOf: AsOf): Workerpool
   "Worker pools, the newest first by their registration."
-  workerpools("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: WorkerpoolFilter): WorkerpoolConnection!
+  workerpools("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: WorkerpoolFilter, "Read as of this block." asOf: AsOf): WorkerpoolConnection!
 }
 
 "Streams, over WebSocket (graphql-transport-ws) or server-sent events."
@@ -3276,6 +3281,16 @@ scalar Time
 
 "A place in a list. Take it from pageInfo, an edge or an event; what is inside may change."
 scalar Cursor
+
+"A block of one chain, by its number or by its hash, to read the chain as it was when this block was its newest."
+input AsOf {
+  "EVM chain id."
+  chain: Uint64!
+  "The block's number. Any that is indexed, also one without events."
+  block: Uint64
+  "The block's hash, instead of its number. Of a block with events of the contracts."
+  hash: Hash
+}
 `, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/settlement.graphqls", Input: `"""
 How the money of a task was settled when it ended: who got what, and why. Amounts are
@@ -3894,6 +3909,11 @@ func (ec *executionContext) field_Query_account_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["chain"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -3915,6 +3935,11 @@ func (ec *executionContext) field_Query_accounts_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -3926,6 +3951,11 @@ func (ec *executionContext) field_Query_bucketSums_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
 	return args, nil
 }
 
@@ -3947,6 +3977,11 @@ func (ec *executionContext) field_Query_contribution_args(ctx context.Context, r
 		return nil, err
 	}
 	args["chain"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -3968,6 +4003,11 @@ func (ec *executionContext) field_Query_contributions_args(ctx context.Context, 
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -3984,6 +4024,11 @@ func (ec *executionContext) field_Query_deal_args(ctx context.Context, rawArgs m
 		return nil, err
 	}
 	args["chain"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -4005,6 +4050,11 @@ func (ec *executionContext) field_Query_deals_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -4047,6 +4097,11 @@ func (ec *executionContext) field_Query_payouts_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -4068,6 +4123,11 @@ func (ec *executionContext) field_Query_postings_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -4079,6 +4139,11 @@ func (ec *executionContext) field_Query_taskCounts_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
 	return args, nil
 }
 
@@ -4095,6 +4160,11 @@ func (ec *executionContext) field_Query_task_args(ctx context.Context, rawArgs m
 		return nil, err
 	}
 	args["chain"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -4116,6 +4186,11 @@ func (ec *executionContext) field_Query_tasks_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -4127,6 +4202,11 @@ func (ec *executionContext) field_Query_verdictCounts_args(ctx context.Context, 
 		return nil, err
 	}
 	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
 	return args, nil
 }
 
@@ -4143,6 +4223,11 @@ func (ec *executionContext) field_Query_verdict_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["chain"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -4164,6 +4249,11 @@ func (ec *executionContext) field_Query_verdicts_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -4180,6 +4270,11 @@ func (ec *executionContext) field_Query_workerpool_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["chain"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -4201,6 +4296,11 @@ func (ec *executionContext) field_Query_workerpools_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -9878,7 +9978,7 @@ func (ec *executionContext) _Query_deal(ctx context.Context, field graphql.Colle
 		ec.fieldContext_Query_deal,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Deal(ctx, fc.Args["id"].(string), fc.Args["chain"].(*uint64))
+			return ec.resolvers.Query().Deal(ctx, fc.Args["id"].(string), fc.Args["chain"].(*uint64), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalODeal2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDeal,
@@ -9979,7 +10079,7 @@ func (ec *executionContext) _Query_deals(ctx context.Context, field graphql.Coll
 		ec.fieldContext_Query_deals,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Deals(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.DealFilter))
+			return ec.resolvers.Query().Deals(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.DealFilter), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNDealConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10030,7 +10130,7 @@ func (ec *executionContext) _Query_task(ctx context.Context, field graphql.Colle
 		ec.fieldContext_Query_task,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Task(ctx, fc.Args["id"].(string), fc.Args["chain"].(*uint64))
+			return ec.resolvers.Query().Task(ctx, fc.Args["id"].(string), fc.Args["chain"].(*uint64), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalOTask2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTask,
@@ -10127,7 +10227,7 @@ func (ec *executionContext) _Query_tasks(ctx context.Context, field graphql.Coll
 		ec.fieldContext_Query_tasks,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Tasks(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.TaskFilter))
+			return ec.resolvers.Query().Tasks(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.TaskFilter), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNTaskConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10178,7 +10278,7 @@ func (ec *executionContext) _Query_taskCounts(ctx context.Context, field graphql
 		ec.fieldContext_Query_taskCounts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().TaskCounts(ctx, fc.Args["filter"].(*model.TaskFilter))
+			return ec.resolvers.Query().TaskCounts(ctx, fc.Args["filter"].(*model.TaskFilter), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNTaskCount2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTaskCountᚄ,
@@ -10225,7 +10325,7 @@ func (ec *executionContext) _Query_contribution(ctx context.Context, field graph
 		ec.fieldContext_Query_contribution,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Contribution(ctx, fc.Args["task"].(string), fc.Args["worker"].(string), fc.Args["chain"].(*uint64))
+			return ec.resolvers.Query().Contribution(ctx, fc.Args["task"].(string), fc.Args["worker"].(string), fc.Args["chain"].(*uint64), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalOContribution2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐContribution,
@@ -10304,7 +10404,7 @@ func (ec *executionContext) _Query_contributions(ctx context.Context, field grap
 		ec.fieldContext_Query_contributions,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Contributions(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.ContributionFilter))
+			return ec.resolvers.Query().Contributions(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.ContributionFilter), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNContributionConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10355,7 +10455,7 @@ func (ec *executionContext) _Query_verdict(ctx context.Context, field graphql.Co
 		ec.fieldContext_Query_verdict,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Verdict(ctx, fc.Args["id"].(string), fc.Args["chain"].(*uint64))
+			return ec.resolvers.Query().Verdict(ctx, fc.Args["id"].(string), fc.Args["chain"].(*uint64), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalOVerdict2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐVerdict,
@@ -10436,7 +10536,7 @@ func (ec *executionContext) _Query_verdicts(ctx context.Context, field graphql.C
 		ec.fieldContext_Query_verdicts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Verdicts(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.VerdictFilter))
+			return ec.resolvers.Query().Verdicts(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.VerdictFilter), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNVerdictConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10487,7 +10587,7 @@ func (ec *executionContext) _Query_verdictCounts(ctx context.Context, field grap
 		ec.fieldContext_Query_verdictCounts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().VerdictCounts(ctx, fc.Args["filter"].(*model.VerdictFilter))
+			return ec.resolvers.Query().VerdictCounts(ctx, fc.Args["filter"].(*model.VerdictFilter), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNVerdictCount2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐVerdictCountᚄ,
@@ -10613,7 +10713,7 @@ func (ec *executionContext) _Query_payouts(ctx context.Context, field graphql.Co
 		ec.fieldContext_Query_payouts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Payouts(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.PayoutFilter))
+			return ec.resolvers.Query().Payouts(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.PayoutFilter), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNPayoutConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10664,7 +10764,7 @@ func (ec *executionContext) _Query_postings(ctx context.Context, field graphql.C
 		ec.fieldContext_Query_postings,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Postings(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.PostingFilter))
+			return ec.resolvers.Query().Postings(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.PostingFilter), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNPostingConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10715,7 +10815,7 @@ func (ec *executionContext) _Query_bucketSums(ctx context.Context, field graphql
 		ec.fieldContext_Query_bucketSums,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().BucketSums(ctx, fc.Args["filter"].(*model.PostingFilter))
+			return ec.resolvers.Query().BucketSums(ctx, fc.Args["filter"].(*model.PostingFilter), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNBucketSum2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐBucketSumᚄ,
@@ -10764,7 +10864,7 @@ func (ec *executionContext) _Query_account(ctx context.Context, field graphql.Co
 		ec.fieldContext_Query_account,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Account(ctx, fc.Args["address"].(string), fc.Args["chain"].(*uint64))
+			return ec.resolvers.Query().Account(ctx, fc.Args["address"].(string), fc.Args["chain"].(*uint64), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalOAccount2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAccount,
@@ -10847,7 +10947,7 @@ func (ec *executionContext) _Query_accounts(ctx context.Context, field graphql.C
 		ec.fieldContext_Query_accounts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Accounts(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.AccountFilter))
+			return ec.resolvers.Query().Accounts(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.AccountFilter), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNAccountConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10898,7 +10998,7 @@ func (ec *executionContext) _Query_workerpool(ctx context.Context, field graphql
 		ec.fieldContext_Query_workerpool,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Workerpool(ctx, fc.Args["address"].(string), fc.Args["chain"].(*uint64))
+			return ec.resolvers.Query().Workerpool(ctx, fc.Args["address"].(string), fc.Args["chain"].(*uint64), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalOWorkerpool2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐWorkerpool,
@@ -10967,7 +11067,7 @@ func (ec *executionContext) _Query_workerpools(ctx context.Context, field graphq
 		ec.fieldContext_Query_workerpools,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Workerpools(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.WorkerpoolFilter))
+			return ec.resolvers.Query().Workerpools(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.WorkerpoolFilter), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNWorkerpoolConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -17092,6 +17192,47 @@ func (ec *executionContext) unmarshalInputAccountFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.Addresses = data
+		}
+	}
+
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputAsOf(ctx context.Context, obj any) (model.AsOf, error) {
+	var it model.AsOf
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"chain", "block", "hash"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chain"))
+			data, err := ec.unmarshalNUint642uint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chain = data
+		case "block":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("block"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Block = data
+		case "hash":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hash"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Hash = data
 		}
 	}
 
@@ -24227,6 +24368,14 @@ func (ec *executionContext) marshalOAddress2ᚖstring(ctx context.Context, sel a
 	_ = ctx
 	res := model.MarshalAddress(*v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf(ctx context.Context, v any) (*model.AsOf, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputAsOf(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOBigInt2ᚖstring(ctx context.Context, v any) (*string, error) {

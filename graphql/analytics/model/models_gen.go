@@ -14,6 +14,16 @@ type AccountFilter struct {
 	Addresses []string `json:"addresses,omitempty"`
 }
 
+// A block of one chain, by its number or by its hash, to read the chain as it was when this block was its newest.
+type AsOf struct {
+	// EVM chain id.
+	Chain uint64 `json:"chain"`
+	// The block's number. Any that is indexed, also one without events.
+	Block *uint64 `json:"block,omitempty"`
+	// The block's hash, instead of its number. Of a block with events of the contracts.
+	Hash *string `json:"hash,omitempty"`
+}
+
 // Which contributions to list.
 type ContributionFilter struct {
 	// EVM chain id.

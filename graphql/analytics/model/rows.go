@@ -6,7 +6,11 @@
 // is the expression to select under that name.
 package model
 
-import "time"
+import (
+	"time"
+
+	"assay/graphql/internal/database"
+)
 
 // Key names a thing of a chain: a deal, a task, an account, a pool.
 type Key struct {
@@ -245,15 +249,29 @@ type Meta struct {
 	Chains []*ChainMeta
 }
 
-// ChainMeta is a row of the table heads.
+// ChainMeta is how far a chain is indexed.
 type ChainMeta struct {
-	Chain           uint64    `ch:"chain"`
-	HeadNumber      uint64    `ch:"head_number"`
-	HeadHash        string    `ch:"head_hash"`
-	HeadTime        time.Time `ch:"head_time"`
-	FinalizedNumber uint64    `ch:"finalized_number"`
-	FinalizedHash   *string   `ch:"finalized_hash" sql:"nullIf(finalized_hash, '')"`
-	Version         uint64    `ch:"version"` // sequence of the mark in the chain log
+	Chain           uint64    `json:"chain"`
+	HeadNumber      uint64    `json:"headNumber"`
+	HeadHash        string    `json:"headHash"`
+	HeadTime        time.Time `json:"headTime"`
+	FinalizedNumber uint64    `json:"finalizedNumber"`
+	FinalizedHash   *string   `json:"finalizedHash"`
+}
+
+// MetaOf says how far chains are indexed.
+func MetaOf(heads []*database.Head) *Meta {
+	var m Meta
+	for _, head := range heads {
+		chain := ChainMeta{
+			Chain: head.Chain, HeadNumber: head.Number, HeadHash: head.Hash, HeadTime: head.Time, FinalizedNumber: head.FinalizedNumber,
+		}
+		if head.FinalizedHash != "" {
+			chain.FinalizedHash = &head.FinalizedHash
+		}
+		m.Chains = append(m.Chains, &chain)
+	}
+	return &m
 }
 
 // TaskCount is how many tasks are in a status.

@@ -1,4 +1,4 @@
-package analytics
+package edge
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package analytics
+package edge
 
 import (
 	"bufio"
@@ -9,23 +9,23 @@ import (
 	"time"
 )
 
-// writeTimeout is how long a client may take to accept what was written to it.
-const writeTimeout = 20 * time.Second
+// WriteTimeout is how long a client may take to accept what was written to it.
+const WriteTimeout = 20 * time.Second
 
-// socketWriter is a response that a WebSocket will take over. gqlgen sets no bound to the
+// SocketWriter is a response that a WebSocket will take over. gqlgen sets no bound to the
 // size of a message nor to the time of a write: the connection it is given does.
-type socketWriter struct {
+type SocketWriter struct {
 	http.ResponseWriter
-	limit int // bytes of a message
+	Limit int // bytes of a message
 }
 
 // Hijack hands over the connection, with the bounds.
-func (w socketWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (w SocketWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffer, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
-	return &boundedConn{Conn: conn, frames: frames{limit: uint64(w.limit)}}, buffer, nil
+	return &boundedConn{Conn: conn, frames: frames{limit: uint64(w.Limit)}}, buffer, nil
 }
 
 // boundedConn is a WebSocket connection with a client. It breaks off when a message is
@@ -46,7 +46,7 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 }
 
 func (c *boundedConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(WriteTimeout)); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Write(p)
@@ -124,18 +124,18 @@ func (f *frames) begin(length uint64) bool {
 	return true
 }
 
-// eventWriter is a response that goes on for ever, whose client must accept each part of
+// EventWriter is a response that goes on for ever, whose client must accept each part of
 // it in time.
-type eventWriter struct{ http.ResponseWriter }
+type EventWriter struct{ http.ResponseWriter }
 
-func (w eventWriter) Write(p []byte) (int, error) {
-	if err := http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+func (w EventWriter) Write(p []byte) (int, error) {
+	if err := http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(WriteTimeout)); err != nil {
 		return 0, err
 	}
 	return w.ResponseWriter.Write(p)
 }
 
 // Flush sends what was written. gqlgen asks for it by this method.
-func (w eventWriter) Flush() {
+func (w EventWriter) Flush() {
 	_ = http.NewResponseController(w.ResponseWriter).Flush() // the next write fails as well
 }

@@ -1,0 +1,197 @@
+package database
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Head is how far one chain is indexed: a row of the table heads. All rows of the blocks
+// to it are written.
+type Head struct {
+	Chain           uint64    `ch:"chain"`
+	Number          uint64    `ch:"head_number"`
+	Hash            string    `ch:"head_hash"`
+	Time            time.Time `ch:"head_time"`
+	FinalizedNumber uint64    `ch:"finalized_number"`
+	FinalizedHash   string    `ch:"finalized_hash"` // empty: none is known yet
+	Version         uint64    `ch:"version"`        // sequence of the mark in the chain log
+	Progress        uint64    `ch:"progress" sql:"(SELECT sum(next_offset) FROM progress FINAL)"`
+}
+
+// Indexed is what was indexed at one moment.
+type Indexed struct {
+	Heads []*Head // by chain id
+	Token string  // another one whenever rows have been written; empty: nothing is indexed
+}
+
+// heads is what was indexed last, read at most once at a time.
+type heads struct {
+	turn chan struct{}
+	last *Indexed
+	at   time.Time
+}
+
+// Now reads how far each chain is indexed, or says what was read less than age ago.
+func (r *Reader) Now(ctx context.Context, age time.Duration) (*Indexed, error) {
+	select {
+	case r.heads.turn <- struct{}{}:
+		defer func() { <-r.heads.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if r.heads.last != nil && time.Since(r.heads.at) < age {
+		return r.heads.last, nil
+	}
+	began := time.Now()
+	var s Statement
+	s.Add("SELECT ", Selection[Head](), " FROM heads FINAL ORDER BY chain")
+	rows, err := Rows[Head](ctx, r, &s)
+	if err != nil {
+		return nil, err
+	}
+	r.heads.last, r.heads.at = &Indexed{Heads: rows, Token: token(rows)}, began
+	return r.heads.last, nil
+}
+
+func token(heads []*Head) string {
+	token := ""
+	for _, head := range heads {
+		token += fmt.Sprint(head.Chain, ":", head.Version, ":", head.Progress, " ")
+	}
+	return token
+}
+
+// Reading is one response in the making: all of it reads what was indexed at one moment.
+//
+// It hopes that nothing is written while it reads, which is so but for moments: then all
+// there is, is what was indexed, and no statement has to look at blocks. Only when it
+// hoped in vain does it read again, and leave out what is beyond the heads.
+type Reading struct {
+	reader *Reader
+	age    time.Duration
+	mutex  sync.Mutex
+	seen   *Indexed
+	busy   bool // rows are being written
+	failed bool
+}
+
+type readingKey struct{}
+
+// Begin begins a response, which is content with heads read less than age ago. What is
+// read in the returned context is read for it.
+func (r *Reader) Begin(ctx context.Context, age time.Duration) (context.Context, *Reading) {
+	reading := &Reading{reader: r, age: age}
+	return context.WithValue(ctx, readingKey{}, reading), reading
+}
+
+// ReadingOf returns the response that ctx is of, nil for none.
+func ReadingOf(ctx context.Context) *Reading {
+	reading, _ := ctx.Value(readingKey{}).(*Reading)
+	return reading
+}
+
+// Indexed is what was indexed when the response began, or now where ctx is of none.
+func (r *Reader) Indexed(ctx context.Context) (*Indexed, error) {
+	reading := ReadingOf(ctx)
+	if reading == nil {
+		return r.Now(ctx, 0)
+	}
+	reading.mutex.Lock()
+	defer reading.mutex.Unlock()
+	if reading.seen != nil {
+		return reading.seen, nil
+	}
+	seen, err := r.Now(ctx, reading.age)
+	if err == nil {
+		reading.seen = seen
+	}
+	return seen, err
+}
+
+// Seen is what the response was read at, nil if it has not looked.
+func (r *Reading) Seen() *Indexed {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return r.seen
+}
+
+// Fail notes that the response has errors: it is not to be given twice.
+func (r *Reading) Fail() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.failed = true
+}
+
+// Failed tells whether the response has errors.
+func (r *Reading) Failed() bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return r.failed
+}
+
+// Again makes the response look anew, and expect that rows are being written.
+func (r *Reading) Again() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.seen, r.age, r.busy = nil, 0, true
+}
+
+// Busy tells whether rows were being written when the response was made before.
+func (r *Reading) Busy() bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return r.busy
+}
+
+// View is that of all chains at their heads.
+func (r *Reader) View(ctx context.Context) (View, error) {
+	indexed, err := r.Indexed(ctx)
+	if err != nil {
+		return View{}, err
+	}
+	v := indexed.view()
+	reading := ReadingOf(ctx)
+	v.quiet = reading != nil && !reading.Busy()
+	return v, nil
+}
+
+// Stands tells whether what the response has read is what was indexed when it began.
+// Blocks are written before all other rows of theirs, so rows that any statement may have
+// seen are seen here: of blocks beyond the heads, which only matters if the response
+// did not leave them out, and of retracted ones. Below finality there are none.
+func (r *Reading) Stands(ctx context.Context) (bool, error) {
+	seen := r.Seen()
+	if seen == nil {
+		return true, nil
+	}
+	var s Statement
+	s.Add("SELECT count() AS count FROM blocks WHERE 0")
+	known := make([]uint64, len(seen.Heads))
+	for i, head := range seen.Heads {
+		known[i] = head.Chain
+		s.Add(" OR (chain = ", s.Bind("UInt64", head.Chain), " AND number > ", s.Bind("UInt64", head.FinalizedNumber),
+			" AND version > ", s.Bind("UInt64", head.Version))
+		if r.Busy() {
+			s.Add(" AND number <= ", s.Bind("UInt64", head.Number))
+		}
+		s.Add(")")
+	}
+	if !r.Busy() {
+		s.Add(" OR chain NOT IN ", s.Bind("Array(UInt64)", known))
+	}
+	changed, err := Count(ctx, r.reader, &s)
+	return changed == 0, err
+}
+
+// Count reads a statement that counts: one row, whose column is named count.
+func Count(ctx context.Context, r *Reader, s *Statement) (uint64, error) {
+	rows, err := Rows[struct {
+		Count uint64 `ch:"count"`
+	}](ctx, r, s)
+	if err != nil || len(rows) == 0 {
+		return 0, err
+	}
+	return rows[0].Count, nil
+}

@@ -1,0 +1,68 @@
+package database
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// Statement is SQL under construction. Its text is ours alone: what a client gave
+// enters it only by Bind, as a parameter that the server reads.
+type Statement struct {
+	strings.Builder
+	Args []any // the bound values, in the order of their places
+}
+
+// Add appends text.
+func (s *Statement) Add(parts ...string) {
+	for _, part := range parts {
+		s.WriteString(part)
+	}
+}
+
+// Bind makes a value a parameter of a ClickHouse type and returns its place in the text.
+func (s *Statement) Bind(kind string, value any) string {
+	name := "p" + strconv.Itoa(len(s.Args))
+	s.Args = append(s.Args, clickhouse.Named(name, value))
+	return "{" + name + ":" + kind + "}"
+}
+
+// Where appends the conditions, all of which must hold.
+func (s *Statement) Where(v View, conditions []Condition) {
+	for _, c := range conditions {
+		sql := c.SQL
+		if c.Of != nil {
+			sql = strings.Replace(sql, "{rows}", v.Rows(s, *c.Of), 1)
+		}
+		s.Add(" AND ", strings.Replace(sql, "?", s.Bind(c.Kind, c.Value), 1))
+	}
+}
+
+// Condition holds for some rows of a table: an expression in which ? is a bound value,
+// and {rows} are those of another table.
+type Condition struct {
+	SQL   string
+	Kind  string // ClickHouse type of the value
+	Value any
+	Of    *Table // the other table; nil: none
+}
+
+// Selection is what to select to fill a row: its columns, or the expressions that its
+// tags give for them.
+func Selection[T any]() string {
+	row := reflect.TypeFor[T]()
+	var columns []string
+	for i := range row.NumField() {
+		tag := row.Field(i).Tag
+		column := tag.Get("ch")
+		if expression := tag.Get("sql"); expression != "" {
+			column = expression + " AS " + column
+		}
+		if column != "" {
+			columns = append(columns, column)
+		}
+	}
+	return strings.Join(columns, ", ")
+}
