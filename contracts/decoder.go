@@ -2,6 +2,7 @@ package contracts
 
 import (
 	"fmt"
+	"maps"
 	"math"
 
 	"assay/schema/assaypb"
@@ -17,12 +18,36 @@ type Decoder struct {
 	AppRegistry        common.Address
 	DatasetRegistry    common.Address
 	WorkerpoolRegistry common.Address
+
+	// DataProtector's contracts, where the chain has them.
+	DataProtector     common.Address
+	Sharing           common.Address
+	WhitelistRegistry common.Address
+}
+
+// Watched are the contracts whose every log is read: all that are named.
+func (d Decoder) Watched() (named []common.Address) {
+	for _, address := range []common.Address{d.Hub, d.AppRegistry, d.DatasetRegistry, d.WorkerpoolRegistry, d.DataProtector, d.Sharing, d.WhitelistRegistry} {
+		if address != (common.Address{}) {
+			named = append(named, address)
+		}
+	}
+	return named
+}
+
+// Roaming are the first topics of events that contracts emit which are born at any time,
+// each with the registry of these contracts.
+func (d Decoder) Roaming() map[common.Hash]common.Address {
+	topics := map[common.Hash]common.Address{PolicyUpdateTopic: d.WorkerpoolRegistry, WhitelistTopic: d.WhitelistRegistry}
+	maps.DeleteFunc(topics, func(_ common.Hash, registry common.Address) bool { return registry == (common.Address{}) })
+	return topics
 }
 
 // Decode turns a log into an event. A log that it does not know, or whose topics or
 // data are not what the event declares, becomes an UnknownEvent. PolicyUpdate is taken
-// from any contract, since every workerpool is one: who folds it must ask whether
-// the emitter is a registered workerpool. It fails only for a log that is in no
+// from any contract, since every workerpool is one, and so is
+// NewAppAddedToAddOnlyAppWhitelist of whitelists: who folds them must ask whether the
+// emitter is registered. It fails only for a log that is in no
 // canonical block (removed) or has no sane index.
 func (d Decoder) Decode(log types.Log) (*assaypb.Event, error) {
 	if log.Removed {
@@ -62,8 +87,14 @@ func (d Decoder) rules(emitter common.Address) map[common.Hash]rule {
 		return datasetRegistryRules
 	case d.WorkerpoolRegistry:
 		return workerpoolRegistryRules
+	case d.DataProtector:
+		return dataProtectorRules
+	case d.Sharing:
+		return sharingRules
+	case d.WhitelistRegistry:
+		return whitelistRegistryRules
 	default:
-		return workerpoolRules
+		return roamingRules
 	}
 }
 

@@ -24,6 +24,7 @@ var (
 	testDecoder = Decoder{
 		Hub: common.HexToAddress("0x0a"), AppRegistry: common.HexToAddress("0x0b"),
 		DatasetRegistry: common.HexToAddress("0x0c"), WorkerpoolRegistry: common.HexToAddress("0x0d"),
+		DataProtector: common.HexToAddress("0x1a"), Sharing: common.HexToAddress("0x1b"), WhitelistRegistry: common.HexToAddress("0x1c"),
 	}
 	somePool = common.HexToAddress("0x0e")
 )
@@ -61,6 +62,9 @@ func sample(kind abi.Type, seed int) any {
 	case abi.AddressTy:
 		return common.BigToAddress(big.NewInt(int64(0xa000 + seed)))
 	case abi.UintTy:
+		if kind.Size == 8 {
+			return uint8(100 + seed)
+		}
 		return big.NewInt(int64(1000 + seed))
 	case abi.FixedBytesTy:
 		return [32]byte(common.BigToHash(big.NewInt(int64(0xb000 + seed))))
@@ -109,13 +113,16 @@ func logOf(t testing.TB, event abi.Event, emitter common.Address) types.Log {
 
 // everyLog is a log of every event that the decoder knows, by a name.
 func everyLog(t testing.TB) map[string]types.Log {
-	logs := map[string]types.Log{"PolicyUpdate": logOf(t, workerpool.GetABI().Events["PolicyUpdate"], somePool)}
+	logs := map[string]types.Log{
+		"PolicyUpdate": logOf(t, workerpool.GetABI().Events["PolicyUpdate"], somePool), newApp.Name: logOf(t, newApp, somePool),
+	}
 	for _, rule := range hubRules {
 		logs[rule.event.Name] = logOf(t, rule.event, testDecoder.Hub)
 	}
 	for registry, rules := range map[common.Address]map[common.Hash]rule{
 		testDecoder.AppRegistry: appRegistryRules, testDecoder.DatasetRegistry: datasetRegistryRules,
-		testDecoder.WorkerpoolRegistry: workerpoolRegistryRules,
+		testDecoder.WorkerpoolRegistry: workerpoolRegistryRules, testDecoder.DataProtector: dataProtectorRules,
+		testDecoder.Sharing: sharingRules, testDecoder.WhitelistRegistry: whitelistRegistryRules,
 	} {
 		for _, rule := range rules {
 			logs[fmt.Sprintf("%s of %x", rule.event.Name, registry[19:])] = logOf(t, rule.event, registry)

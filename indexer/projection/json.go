@@ -15,7 +15,8 @@ var amounts = map[protoreflect.Name]bool{
 	"trust": true, "price": true, "worker_stake": true, "scheduler_reward_ratio": true,
 	"old_worker_stake_ratio": true, "new_worker_stake_ratio": true,
 	"old_scheduler_reward_ratio": true, "new_scheduler_reward_ratio": true, "index": true,
-	"gas_price": true,
+	"gas_price":  true,
+	"collection": true, "new_collection": true, "old_collection": true, "collection_from": true,
 }
 
 // encode spells a message as a JSON object, its keys in the order of the message's

@@ -379,11 +379,15 @@ func (s *Source) attach(ctx context.Context, at contracts.At, blocks ...*assaypb
 	return nil
 }
 
-// wanted says whether a log is ours: of a watched contract, or of a registered
-// workerpool. Anybody can emit what looks like a change of policy.
+// wanted says whether a log is ours: of a watched contract, of a registered workerpool, or
+// of what says that it is a whitelist. Anybody can emit what looks like a change of policy;
+// who is a whitelist the fold knows, from the registry's own events.
 func (s *Source) wanted(ctx context.Context, log types.Log, at contracts.At) (bool, error) {
 	if s.watches[log.Address] {
 		return true, nil
+	}
+	if len(log.Topics) == 0 || log.Topics[0] != contracts.PolicyUpdateTopic {
+		return len(log.Topics) > 0 && s.roaming[log.Topics[0]] != (common.Address{}), nil
 	}
 	if s.pools == (common.Address{}) {
 		return false, nil

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"assay/contracts"
@@ -136,7 +135,7 @@ func newNodes(endpoints []Endpoint, d contracts.Decoder) *nodes {
 		n := &node{
 			name: e.Name, url: e.URL, rpc: e.RPC, patience: patience,
 			http:    &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, Proxy: http.ProxyFromEnvironment}},
-			watched: watched(d), policies: d.WorkerpoolRegistry != (common.Address{}),
+			watched: d.Watched(), roaming: topicsOf(d),
 			health: health{batch: maxBatch, span: firstSpan},
 		}
 		n.client = contracts.NewClient(n, d.Hub)

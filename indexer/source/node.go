@@ -36,7 +36,7 @@ type node struct {
 	client   *contracts.Client
 	patience time.Duration
 	watched  []common.Address // hub and registries
-	policies bool             // workerpools' own events are wanted too
+	roaming  []common.Hash    // first topics of events that are wanted whoever emits them
 
 	mu     sync.Mutex
 	health health
@@ -304,8 +304,13 @@ func (n *node) logsBetween(ctx context.Context, from, to uint64) ([]types.Log, *
 	return logs, top, nil
 }
 
-// logCalls asks for what hub and registries emit, and for changes of policy by whomever:
-// workerpools are contracts of their own, born at any time.
+// topicsOf lists what is wanted whoever emits it, always in the same order.
+func topicsOf(d contracts.Decoder) []common.Hash {
+	return slices.SortedFunc(maps.Keys(d.Roaming()), common.Hash.Cmp)
+}
+
+// logCalls asks for what the watched contracts emit, and for the events of workerpools and
+// whitelists by whomever: these are contracts of their own, born at any time.
 func (n *node) logCalls(where map[string]any) []*call {
 	with := func(key string, value any) *call {
 		filter := maps.Clone(where)
@@ -313,8 +318,8 @@ func (n *node) logCalls(where map[string]any) []*call {
 		return &call{method: "eth_getLogs", args: []any{filter}}
 	}
 	calls := []*call{with("address", n.watched)}
-	if n.policies {
-		calls = append(calls, with("topics", [][]common.Hash{{contracts.PolicyUpdateTopic}}))
+	if len(n.roaming) > 0 {
+		calls = append(calls, with("topics", [][]common.Hash{n.roaming}))
 	}
 	return calls
 }

@@ -62,6 +62,7 @@ type Source struct {
 	preset  chains.Preset
 	hub     common.Address
 	pools   common.Address // the registry of workerpools
+	roaming map[common.Hash]common.Address
 	decoder contracts.Decoder
 	nodes   *nodes
 	verify  Verify
@@ -88,13 +89,13 @@ type Source struct {
 func New(cfg Config) *Source {
 	decoder := DecoderOf(cfg.Preset)
 	s := &Source{
-		preset: cfg.Preset, hub: decoder.Hub, pools: decoder.WorkerpoolRegistry, decoder: decoder,
+		preset: cfg.Preset, hub: decoder.Hub, pools: decoder.WorkerpoolRegistry, roaming: decoder.Roaming(), decoder: decoder,
 		nodes: newNodes(cfg.Endpoints, decoder), verify: cfg.Verify, workers: cfg.Workers, bits: wantedBits(decoder),
 		log:    chainLog{kafka: cfg.Kafka, topic: cfg.Topic, chainID: cfg.Preset.ChainID},
 		logger: cfg.Log, poll: cfg.Poll, pause: backoff,
 		watches: map[common.Address]bool{}, known: map[common.Address]bool{},
 	}
-	for _, address := range watched(decoder) {
+	for _, address := range decoder.Watched() {
 		s.watches[address] = true
 	}
 	s.nodes.check = func(ctx context.Context, n *node) error { return n.check(ctx, s.preset.ChainID, s.hub) }
@@ -132,19 +133,10 @@ func DecoderOf(preset chains.Preset) contracts.Decoder {
 		AppRegistry:        common.HexToAddress(preset.AppRegistry),
 		DatasetRegistry:    common.HexToAddress(preset.DatasetRegistry),
 		WorkerpoolRegistry: common.HexToAddress(preset.WorkerpoolRegistry),
+		DataProtector:      common.HexToAddress(preset.DataProtector.Core),
+		Sharing:            common.HexToAddress(preset.DataProtector.Sharing),
+		WhitelistRegistry:  common.HexToAddress(preset.DataProtector.WhitelistRegistry),
 	}
-}
-
-// watched are the contracts whose every log is wanted; a preset need not name
-// registries.
-func watched(d contracts.Decoder) []common.Address {
-	var out []common.Address
-	for _, a := range []common.Address{d.Hub, d.AppRegistry, d.DatasetRegistry, d.WorkerpoolRegistry} {
-		if a != (common.Address{}) {
-			out = append(out, a)
-		}
-	}
-	return out
 }
 
 // Status returns how the source stands. It may be called from any goroutine.

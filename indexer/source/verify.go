@@ -102,11 +102,11 @@ func (b bits) in(bloom *types.Bloom) bool {
 
 // wantedBits are those of which a block with events of ours has at least one.
 func wantedBits(d contracts.Decoder) (out []bits) {
-	for _, address := range watched(d) {
+	for _, address := range d.Watched() {
 		out = append(out, bitsOf(address[:]))
 	}
-	if d.WorkerpoolRegistry != (common.Address{}) {
-		out = append(out, bitsOf(contracts.PolicyUpdateTopic[:]))
+	for topic := range d.Roaming() {
+		out = append(out, bitsOf(topic[:]))
 	}
 	return out
 }
@@ -194,7 +194,7 @@ func (s *Source) receipts(ctx context.Context, headers []sealed) ([]receipts, er
 // ours are the logs that logCalls asks for.
 func (s *Source) ours(logs []types.Log) (out []types.Log) {
 	for _, log := range logs {
-		if s.watches[log.Address] || s.pools != (common.Address{}) && len(log.Topics) > 0 && log.Topics[0] == contracts.PolicyUpdateTopic {
+		if s.watches[log.Address] || len(log.Topics) > 0 && s.roaming[log.Topics[0]] != (common.Address{}) {
 			out = append(out, log)
 		}
 	}

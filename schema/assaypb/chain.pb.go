@@ -739,6 +739,22 @@ type Event struct {
 	//	*Event_ResultPushedBoost
 	//	*Event_DealSponsoredBoost
 	//	*Event_OwnershipTransferred
+	//	*Event_DatasetSchema
+	//	*Event_CollectionTransfer
+	//	*Event_ProtectedDataTransfer
+	//	*Event_ProtectedDataConsumed
+	//	*Event_NewSubscription
+	//	*Event_NewSubscriptionParams
+	//	*Event_ProtectedDataAddedForSubscription
+	//	*Event_ProtectedDataRemovedFromSubscription
+	//	*Event_NewRental
+	//	*Event_ProtectedDataAddedForRenting
+	//	*Event_ProtectedDataRemovedFromRenting
+	//	*Event_ProtectedDataSold
+	//	*Event_ProtectedDataAddedForSale
+	//	*Event_ProtectedDataRemovedFromSale
+	//	*Event_WhitelistTransfer
+	//	*Event_NewAppAddedToAddOnlyAppWhitelist
 	//	*Event_Unknown
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
@@ -1062,6 +1078,150 @@ func (x *Event) GetOwnershipTransferred() *OwnershipTransferred {
 	return nil
 }
 
+func (x *Event) GetDatasetSchema() *DatasetSchema {
+	if x != nil {
+		if x, ok := x.Body.(*Event_DatasetSchema); ok {
+			return x.DatasetSchema
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetCollectionTransfer() *CollectionTransfer {
+	if x != nil {
+		if x, ok := x.Body.(*Event_CollectionTransfer); ok {
+			return x.CollectionTransfer
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetProtectedDataTransfer() *ProtectedDataTransfer {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ProtectedDataTransfer); ok {
+			return x.ProtectedDataTransfer
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetProtectedDataConsumed() *ProtectedDataConsumed {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ProtectedDataConsumed); ok {
+			return x.ProtectedDataConsumed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNewSubscription() *NewSubscription {
+	if x != nil {
+		if x, ok := x.Body.(*Event_NewSubscription); ok {
+			return x.NewSubscription
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNewSubscriptionParams() *NewSubscriptionParams {
+	if x != nil {
+		if x, ok := x.Body.(*Event_NewSubscriptionParams); ok {
+			return x.NewSubscriptionParams
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetProtectedDataAddedForSubscription() *ProtectedDataAddedForSubscription {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ProtectedDataAddedForSubscription); ok {
+			return x.ProtectedDataAddedForSubscription
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetProtectedDataRemovedFromSubscription() *ProtectedDataRemovedFromSubscription {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ProtectedDataRemovedFromSubscription); ok {
+			return x.ProtectedDataRemovedFromSubscription
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNewRental() *NewRental {
+	if x != nil {
+		if x, ok := x.Body.(*Event_NewRental); ok {
+			return x.NewRental
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetProtectedDataAddedForRenting() *ProtectedDataAddedForRenting {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ProtectedDataAddedForRenting); ok {
+			return x.ProtectedDataAddedForRenting
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetProtectedDataRemovedFromRenting() *ProtectedDataRemovedFromRenting {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ProtectedDataRemovedFromRenting); ok {
+			return x.ProtectedDataRemovedFromRenting
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetProtectedDataSold() *ProtectedDataSold {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ProtectedDataSold); ok {
+			return x.ProtectedDataSold
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetProtectedDataAddedForSale() *ProtectedDataAddedForSale {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ProtectedDataAddedForSale); ok {
+			return x.ProtectedDataAddedForSale
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetProtectedDataRemovedFromSale() *ProtectedDataRemovedFromSale {
+	if x != nil {
+		if x, ok := x.Body.(*Event_ProtectedDataRemovedFromSale); ok {
+			return x.ProtectedDataRemovedFromSale
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetWhitelistTransfer() *WhitelistTransfer {
+	if x != nil {
+		if x, ok := x.Body.(*Event_WhitelistTransfer); ok {
+			return x.WhitelistTransfer
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNewAppAddedToAddOnlyAppWhitelist() *NewAppAddedToAddOnlyAppWhitelist {
+	if x != nil {
+		if x, ok := x.Body.(*Event_NewAppAddedToAddOnlyAppWhitelist); ok {
+			return x.NewAppAddedToAddOnlyAppWhitelist
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetUnknown() *UnknownEvent {
 	if x != nil {
 		if x, ok := x.Body.(*Event_Unknown); ok {
@@ -1187,6 +1347,70 @@ type Event_OwnershipTransferred struct {
 	OwnershipTransferred *OwnershipTransferred `protobuf:"bytes,37,opt,name=ownership_transferred,json=ownershipTransferred,proto3,oneof"`
 }
 
+type Event_DatasetSchema struct {
+	DatasetSchema *DatasetSchema `protobuf:"bytes,40,opt,name=dataset_schema,json=datasetSchema,proto3,oneof"`
+}
+
+type Event_CollectionTransfer struct {
+	CollectionTransfer *CollectionTransfer `protobuf:"bytes,41,opt,name=collection_transfer,json=collectionTransfer,proto3,oneof"`
+}
+
+type Event_ProtectedDataTransfer struct {
+	ProtectedDataTransfer *ProtectedDataTransfer `protobuf:"bytes,42,opt,name=protected_data_transfer,json=protectedDataTransfer,proto3,oneof"`
+}
+
+type Event_ProtectedDataConsumed struct {
+	ProtectedDataConsumed *ProtectedDataConsumed `protobuf:"bytes,43,opt,name=protected_data_consumed,json=protectedDataConsumed,proto3,oneof"`
+}
+
+type Event_NewSubscription struct {
+	NewSubscription *NewSubscription `protobuf:"bytes,44,opt,name=new_subscription,json=newSubscription,proto3,oneof"`
+}
+
+type Event_NewSubscriptionParams struct {
+	NewSubscriptionParams *NewSubscriptionParams `protobuf:"bytes,45,opt,name=new_subscription_params,json=newSubscriptionParams,proto3,oneof"`
+}
+
+type Event_ProtectedDataAddedForSubscription struct {
+	ProtectedDataAddedForSubscription *ProtectedDataAddedForSubscription `protobuf:"bytes,46,opt,name=protected_data_added_for_subscription,json=protectedDataAddedForSubscription,proto3,oneof"`
+}
+
+type Event_ProtectedDataRemovedFromSubscription struct {
+	ProtectedDataRemovedFromSubscription *ProtectedDataRemovedFromSubscription `protobuf:"bytes,47,opt,name=protected_data_removed_from_subscription,json=protectedDataRemovedFromSubscription,proto3,oneof"`
+}
+
+type Event_NewRental struct {
+	NewRental *NewRental `protobuf:"bytes,48,opt,name=new_rental,json=newRental,proto3,oneof"`
+}
+
+type Event_ProtectedDataAddedForRenting struct {
+	ProtectedDataAddedForRenting *ProtectedDataAddedForRenting `protobuf:"bytes,49,opt,name=protected_data_added_for_renting,json=protectedDataAddedForRenting,proto3,oneof"`
+}
+
+type Event_ProtectedDataRemovedFromRenting struct {
+	ProtectedDataRemovedFromRenting *ProtectedDataRemovedFromRenting `protobuf:"bytes,50,opt,name=protected_data_removed_from_renting,json=protectedDataRemovedFromRenting,proto3,oneof"`
+}
+
+type Event_ProtectedDataSold struct {
+	ProtectedDataSold *ProtectedDataSold `protobuf:"bytes,51,opt,name=protected_data_sold,json=protectedDataSold,proto3,oneof"`
+}
+
+type Event_ProtectedDataAddedForSale struct {
+	ProtectedDataAddedForSale *ProtectedDataAddedForSale `protobuf:"bytes,52,opt,name=protected_data_added_for_sale,json=protectedDataAddedForSale,proto3,oneof"`
+}
+
+type Event_ProtectedDataRemovedFromSale struct {
+	ProtectedDataRemovedFromSale *ProtectedDataRemovedFromSale `protobuf:"bytes,53,opt,name=protected_data_removed_from_sale,json=protectedDataRemovedFromSale,proto3,oneof"`
+}
+
+type Event_WhitelistTransfer struct {
+	WhitelistTransfer *WhitelistTransfer `protobuf:"bytes,54,opt,name=whitelist_transfer,json=whitelistTransfer,proto3,oneof"`
+}
+
+type Event_NewAppAddedToAddOnlyAppWhitelist struct {
+	NewAppAddedToAddOnlyAppWhitelist *NewAppAddedToAddOnlyAppWhitelist `protobuf:"bytes,55,opt,name=new_app_added_to_add_only_app_whitelist,json=newAppAddedToAddOnlyAppWhitelist,proto3,oneof"`
+}
+
 type Event_Unknown struct {
 	Unknown *UnknownEvent `protobuf:"bytes,99,opt,name=unknown,proto3,oneof"`
 }
@@ -1246,6 +1470,38 @@ func (*Event_ResultPushedBoost) isEvent_Body() {}
 func (*Event_DealSponsoredBoost) isEvent_Body() {}
 
 func (*Event_OwnershipTransferred) isEvent_Body() {}
+
+func (*Event_DatasetSchema) isEvent_Body() {}
+
+func (*Event_CollectionTransfer) isEvent_Body() {}
+
+func (*Event_ProtectedDataTransfer) isEvent_Body() {}
+
+func (*Event_ProtectedDataConsumed) isEvent_Body() {}
+
+func (*Event_NewSubscription) isEvent_Body() {}
+
+func (*Event_NewSubscriptionParams) isEvent_Body() {}
+
+func (*Event_ProtectedDataAddedForSubscription) isEvent_Body() {}
+
+func (*Event_ProtectedDataRemovedFromSubscription) isEvent_Body() {}
+
+func (*Event_NewRental) isEvent_Body() {}
+
+func (*Event_ProtectedDataAddedForRenting) isEvent_Body() {}
+
+func (*Event_ProtectedDataRemovedFromRenting) isEvent_Body() {}
+
+func (*Event_ProtectedDataSold) isEvent_Body() {}
+
+func (*Event_ProtectedDataAddedForSale) isEvent_Body() {}
+
+func (*Event_ProtectedDataRemovedFromSale) isEvent_Body() {}
+
+func (*Event_WhitelistTransfer) isEvent_Body() {}
+
+func (*Event_NewAppAddedToAddOnlyAppWhitelist) isEvent_Body() {}
 
 func (*Event_Unknown) isEvent_Body() {}
 
@@ -2953,6 +3209,944 @@ func (x *OwnershipTransferred) GetTo() []byte {
 	return nil
 }
 
+// The events of DataProtector, the marketplace of permissions to use data: its core, its
+// sharing contract, and its registry of app whitelists. Prices are nRLC.
+type DatasetSchema struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dataset       []byte                 `protobuf:"bytes,1,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	Schema        string                 `protobuf:"bytes,2,opt,name=schema,proto3" json:"schema,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DatasetSchema) Reset() {
+	*x = DatasetSchema{}
+	mi := &file_chain_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DatasetSchema) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DatasetSchema) ProtoMessage() {}
+
+func (x *DatasetSchema) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DatasetSchema.ProtoReflect.Descriptor instead.
+func (*DatasetSchema) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *DatasetSchema) GetDataset() []byte {
+	if x != nil {
+		return x.Dataset
+	}
+	return nil
+}
+
+func (x *DatasetSchema) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+type CollectionTransfer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          []byte                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	To            []byte                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	Collection    []byte                 `protobuf:"bytes,3,opt,name=collection,proto3" json:"collection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CollectionTransfer) Reset() {
+	*x = CollectionTransfer{}
+	mi := &file_chain_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CollectionTransfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CollectionTransfer) ProtoMessage() {}
+
+func (x *CollectionTransfer) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CollectionTransfer.ProtoReflect.Descriptor instead.
+func (*CollectionTransfer) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *CollectionTransfer) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *CollectionTransfer) GetTo() []byte {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *CollectionTransfer) GetCollection() []byte {
+	if x != nil {
+		return x.Collection
+	}
+	return nil
+}
+
+type ProtectedDataTransfer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ProtectedData []byte                 `protobuf:"bytes,1,opt,name=protected_data,json=protectedData,proto3" json:"protected_data,omitempty"`
+	NewCollection []byte                 `protobuf:"bytes,2,opt,name=new_collection,json=newCollection,proto3" json:"new_collection,omitempty"`
+	OldCollection []byte                 `protobuf:"bytes,3,opt,name=old_collection,json=oldCollection,proto3" json:"old_collection,omitempty"`
+	AppWhitelist  []byte                 `protobuf:"bytes,4,opt,name=app_whitelist,json=appWhitelist,proto3" json:"app_whitelist,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectedDataTransfer) Reset() {
+	*x = ProtectedDataTransfer{}
+	mi := &file_chain_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectedDataTransfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectedDataTransfer) ProtoMessage() {}
+
+func (x *ProtectedDataTransfer) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectedDataTransfer.ProtoReflect.Descriptor instead.
+func (*ProtectedDataTransfer) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ProtectedDataTransfer) GetProtectedData() []byte {
+	if x != nil {
+		return x.ProtectedData
+	}
+	return nil
+}
+
+func (x *ProtectedDataTransfer) GetNewCollection() []byte {
+	if x != nil {
+		return x.NewCollection
+	}
+	return nil
+}
+
+func (x *ProtectedDataTransfer) GetOldCollection() []byte {
+	if x != nil {
+		return x.OldCollection
+	}
+	return nil
+}
+
+func (x *ProtectedDataTransfer) GetAppWhitelist() []byte {
+	if x != nil {
+		return x.AppWhitelist
+	}
+	return nil
+}
+
+type ProtectedDataConsumed struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Deal          []byte                 `protobuf:"bytes,1,opt,name=deal,proto3" json:"deal,omitempty"`
+	ProtectedData []byte                 `protobuf:"bytes,2,opt,name=protected_data,json=protectedData,proto3" json:"protected_data,omitempty"`
+	Mode          uint32                 `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectedDataConsumed) Reset() {
+	*x = ProtectedDataConsumed{}
+	mi := &file_chain_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectedDataConsumed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectedDataConsumed) ProtoMessage() {}
+
+func (x *ProtectedDataConsumed) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectedDataConsumed.ProtoReflect.Descriptor instead.
+func (*ProtectedDataConsumed) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ProtectedDataConsumed) GetDeal() []byte {
+	if x != nil {
+		return x.Deal
+	}
+	return nil
+}
+
+func (x *ProtectedDataConsumed) GetProtectedData() []byte {
+	if x != nil {
+		return x.ProtectedData
+	}
+	return nil
+}
+
+func (x *ProtectedDataConsumed) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+type NewSubscription struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Collection    []byte                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	Subscriber    []byte                 `protobuf:"bytes,2,opt,name=subscriber,proto3" json:"subscriber,omitempty"`
+	EndDate       uint64                 `protobuf:"varint,3,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NewSubscription) Reset() {
+	*x = NewSubscription{}
+	mi := &file_chain_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NewSubscription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NewSubscription) ProtoMessage() {}
+
+func (x *NewSubscription) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NewSubscription.ProtoReflect.Descriptor instead.
+func (*NewSubscription) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *NewSubscription) GetCollection() []byte {
+	if x != nil {
+		return x.Collection
+	}
+	return nil
+}
+
+func (x *NewSubscription) GetSubscriber() []byte {
+	if x != nil {
+		return x.Subscriber
+	}
+	return nil
+}
+
+func (x *NewSubscription) GetEndDate() uint64 {
+	if x != nil {
+		return x.EndDate
+	}
+	return 0
+}
+
+type NewSubscriptionParams struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Collection    []byte                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	Price         []byte                 `protobuf:"bytes,2,opt,name=price,proto3" json:"price,omitempty"`
+	Duration      uint64                 `protobuf:"varint,3,opt,name=duration,proto3" json:"duration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NewSubscriptionParams) Reset() {
+	*x = NewSubscriptionParams{}
+	mi := &file_chain_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NewSubscriptionParams) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NewSubscriptionParams) ProtoMessage() {}
+
+func (x *NewSubscriptionParams) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NewSubscriptionParams.ProtoReflect.Descriptor instead.
+func (*NewSubscriptionParams) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *NewSubscriptionParams) GetCollection() []byte {
+	if x != nil {
+		return x.Collection
+	}
+	return nil
+}
+
+func (x *NewSubscriptionParams) GetPrice() []byte {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+func (x *NewSubscriptionParams) GetDuration() uint64 {
+	if x != nil {
+		return x.Duration
+	}
+	return 0
+}
+
+type ProtectedDataAddedForSubscription struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Collection    []byte                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	ProtectedData []byte                 `protobuf:"bytes,2,opt,name=protected_data,json=protectedData,proto3" json:"protected_data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectedDataAddedForSubscription) Reset() {
+	*x = ProtectedDataAddedForSubscription{}
+	mi := &file_chain_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectedDataAddedForSubscription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectedDataAddedForSubscription) ProtoMessage() {}
+
+func (x *ProtectedDataAddedForSubscription) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectedDataAddedForSubscription.ProtoReflect.Descriptor instead.
+func (*ProtectedDataAddedForSubscription) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ProtectedDataAddedForSubscription) GetCollection() []byte {
+	if x != nil {
+		return x.Collection
+	}
+	return nil
+}
+
+func (x *ProtectedDataAddedForSubscription) GetProtectedData() []byte {
+	if x != nil {
+		return x.ProtectedData
+	}
+	return nil
+}
+
+type ProtectedDataRemovedFromSubscription struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Collection    []byte                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	ProtectedData []byte                 `protobuf:"bytes,2,opt,name=protected_data,json=protectedData,proto3" json:"protected_data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectedDataRemovedFromSubscription) Reset() {
+	*x = ProtectedDataRemovedFromSubscription{}
+	mi := &file_chain_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectedDataRemovedFromSubscription) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectedDataRemovedFromSubscription) ProtoMessage() {}
+
+func (x *ProtectedDataRemovedFromSubscription) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectedDataRemovedFromSubscription.ProtoReflect.Descriptor instead.
+func (*ProtectedDataRemovedFromSubscription) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ProtectedDataRemovedFromSubscription) GetCollection() []byte {
+	if x != nil {
+		return x.Collection
+	}
+	return nil
+}
+
+func (x *ProtectedDataRemovedFromSubscription) GetProtectedData() []byte {
+	if x != nil {
+		return x.ProtectedData
+	}
+	return nil
+}
+
+type NewRental struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Collection    []byte                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	ProtectedData []byte                 `protobuf:"bytes,2,opt,name=protected_data,json=protectedData,proto3" json:"protected_data,omitempty"`
+	Renter        []byte                 `protobuf:"bytes,3,opt,name=renter,proto3" json:"renter,omitempty"`
+	EndDate       uint64                 `protobuf:"varint,4,opt,name=end_date,json=endDate,proto3" json:"end_date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NewRental) Reset() {
+	*x = NewRental{}
+	mi := &file_chain_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NewRental) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NewRental) ProtoMessage() {}
+
+func (x *NewRental) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NewRental.ProtoReflect.Descriptor instead.
+func (*NewRental) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *NewRental) GetCollection() []byte {
+	if x != nil {
+		return x.Collection
+	}
+	return nil
+}
+
+func (x *NewRental) GetProtectedData() []byte {
+	if x != nil {
+		return x.ProtectedData
+	}
+	return nil
+}
+
+func (x *NewRental) GetRenter() []byte {
+	if x != nil {
+		return x.Renter
+	}
+	return nil
+}
+
+func (x *NewRental) GetEndDate() uint64 {
+	if x != nil {
+		return x.EndDate
+	}
+	return 0
+}
+
+type ProtectedDataAddedForRenting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Collection    []byte                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	ProtectedData []byte                 `protobuf:"bytes,2,opt,name=protected_data,json=protectedData,proto3" json:"protected_data,omitempty"`
+	Price         []byte                 `protobuf:"bytes,3,opt,name=price,proto3" json:"price,omitempty"`
+	Duration      uint64                 `protobuf:"varint,4,opt,name=duration,proto3" json:"duration,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectedDataAddedForRenting) Reset() {
+	*x = ProtectedDataAddedForRenting{}
+	mi := &file_chain_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectedDataAddedForRenting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectedDataAddedForRenting) ProtoMessage() {}
+
+func (x *ProtectedDataAddedForRenting) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectedDataAddedForRenting.ProtoReflect.Descriptor instead.
+func (*ProtectedDataAddedForRenting) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ProtectedDataAddedForRenting) GetCollection() []byte {
+	if x != nil {
+		return x.Collection
+	}
+	return nil
+}
+
+func (x *ProtectedDataAddedForRenting) GetProtectedData() []byte {
+	if x != nil {
+		return x.ProtectedData
+	}
+	return nil
+}
+
+func (x *ProtectedDataAddedForRenting) GetPrice() []byte {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+func (x *ProtectedDataAddedForRenting) GetDuration() uint64 {
+	if x != nil {
+		return x.Duration
+	}
+	return 0
+}
+
+type ProtectedDataRemovedFromRenting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Collection    []byte                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	ProtectedData []byte                 `protobuf:"bytes,2,opt,name=protected_data,json=protectedData,proto3" json:"protected_data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectedDataRemovedFromRenting) Reset() {
+	*x = ProtectedDataRemovedFromRenting{}
+	mi := &file_chain_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectedDataRemovedFromRenting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectedDataRemovedFromRenting) ProtoMessage() {}
+
+func (x *ProtectedDataRemovedFromRenting) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectedDataRemovedFromRenting.ProtoReflect.Descriptor instead.
+func (*ProtectedDataRemovedFromRenting) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ProtectedDataRemovedFromRenting) GetCollection() []byte {
+	if x != nil {
+		return x.Collection
+	}
+	return nil
+}
+
+func (x *ProtectedDataRemovedFromRenting) GetProtectedData() []byte {
+	if x != nil {
+		return x.ProtectedData
+	}
+	return nil
+}
+
+type ProtectedDataSold struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	CollectionFrom []byte                 `protobuf:"bytes,1,opt,name=collection_from,json=collectionFrom,proto3" json:"collection_from,omitempty"`
+	To             []byte                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	ProtectedData  []byte                 `protobuf:"bytes,3,opt,name=protected_data,json=protectedData,proto3" json:"protected_data,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ProtectedDataSold) Reset() {
+	*x = ProtectedDataSold{}
+	mi := &file_chain_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectedDataSold) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectedDataSold) ProtoMessage() {}
+
+func (x *ProtectedDataSold) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectedDataSold.ProtoReflect.Descriptor instead.
+func (*ProtectedDataSold) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ProtectedDataSold) GetCollectionFrom() []byte {
+	if x != nil {
+		return x.CollectionFrom
+	}
+	return nil
+}
+
+func (x *ProtectedDataSold) GetTo() []byte {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *ProtectedDataSold) GetProtectedData() []byte {
+	if x != nil {
+		return x.ProtectedData
+	}
+	return nil
+}
+
+type ProtectedDataAddedForSale struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Collection    []byte                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	ProtectedData []byte                 `protobuf:"bytes,2,opt,name=protected_data,json=protectedData,proto3" json:"protected_data,omitempty"`
+	Price         []byte                 `protobuf:"bytes,3,opt,name=price,proto3" json:"price,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectedDataAddedForSale) Reset() {
+	*x = ProtectedDataAddedForSale{}
+	mi := &file_chain_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectedDataAddedForSale) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectedDataAddedForSale) ProtoMessage() {}
+
+func (x *ProtectedDataAddedForSale) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectedDataAddedForSale.ProtoReflect.Descriptor instead.
+func (*ProtectedDataAddedForSale) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ProtectedDataAddedForSale) GetCollection() []byte {
+	if x != nil {
+		return x.Collection
+	}
+	return nil
+}
+
+func (x *ProtectedDataAddedForSale) GetProtectedData() []byte {
+	if x != nil {
+		return x.ProtectedData
+	}
+	return nil
+}
+
+func (x *ProtectedDataAddedForSale) GetPrice() []byte {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+type ProtectedDataRemovedFromSale struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Collection    []byte                 `protobuf:"bytes,1,opt,name=collection,proto3" json:"collection,omitempty"`
+	ProtectedData []byte                 `protobuf:"bytes,2,opt,name=protected_data,json=protectedData,proto3" json:"protected_data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectedDataRemovedFromSale) Reset() {
+	*x = ProtectedDataRemovedFromSale{}
+	mi := &file_chain_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectedDataRemovedFromSale) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectedDataRemovedFromSale) ProtoMessage() {}
+
+func (x *ProtectedDataRemovedFromSale) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectedDataRemovedFromSale.ProtoReflect.Descriptor instead.
+func (*ProtectedDataRemovedFromSale) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ProtectedDataRemovedFromSale) GetCollection() []byte {
+	if x != nil {
+		return x.Collection
+	}
+	return nil
+}
+
+func (x *ProtectedDataRemovedFromSale) GetProtectedData() []byte {
+	if x != nil {
+		return x.ProtectedData
+	}
+	return nil
+}
+
+type WhitelistTransfer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	From          []byte                 `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	To            []byte                 `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	Whitelist     []byte                 `protobuf:"bytes,3,opt,name=whitelist,proto3" json:"whitelist,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhitelistTransfer) Reset() {
+	*x = WhitelistTransfer{}
+	mi := &file_chain_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhitelistTransfer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhitelistTransfer) ProtoMessage() {}
+
+func (x *WhitelistTransfer) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhitelistTransfer.ProtoReflect.Descriptor instead.
+func (*WhitelistTransfer) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *WhitelistTransfer) GetFrom() []byte {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *WhitelistTransfer) GetTo() []byte {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *WhitelistTransfer) GetWhitelist() []byte {
+	if x != nil {
+		return x.Whitelist
+	}
+	return nil
+}
+
+type NewAppAddedToAddOnlyAppWhitelist struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Whitelist     []byte                 `protobuf:"bytes,1,opt,name=whitelist,proto3" json:"whitelist,omitempty"`
+	App           []byte                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NewAppAddedToAddOnlyAppWhitelist) Reset() {
+	*x = NewAppAddedToAddOnlyAppWhitelist{}
+	mi := &file_chain_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NewAppAddedToAddOnlyAppWhitelist) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NewAppAddedToAddOnlyAppWhitelist) ProtoMessage() {}
+
+func (x *NewAppAddedToAddOnlyAppWhitelist) ProtoReflect() protoreflect.Message {
+	mi := &file_chain_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NewAppAddedToAddOnlyAppWhitelist.ProtoReflect.Descriptor instead.
+func (*NewAppAddedToAddOnlyAppWhitelist) Descriptor() ([]byte, []int) {
+	return file_chain_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *NewAppAddedToAddOnlyAppWhitelist) GetWhitelist() []byte {
+	if x != nil {
+		return x.Whitelist
+	}
+	return nil
+}
+
+func (x *NewAppAddedToAddOnlyAppWhitelist) GetApp() []byte {
+	if x != nil {
+		return x.App
+	}
+	return nil
+}
+
 // UnknownEvent is a log of a watched contract that no rule of ours needs.
 type UnknownEvent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2964,7 +4158,7 @@ type UnknownEvent struct {
 
 func (x *UnknownEvent) Reset() {
 	*x = UnknownEvent{}
-	mi := &file_chain_proto_msgTypes[35]
+	mi := &file_chain_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2976,7 +4170,7 @@ func (x *UnknownEvent) String() string {
 func (*UnknownEvent) ProtoMessage() {}
 
 func (x *UnknownEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[35]
+	mi := &file_chain_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2989,7 +4183,7 @@ func (x *UnknownEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnknownEvent.ProtoReflect.Descriptor instead.
 func (*UnknownEvent) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{35}
+	return file_chain_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *UnknownEvent) GetTopics() [][]byte {
@@ -3032,7 +4226,7 @@ type Deal struct {
 
 func (x *Deal) Reset() {
 	*x = Deal{}
-	mi := &file_chain_proto_msgTypes[36]
+	mi := &file_chain_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3044,7 +4238,7 @@ func (x *Deal) String() string {
 func (*Deal) ProtoMessage() {}
 
 func (x *Deal) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[36]
+	mi := &file_chain_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3057,7 +4251,7 @@ func (x *Deal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Deal.ProtoReflect.Descriptor instead.
 func (*Deal) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{36}
+	return file_chain_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Deal) GetApp() *Priced {
@@ -3190,7 +4384,7 @@ type Priced struct {
 
 func (x *Priced) Reset() {
 	*x = Priced{}
-	mi := &file_chain_proto_msgTypes[37]
+	mi := &file_chain_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3202,7 +4396,7 @@ func (x *Priced) String() string {
 func (*Priced) ProtoMessage() {}
 
 func (x *Priced) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[37]
+	mi := &file_chain_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3215,7 +4409,7 @@ func (x *Priced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Priced.ProtoReflect.Descriptor instead.
 func (*Priced) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{37}
+	return file_chain_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Priced) GetPointer() []byte {
@@ -3254,7 +4448,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_chain_proto_msgTypes[38]
+	mi := &file_chain_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3266,7 +4460,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_chain_proto_msgTypes[38]
+	mi := &file_chain_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3279,7 +4473,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_chain_proto_rawDescGZIP(), []int{38}
+	return file_chain_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *Resource) GetName() string {
@@ -3366,7 +4560,7 @@ const file_chain_proto_rawDesc = "" +
 	"fromNumber\x12\x1b\n" +
 	"\tto_number\x18\x02 \x01(\x04R\btoNumber\x12:\n" +
 	"\fverification\x18\x03 \x01(\x0e2\x16.assay.v1.VerificationR\fverification\x12\x18\n" +
-	"\afailure\x18\x04 \x01(\tR\afailure\"\xc2\x0f\n" +
+	"\afailure\x18\x04 \x01(\tR\afailure\"\xd6\x1b\n" +
 	"\x05Event\x12\x1b\n" +
 	"\tlog_index\x18\x01 \x01(\rR\blogIndex\x12\x17\n" +
 	"\atx_hash\x18\x02 \x01(\fR\x06txHash\x12\x19\n" +
@@ -3402,7 +4596,24 @@ const file_chain_proto_rawDesc = "" +
 	"\x16scheduler_notice_boost\x18\" \x01(\v2\x1e.assay.v1.SchedulerNoticeBoostH\x00R\x14schedulerNoticeBoost\x12M\n" +
 	"\x13result_pushed_boost\x18# \x01(\v2\x1b.assay.v1.ResultPushedBoostH\x00R\x11resultPushedBoost\x12P\n" +
 	"\x14deal_sponsored_boost\x18$ \x01(\v2\x1c.assay.v1.DealSponsoredBoostH\x00R\x12dealSponsoredBoost\x12U\n" +
-	"\x15ownership_transferred\x18% \x01(\v2\x1e.assay.v1.OwnershipTransferredH\x00R\x14ownershipTransferred\x122\n" +
+	"\x15ownership_transferred\x18% \x01(\v2\x1e.assay.v1.OwnershipTransferredH\x00R\x14ownershipTransferred\x12@\n" +
+	"\x0edataset_schema\x18( \x01(\v2\x17.assay.v1.DatasetSchemaH\x00R\rdatasetSchema\x12O\n" +
+	"\x13collection_transfer\x18) \x01(\v2\x1c.assay.v1.CollectionTransferH\x00R\x12collectionTransfer\x12Y\n" +
+	"\x17protected_data_transfer\x18* \x01(\v2\x1f.assay.v1.ProtectedDataTransferH\x00R\x15protectedDataTransfer\x12Y\n" +
+	"\x17protected_data_consumed\x18+ \x01(\v2\x1f.assay.v1.ProtectedDataConsumedH\x00R\x15protectedDataConsumed\x12F\n" +
+	"\x10new_subscription\x18, \x01(\v2\x19.assay.v1.NewSubscriptionH\x00R\x0fnewSubscription\x12Y\n" +
+	"\x17new_subscription_params\x18- \x01(\v2\x1f.assay.v1.NewSubscriptionParamsH\x00R\x15newSubscriptionParams\x12\x7f\n" +
+	"%protected_data_added_for_subscription\x18. \x01(\v2+.assay.v1.ProtectedDataAddedForSubscriptionH\x00R!protectedDataAddedForSubscription\x12\x88\x01\n" +
+	"(protected_data_removed_from_subscription\x18/ \x01(\v2..assay.v1.ProtectedDataRemovedFromSubscriptionH\x00R$protectedDataRemovedFromSubscription\x124\n" +
+	"\n" +
+	"new_rental\x180 \x01(\v2\x13.assay.v1.NewRentalH\x00R\tnewRental\x12p\n" +
+	" protected_data_added_for_renting\x181 \x01(\v2&.assay.v1.ProtectedDataAddedForRentingH\x00R\x1cprotectedDataAddedForRenting\x12y\n" +
+	"#protected_data_removed_from_renting\x182 \x01(\v2).assay.v1.ProtectedDataRemovedFromRentingH\x00R\x1fprotectedDataRemovedFromRenting\x12M\n" +
+	"\x13protected_data_sold\x183 \x01(\v2\x1b.assay.v1.ProtectedDataSoldH\x00R\x11protectedDataSold\x12g\n" +
+	"\x1dprotected_data_added_for_sale\x184 \x01(\v2#.assay.v1.ProtectedDataAddedForSaleH\x00R\x19protectedDataAddedForSale\x12p\n" +
+	" protected_data_removed_from_sale\x185 \x01(\v2&.assay.v1.ProtectedDataRemovedFromSaleH\x00R\x1cprotectedDataRemovedFromSale\x12L\n" +
+	"\x12whitelist_transfer\x186 \x01(\v2\x1b.assay.v1.WhitelistTransferH\x00R\x11whitelistTransfer\x12\x7f\n" +
+	"'new_app_added_to_add_only_app_whitelist\x187 \x01(\v2*.assay.v1.NewAppAddedToAddOnlyAppWhitelistH\x00R newAppAddedToAddOnlyAppWhitelist\x122\n" +
 	"\aunknown\x18c \x01(\v2\x16.assay.v1.UnknownEventH\x00R\aunknownB\x06\n" +
 	"\x04body\"D\n" +
 	"\bTransfer\x12\x12\n" +
@@ -3531,7 +4742,90 @@ const file_chain_proto_rawDesc = "" +
 	"\asponsor\x18\x02 \x01(\fR\asponsor\":\n" +
 	"\x14OwnershipTransferred\x12\x12\n" +
 	"\x04from\x18\x01 \x01(\fR\x04from\x12\x0e\n" +
-	"\x02to\x18\x02 \x01(\fR\x02to\":\n" +
+	"\x02to\x18\x02 \x01(\fR\x02to\"A\n" +
+	"\rDatasetSchema\x12\x18\n" +
+	"\adataset\x18\x01 \x01(\fR\adataset\x12\x16\n" +
+	"\x06schema\x18\x02 \x01(\tR\x06schema\"X\n" +
+	"\x12CollectionTransfer\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\fR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\fR\x02to\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x03 \x01(\fR\n" +
+	"collection\"\xb1\x01\n" +
+	"\x15ProtectedDataTransfer\x12%\n" +
+	"\x0eprotected_data\x18\x01 \x01(\fR\rprotectedData\x12%\n" +
+	"\x0enew_collection\x18\x02 \x01(\fR\rnewCollection\x12%\n" +
+	"\x0eold_collection\x18\x03 \x01(\fR\roldCollection\x12#\n" +
+	"\rapp_whitelist\x18\x04 \x01(\fR\fappWhitelist\"f\n" +
+	"\x15ProtectedDataConsumed\x12\x12\n" +
+	"\x04deal\x18\x01 \x01(\fR\x04deal\x12%\n" +
+	"\x0eprotected_data\x18\x02 \x01(\fR\rprotectedData\x12\x12\n" +
+	"\x04mode\x18\x03 \x01(\rR\x04mode\"l\n" +
+	"\x0fNewSubscription\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x01 \x01(\fR\n" +
+	"collection\x12\x1e\n" +
+	"\n" +
+	"subscriber\x18\x02 \x01(\fR\n" +
+	"subscriber\x12\x19\n" +
+	"\bend_date\x18\x03 \x01(\x04R\aendDate\"i\n" +
+	"\x15NewSubscriptionParams\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x01 \x01(\fR\n" +
+	"collection\x12\x14\n" +
+	"\x05price\x18\x02 \x01(\fR\x05price\x12\x1a\n" +
+	"\bduration\x18\x03 \x01(\x04R\bduration\"j\n" +
+	"!ProtectedDataAddedForSubscription\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x01 \x01(\fR\n" +
+	"collection\x12%\n" +
+	"\x0eprotected_data\x18\x02 \x01(\fR\rprotectedData\"m\n" +
+	"$ProtectedDataRemovedFromSubscription\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x01 \x01(\fR\n" +
+	"collection\x12%\n" +
+	"\x0eprotected_data\x18\x02 \x01(\fR\rprotectedData\"\x85\x01\n" +
+	"\tNewRental\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x01 \x01(\fR\n" +
+	"collection\x12%\n" +
+	"\x0eprotected_data\x18\x02 \x01(\fR\rprotectedData\x12\x16\n" +
+	"\x06renter\x18\x03 \x01(\fR\x06renter\x12\x19\n" +
+	"\bend_date\x18\x04 \x01(\x04R\aendDate\"\x97\x01\n" +
+	"\x1cProtectedDataAddedForRenting\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x01 \x01(\fR\n" +
+	"collection\x12%\n" +
+	"\x0eprotected_data\x18\x02 \x01(\fR\rprotectedData\x12\x14\n" +
+	"\x05price\x18\x03 \x01(\fR\x05price\x12\x1a\n" +
+	"\bduration\x18\x04 \x01(\x04R\bduration\"h\n" +
+	"\x1fProtectedDataRemovedFromRenting\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x01 \x01(\fR\n" +
+	"collection\x12%\n" +
+	"\x0eprotected_data\x18\x02 \x01(\fR\rprotectedData\"s\n" +
+	"\x11ProtectedDataSold\x12'\n" +
+	"\x0fcollection_from\x18\x01 \x01(\fR\x0ecollectionFrom\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\fR\x02to\x12%\n" +
+	"\x0eprotected_data\x18\x03 \x01(\fR\rprotectedData\"x\n" +
+	"\x19ProtectedDataAddedForSale\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x01 \x01(\fR\n" +
+	"collection\x12%\n" +
+	"\x0eprotected_data\x18\x02 \x01(\fR\rprotectedData\x12\x14\n" +
+	"\x05price\x18\x03 \x01(\fR\x05price\"e\n" +
+	"\x1cProtectedDataRemovedFromSale\x12\x1e\n" +
+	"\n" +
+	"collection\x18\x01 \x01(\fR\n" +
+	"collection\x12%\n" +
+	"\x0eprotected_data\x18\x02 \x01(\fR\rprotectedData\"U\n" +
+	"\x11WhitelistTransfer\x12\x12\n" +
+	"\x04from\x18\x01 \x01(\fR\x04from\x12\x0e\n" +
+	"\x02to\x18\x02 \x01(\fR\x02to\x12\x1c\n" +
+	"\twhitelist\x18\x03 \x01(\fR\twhitelist\"R\n" +
+	" NewAppAddedToAddOnlyAppWhitelist\x12\x1c\n" +
+	"\twhitelist\x18\x01 \x01(\fR\twhitelist\x12\x10\n" +
+	"\x03app\x18\x02 \x01(\fR\x03app\":\n" +
 	"\fUnknownEvent\x12\x16\n" +
 	"\x06topics\x18\x01 \x03(\fR\x06topics\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\xa0\x04\n" +
@@ -3598,50 +4892,66 @@ func file_chain_proto_rawDescGZIP() []byte {
 }
 
 var file_chain_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_chain_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_chain_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_chain_proto_goTypes = []any{
-	(Verification)(0),            // 0: assay.v1.Verification
-	(ResourceKind)(0),            // 1: assay.v1.ResourceKind
-	(OrderKind)(0),               // 2: assay.v1.OrderKind
-	(*ChainRecord)(nil),          // 3: assay.v1.ChainRecord
-	(*Block)(nil),                // 4: assay.v1.Block
-	(*Transaction)(nil),          // 5: assay.v1.Transaction
-	(*Retraction)(nil),           // 6: assay.v1.Retraction
-	(*Mark)(nil),                 // 7: assay.v1.Mark
-	(*Coverage)(nil),             // 8: assay.v1.Coverage
-	(*Event)(nil),                // 9: assay.v1.Event
-	(*Transfer)(nil),             // 10: assay.v1.Transfer
-	(*Approval)(nil),             // 11: assay.v1.Approval
-	(*Lock)(nil),                 // 12: assay.v1.Lock
-	(*Unlock)(nil),               // 13: assay.v1.Unlock
-	(*Reward)(nil),               // 14: assay.v1.Reward
-	(*Seize)(nil),                // 15: assay.v1.Seize
-	(*CreateCategory)(nil),       // 16: assay.v1.CreateCategory
-	(*SchedulerNotice)(nil),      // 17: assay.v1.SchedulerNotice
-	(*OrdersMatched)(nil),        // 18: assay.v1.OrdersMatched
-	(*DealSponsored)(nil),        // 19: assay.v1.DealSponsored
-	(*TaskInitialize)(nil),       // 20: assay.v1.TaskInitialize
-	(*TaskContribute)(nil),       // 21: assay.v1.TaskContribute
-	(*TaskConsensus)(nil),        // 22: assay.v1.TaskConsensus
-	(*TaskReveal)(nil),           // 23: assay.v1.TaskReveal
-	(*TaskReopen)(nil),           // 24: assay.v1.TaskReopen
-	(*TaskFinalize)(nil),         // 25: assay.v1.TaskFinalize
-	(*TaskClaimed)(nil),          // 26: assay.v1.TaskClaimed
-	(*AccurateContribution)(nil), // 27: assay.v1.AccurateContribution
-	(*FaultyContribution)(nil),   // 28: assay.v1.FaultyContribution
-	(*OrderSigned)(nil),          // 29: assay.v1.OrderSigned
-	(*OrderClosed)(nil),          // 30: assay.v1.OrderClosed
-	(*BroadcastOrder)(nil),       // 31: assay.v1.BroadcastOrder
-	(*ResourceTransfer)(nil),     // 32: assay.v1.ResourceTransfer
-	(*PolicyUpdate)(nil),         // 33: assay.v1.PolicyUpdate
-	(*SchedulerNoticeBoost)(nil), // 34: assay.v1.SchedulerNoticeBoost
-	(*ResultPushedBoost)(nil),    // 35: assay.v1.ResultPushedBoost
-	(*DealSponsoredBoost)(nil),   // 36: assay.v1.DealSponsoredBoost
-	(*OwnershipTransferred)(nil), // 37: assay.v1.OwnershipTransferred
-	(*UnknownEvent)(nil),         // 38: assay.v1.UnknownEvent
-	(*Deal)(nil),                 // 39: assay.v1.Deal
-	(*Priced)(nil),               // 40: assay.v1.Priced
-	(*Resource)(nil),             // 41: assay.v1.Resource
+	(Verification)(0),                            // 0: assay.v1.Verification
+	(ResourceKind)(0),                            // 1: assay.v1.ResourceKind
+	(OrderKind)(0),                               // 2: assay.v1.OrderKind
+	(*ChainRecord)(nil),                          // 3: assay.v1.ChainRecord
+	(*Block)(nil),                                // 4: assay.v1.Block
+	(*Transaction)(nil),                          // 5: assay.v1.Transaction
+	(*Retraction)(nil),                           // 6: assay.v1.Retraction
+	(*Mark)(nil),                                 // 7: assay.v1.Mark
+	(*Coverage)(nil),                             // 8: assay.v1.Coverage
+	(*Event)(nil),                                // 9: assay.v1.Event
+	(*Transfer)(nil),                             // 10: assay.v1.Transfer
+	(*Approval)(nil),                             // 11: assay.v1.Approval
+	(*Lock)(nil),                                 // 12: assay.v1.Lock
+	(*Unlock)(nil),                               // 13: assay.v1.Unlock
+	(*Reward)(nil),                               // 14: assay.v1.Reward
+	(*Seize)(nil),                                // 15: assay.v1.Seize
+	(*CreateCategory)(nil),                       // 16: assay.v1.CreateCategory
+	(*SchedulerNotice)(nil),                      // 17: assay.v1.SchedulerNotice
+	(*OrdersMatched)(nil),                        // 18: assay.v1.OrdersMatched
+	(*DealSponsored)(nil),                        // 19: assay.v1.DealSponsored
+	(*TaskInitialize)(nil),                       // 20: assay.v1.TaskInitialize
+	(*TaskContribute)(nil),                       // 21: assay.v1.TaskContribute
+	(*TaskConsensus)(nil),                        // 22: assay.v1.TaskConsensus
+	(*TaskReveal)(nil),                           // 23: assay.v1.TaskReveal
+	(*TaskReopen)(nil),                           // 24: assay.v1.TaskReopen
+	(*TaskFinalize)(nil),                         // 25: assay.v1.TaskFinalize
+	(*TaskClaimed)(nil),                          // 26: assay.v1.TaskClaimed
+	(*AccurateContribution)(nil),                 // 27: assay.v1.AccurateContribution
+	(*FaultyContribution)(nil),                   // 28: assay.v1.FaultyContribution
+	(*OrderSigned)(nil),                          // 29: assay.v1.OrderSigned
+	(*OrderClosed)(nil),                          // 30: assay.v1.OrderClosed
+	(*BroadcastOrder)(nil),                       // 31: assay.v1.BroadcastOrder
+	(*ResourceTransfer)(nil),                     // 32: assay.v1.ResourceTransfer
+	(*PolicyUpdate)(nil),                         // 33: assay.v1.PolicyUpdate
+	(*SchedulerNoticeBoost)(nil),                 // 34: assay.v1.SchedulerNoticeBoost
+	(*ResultPushedBoost)(nil),                    // 35: assay.v1.ResultPushedBoost
+	(*DealSponsoredBoost)(nil),                   // 36: assay.v1.DealSponsoredBoost
+	(*OwnershipTransferred)(nil),                 // 37: assay.v1.OwnershipTransferred
+	(*DatasetSchema)(nil),                        // 38: assay.v1.DatasetSchema
+	(*CollectionTransfer)(nil),                   // 39: assay.v1.CollectionTransfer
+	(*ProtectedDataTransfer)(nil),                // 40: assay.v1.ProtectedDataTransfer
+	(*ProtectedDataConsumed)(nil),                // 41: assay.v1.ProtectedDataConsumed
+	(*NewSubscription)(nil),                      // 42: assay.v1.NewSubscription
+	(*NewSubscriptionParams)(nil),                // 43: assay.v1.NewSubscriptionParams
+	(*ProtectedDataAddedForSubscription)(nil),    // 44: assay.v1.ProtectedDataAddedForSubscription
+	(*ProtectedDataRemovedFromSubscription)(nil), // 45: assay.v1.ProtectedDataRemovedFromSubscription
+	(*NewRental)(nil),                            // 46: assay.v1.NewRental
+	(*ProtectedDataAddedForRenting)(nil),         // 47: assay.v1.ProtectedDataAddedForRenting
+	(*ProtectedDataRemovedFromRenting)(nil),      // 48: assay.v1.ProtectedDataRemovedFromRenting
+	(*ProtectedDataSold)(nil),                    // 49: assay.v1.ProtectedDataSold
+	(*ProtectedDataAddedForSale)(nil),            // 50: assay.v1.ProtectedDataAddedForSale
+	(*ProtectedDataRemovedFromSale)(nil),         // 51: assay.v1.ProtectedDataRemovedFromSale
+	(*WhitelistTransfer)(nil),                    // 52: assay.v1.WhitelistTransfer
+	(*NewAppAddedToAddOnlyAppWhitelist)(nil),     // 53: assay.v1.NewAppAddedToAddOnlyAppWhitelist
+	(*UnknownEvent)(nil),                         // 54: assay.v1.UnknownEvent
+	(*Deal)(nil),                                 // 55: assay.v1.Deal
+	(*Priced)(nil),                               // 56: assay.v1.Priced
+	(*Resource)(nil),                             // 57: assay.v1.Resource
 }
 var file_chain_proto_depIdxs = []int32{
 	4,  // 0: assay.v1.ChainRecord.block:type_name -> assay.v1.Block
@@ -3679,21 +4989,37 @@ var file_chain_proto_depIdxs = []int32{
 	35, // 32: assay.v1.Event.result_pushed_boost:type_name -> assay.v1.ResultPushedBoost
 	36, // 33: assay.v1.Event.deal_sponsored_boost:type_name -> assay.v1.DealSponsoredBoost
 	37, // 34: assay.v1.Event.ownership_transferred:type_name -> assay.v1.OwnershipTransferred
-	38, // 35: assay.v1.Event.unknown:type_name -> assay.v1.UnknownEvent
-	39, // 36: assay.v1.OrdersMatched.body:type_name -> assay.v1.Deal
-	2,  // 37: assay.v1.OrderSigned.kind:type_name -> assay.v1.OrderKind
-	2,  // 38: assay.v1.OrderClosed.kind:type_name -> assay.v1.OrderKind
-	2,  // 39: assay.v1.BroadcastOrder.kind:type_name -> assay.v1.OrderKind
-	1,  // 40: assay.v1.ResourceTransfer.kind:type_name -> assay.v1.ResourceKind
-	41, // 41: assay.v1.ResourceTransfer.body:type_name -> assay.v1.Resource
-	40, // 42: assay.v1.Deal.app:type_name -> assay.v1.Priced
-	40, // 43: assay.v1.Deal.dataset:type_name -> assay.v1.Priced
-	40, // 44: assay.v1.Deal.workerpool:type_name -> assay.v1.Priced
-	45, // [45:45] is the sub-list for method output_type
-	45, // [45:45] is the sub-list for method input_type
-	45, // [45:45] is the sub-list for extension type_name
-	45, // [45:45] is the sub-list for extension extendee
-	0,  // [0:45] is the sub-list for field type_name
+	38, // 35: assay.v1.Event.dataset_schema:type_name -> assay.v1.DatasetSchema
+	39, // 36: assay.v1.Event.collection_transfer:type_name -> assay.v1.CollectionTransfer
+	40, // 37: assay.v1.Event.protected_data_transfer:type_name -> assay.v1.ProtectedDataTransfer
+	41, // 38: assay.v1.Event.protected_data_consumed:type_name -> assay.v1.ProtectedDataConsumed
+	42, // 39: assay.v1.Event.new_subscription:type_name -> assay.v1.NewSubscription
+	43, // 40: assay.v1.Event.new_subscription_params:type_name -> assay.v1.NewSubscriptionParams
+	44, // 41: assay.v1.Event.protected_data_added_for_subscription:type_name -> assay.v1.ProtectedDataAddedForSubscription
+	45, // 42: assay.v1.Event.protected_data_removed_from_subscription:type_name -> assay.v1.ProtectedDataRemovedFromSubscription
+	46, // 43: assay.v1.Event.new_rental:type_name -> assay.v1.NewRental
+	47, // 44: assay.v1.Event.protected_data_added_for_renting:type_name -> assay.v1.ProtectedDataAddedForRenting
+	48, // 45: assay.v1.Event.protected_data_removed_from_renting:type_name -> assay.v1.ProtectedDataRemovedFromRenting
+	49, // 46: assay.v1.Event.protected_data_sold:type_name -> assay.v1.ProtectedDataSold
+	50, // 47: assay.v1.Event.protected_data_added_for_sale:type_name -> assay.v1.ProtectedDataAddedForSale
+	51, // 48: assay.v1.Event.protected_data_removed_from_sale:type_name -> assay.v1.ProtectedDataRemovedFromSale
+	52, // 49: assay.v1.Event.whitelist_transfer:type_name -> assay.v1.WhitelistTransfer
+	53, // 50: assay.v1.Event.new_app_added_to_add_only_app_whitelist:type_name -> assay.v1.NewAppAddedToAddOnlyAppWhitelist
+	54, // 51: assay.v1.Event.unknown:type_name -> assay.v1.UnknownEvent
+	55, // 52: assay.v1.OrdersMatched.body:type_name -> assay.v1.Deal
+	2,  // 53: assay.v1.OrderSigned.kind:type_name -> assay.v1.OrderKind
+	2,  // 54: assay.v1.OrderClosed.kind:type_name -> assay.v1.OrderKind
+	2,  // 55: assay.v1.BroadcastOrder.kind:type_name -> assay.v1.OrderKind
+	1,  // 56: assay.v1.ResourceTransfer.kind:type_name -> assay.v1.ResourceKind
+	57, // 57: assay.v1.ResourceTransfer.body:type_name -> assay.v1.Resource
+	56, // 58: assay.v1.Deal.app:type_name -> assay.v1.Priced
+	56, // 59: assay.v1.Deal.dataset:type_name -> assay.v1.Priced
+	56, // 60: assay.v1.Deal.workerpool:type_name -> assay.v1.Priced
+	61, // [61:61] is the sub-list for method output_type
+	61, // [61:61] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_chain_proto_init() }
@@ -3735,6 +5061,22 @@ func file_chain_proto_init() {
 		(*Event_ResultPushedBoost)(nil),
 		(*Event_DealSponsoredBoost)(nil),
 		(*Event_OwnershipTransferred)(nil),
+		(*Event_DatasetSchema)(nil),
+		(*Event_CollectionTransfer)(nil),
+		(*Event_ProtectedDataTransfer)(nil),
+		(*Event_ProtectedDataConsumed)(nil),
+		(*Event_NewSubscription)(nil),
+		(*Event_NewSubscriptionParams)(nil),
+		(*Event_ProtectedDataAddedForSubscription)(nil),
+		(*Event_ProtectedDataRemovedFromSubscription)(nil),
+		(*Event_NewRental)(nil),
+		(*Event_ProtectedDataAddedForRenting)(nil),
+		(*Event_ProtectedDataRemovedFromRenting)(nil),
+		(*Event_ProtectedDataSold)(nil),
+		(*Event_ProtectedDataAddedForSale)(nil),
+		(*Event_ProtectedDataRemovedFromSale)(nil),
+		(*Event_WhitelistTransfer)(nil),
+		(*Event_NewAppAddedToAddOnlyAppWhitelist)(nil),
 		(*Event_Unknown)(nil),
 	}
 	type x struct{}
@@ -3743,7 +5085,7 @@ func file_chain_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_chain_proto_rawDesc), len(file_chain_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   39,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -20,6 +20,7 @@ type Preset struct {
 	AppRegistry        string   `json:"appRegistry"`
 	DatasetRegistry    string   `json:"datasetRegistry"`
 	WorkerpoolRegistry string   `json:"workerpoolRegistry"`
+	DataProtector      Sharing  `json:"dataProtector,omitzero"` // the marketplace of permissions to use data, where there is one
 	StartBlock         uint64   `json:"startBlock"`             // of the hub's deployment
 	Native             bool     `json:"native"`                 // RLC is the chain's own coin
 	Confirmations      uint64   `json:"confirmations"`          // how deep a block is before a pool acts on it
@@ -28,6 +29,13 @@ type Preset struct {
 	Notes              []string `json:"notes,omitempty"`        // what is not known for sure about the chain, for people
 	Eras               []Era    `json:"eras"`                   // in order of FromBlock, the first from 0
 	Workerpools        []string `json:"workerpools,omitempty"`  // of a development chain: what --workerpool means there where it is not given
+}
+
+// Sharing names the contracts of DataProtector. Each is optional.
+type Sharing struct {
+	Core              string `json:"core,omitempty"`              // DatasetSchema: which datasets are protected data
+	Sharing           string `json:"sharing,omitempty"`           // collections, subscriptions, rentals, sales
+	WhitelistRegistry string `json:"whitelistRegistry,omitempty"` // of the whitelists of apps
 }
 
 // Era is the set of rules that the contracts follow from a block on. They were
@@ -98,7 +106,8 @@ func (p *Preset) check() error {
 	case p.Hub == "":
 		return errors.New("hub is missing")
 	}
-	for _, address := range append([]string{p.Hub, p.AppRegistry, p.DatasetRegistry, p.WorkerpoolRegistry}, p.Workerpools...) {
+	for _, address := range append([]string{p.Hub, p.AppRegistry, p.DatasetRegistry, p.WorkerpoolRegistry,
+		p.DataProtector.Core, p.DataProtector.Sharing, p.DataProtector.WhitelistRegistry}, p.Workerpools...) {
 		if address != "" && !addressForm.MatchString(address) {
 			return fmt.Errorf("%q is no address: want 0x and 40 hex digits", address)
 		}
