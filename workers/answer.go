@@ -22,6 +22,7 @@ type answer struct {
 	challenge        common.Address // zero where the deal asks for no enclave
 	enclaveSignature []byte
 	message          []byte // the signed contribution; nil where it need not be published
+	session          []byte // what is to be published before it; nil where nothing is
 }
 
 // compute runs a task and prepares the contribution, signed for publication or not.
@@ -43,45 +44,68 @@ func (f *Fleet) compute(ctx context.Context, agent *agent, task common.Hash, ask
 		resultHash: contracts.ResultHash(task, digest),
 		resultSeal: contracts.ResultSeal(agent.address, task, digest),
 	}
-	var quote []byte
 	if wantsEnclave(asked.Tag) {
-		if quote, err = f.vouch(a, agent, task, common.BytesToHash(asked.Anchor), publish); err != nil {
+		if err := f.vouch(a, agent, task); err != nil {
 			return nil, err
 		}
 	}
-	if publish {
-		a.message, err = f.contribution(a, agent, task, quote)
+	if !publish {
+		return a, nil
 	}
-	return a, err
+	return a, f.write(a, agent, task, common.BytesToHash(asked.Anchor))
 }
 
 // wantsEnclave tells by bit 0 of a deal's tag (TeeUtils).
 func wantsEnclave(tag []byte) bool { return len(tag) == 32 && tag[31]&1 != 0 }
 
-// vouch has the enclave sign the result, and quoted if it is for publication.
-func (f *Fleet) vouch(a *answer, agent *agent, task, anchor common.Hash, publish bool) ([]byte, error) {
+// vouch has the enclave sign the result.
+func (f *Fleet) vouch(a *answer, agent *agent, task common.Hash) error {
 	if agent.Enclave == nil {
-		return nil, ErrNoEnclave
+		return ErrNoEnclave
 	}
 	key, err := agent.Enclave.challengeKey(f.config.ChainID, f.config.Hub, task, agent.address)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.challenge = crypto.PubkeyToAddress(key.PublicKey)
 	if a.enclaveSignature, err = contracts.SignMessage(key, contracts.EnclaveHash(a.resultHash, a.resultSeal)); err != nil {
-		return nil, fmt.Errorf("signing in the enclave: %w", err)
+		return fmt.Errorf("signing in the enclave: %w", err)
 	}
-	if !publish {
-		return nil, nil
+	return nil
+}
+
+// write prepares what is to be published of an answer: the contribution with its quote,
+// or the quote of the enclave's key first and then the contribution.
+func (f *Fleet) write(a *answer, agent *agent, task, anchor common.Hash) (err error) {
+	binding := contracts.Binding{
+		ChainID: f.config.ChainID, Hub: f.config.Hub, Task: task, Worker: agent.address, EnclaveChallenge: a.challenge, Anchor: anchor,
 	}
-	quote, err := agent.Enclave.quoter.Quote(contracts.Binding{
-		ChainID: f.config.ChainID, Hub: f.config.Hub, Task: task, Worker: agent.address,
-		EnclaveChallenge: a.challenge, ResultHash: a.resultHash, ResultSeal: a.resultSeal, Anchor: anchor,
-	}.ReportData())
+	var quote []byte
+	switch {
+	case a.challenge == (common.Address{}):
+	case agent.Session:
+		if a.session, err = f.openSession(agent, binding); err != nil {
+			return err
+		}
+	default:
+		binding.ResultHash, binding.ResultSeal = a.resultHash, a.resultSeal
+		if quote, err = agent.Enclave.quote(binding); err != nil {
+			return err
+		}
+	}
+	a.message, err = f.contribution(a, agent, task, quote)
+	return err
+}
+
+// openSession is the signed message that has an enclave's key vouched for.
+func (f *Fleet) openSession(agent *agent, binding contracts.Binding) ([]byte, error) {
+	quote, err := agent.Enclave.quote(binding)
 	if err != nil {
-		return nil, fmt.Errorf("asking for a quote: %w", err)
+		return nil, err
 	}
-	return quote, nil
+	return f.sign(agent, &assaypb.WorkerPayload{Body: &assaypb.WorkerPayload_Session{Session: &assaypb.EnclaveSession{
+		Task: binding.Task[:], EnclaveChallenge: binding.EnclaveChallenge[:], Quote: quote,
+	}}})
 }
 
 // contribution is the signed message that commits a worker to its result.

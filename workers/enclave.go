@@ -12,6 +12,7 @@ import (
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 
+	"assay/contracts"
 	"assay/internal/devpki"
 )
 
@@ -27,6 +28,15 @@ type Quoter interface {
 type Enclave struct {
 	quoter Quoter
 	secret []byte // only this enclave knows it, on this machine
+}
+
+// quote has a binding quoted.
+func (e *Enclave) quote(binding contracts.Binding) ([]byte, error) {
+	quote, err := e.quoter.Quote(binding.ReportData())
+	if err != nil {
+		return nil, fmt.Errorf("asking for a quote: %w", err)
+	}
+	return quote, nil
 }
 
 // NewDevEnclave makes an enclave of a development machine: its quotes are real in form

@@ -37,6 +37,7 @@ type Agent struct {
 	Slots      uint32 // tasks it takes at once
 	Behaviour  Behaviour
 	Enclave    *Enclave // nil: it cannot run tasks that ask for one
+	Session    bool     // its enclave has its key quoted, once for each task, instead of each result
 }
 
 // Fleet is any number of workers in one process. A worker alone is a fleet of one.

@@ -133,6 +133,7 @@ func (j *job) answered() bool { return j.verdict != nil || j.refused }
 // judged takes the pool's answer in.
 func (j *job) judged(verdict *assaypb.Verdict) {
 	switch {
+	case verdict.Outcome == assaypb.Verdict_ACCEPTED && len(verdict.Authorization) == 0: // the session is open
 	case verdict.Outcome == assaypb.Verdict_ACCEPTED:
 		j.verdict = verdict
 	case final(verdict.Reason):
@@ -148,7 +149,8 @@ func final(reason assaypb.Reason) bool {
 		assaypb.Reason_REASON_UNKNOWN_TASK, assaypb.Reason_REASON_TASK_NOT_ACTIVE,
 		assaypb.Reason_REASON_TOO_LATE, assaypb.Reason_REASON_NO_ENCLAVE,
 		assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, assaypb.Reason_REASON_BAD_QUOTE,
-		assaypb.Reason_REASON_QUOTE_NOT_BOUND:
+		assaypb.Reason_REASON_QUOTE_NOT_BOUND, assaypb.Reason_REASON_NO_QUOTE, assaypb.Reason_REASON_NO_COLLATERAL,
+		assaypb.Reason_REASON_WRONG_ENCLAVE, assaypb.Reason_REASON_NOT_TRUSTED, assaypb.Reason_REASON_PLATFORM_COUNTED:
 		return true
 	}
 	return false

@@ -300,9 +300,12 @@ func (f *Fleet) advance(j *job) {
 			f.queue = append(f.queue, j)
 		}
 	case publish:
+		if j.answer.session != nil {
+			f.letters = append(f.letters, kafka.Message{Key: j.task.Bytes(), Value: j.answer.session})
+		}
 		f.letters = append(f.letters, kafka.Message{Key: j.task.Bytes(), Value: j.answer.message})
 		f.counters.published.Add(1)
-		j.told, j.answer.message = true, nil
+		j.told, j.answer.message, j.answer.session = true, nil, nil
 	default:
 		j.agent.wallet.owed = append(j.agent.wallet.owed, owed{j, wanted})
 	}

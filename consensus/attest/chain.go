@@ -4,33 +4,25 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
+	_ "embed" // Intel's root
 	"encoding/pem"
+	"sync"
 	"time"
 )
 
-// IntelRootFingerprint is the SHA-256 of Intel's SGX root certificate (DER), in hex:
-// every SGX and TDX platform's chain ends there.
-const IntelRootFingerprint = "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3"
+//go:embed intel_root.pem
+var intelRoot []byte
 
-// IntelRoot looks for Intel's root certificate among the certificates of some texts
-// (PEM blocks, anything between them); nil where it is not there. A chain brings its
-// root along; that it is the right one, its fingerprint says.
-func IntelRoot(texts ...[]byte) *x509.Certificate {
-	for _, rest := range texts {
-		for block, rest := pem.Decode(rest); block != nil; block, rest = pem.Decode(rest) {
-			if sum := sha256.Sum256(block.Bytes); hex.EncodeToString(sum[:]) != IntelRootFingerprint {
-				continue
-			}
-			if root, err := x509.ParseCertificate(block.Bytes); err == nil {
-				return root
-			}
-		}
+// IntelRoot is Intel's SGX root certificate: every SGX and TDX platform's chain ends there.
+var IntelRoot = sync.OnceValue(func() *x509.Certificate {
+	block, _ := pem.Decode(intelRoot)
+	root, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		panic(err) // the bytes are ours
 	}
-	return nil
-}
+	return root
+})
 
 // The names are Intel's (SGX PCK Certificate and CRL Profile).
 const (

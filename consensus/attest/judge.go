@@ -22,24 +22,10 @@ func Judge(raw []byte, from Source, policy *Policy, at time.Time, expected [64]b
 // it costs one signature. The verdict is the same.
 func (p *Platforms) Judge(raw []byte, from Source, policy *Policy, at time.Time, expected [64]byte) Verdict {
 	j := judgement{raw: raw, root: from.trusted(), from: from, policy: policy, at: at, expected: expected, known: p}
-	if err := j.run(false); err != nil {
+	if err := j.run(); err != nil {
 		return Verdict{refusal: err}
 	}
 	return j.verdict()
-}
-
-// Verify makes the checks that need no collateral: whether an enclave quoted this report
-// data on a machine that the root certified. It does not know how current the machine is,
-// and what was revoked; its report's status is always Unknown. Every error is an *Error,
-// and the report that comes with it is empty.
-func Verify(raw []byte, root *x509.Certificate, at time.Time, expected [64]byte) (Report, error) {
-	policy := unconditional()
-	policy.AllowPadding = false
-	j := judgement{raw: raw, root: root, from: NewSets(root), policy: &policy, at: at, expected: expected}
-	if err := j.run(true); err != nil {
-		return unknown(), err
-	}
-	return j.verdict().Report(), nil
 }
 
 // judgement is a quote on its way through the checks.
@@ -63,11 +49,8 @@ type judgement struct {
 }
 
 // run makes the checks in order, up to the first that refuses.
-func (j *judgement) run(withoutCollateral bool) *Error {
+func (j *judgement) run() *Error {
 	for i := range checklist {
-		if withoutCollateral && checklist[i].collateral {
-			continue
-		}
 		if err := checklist[i].run(j); err != nil {
 			refusal := *err // a set's own flaw is shared by all that it refuses
 			refusal.Check = checklist[i].Name
@@ -79,11 +62,10 @@ func (j *judgement) run(withoutCollateral bool) *Error {
 
 // Check is one of the things that a quote must pass.
 type Check struct {
-	Item       int    // in docs/attestation.md
-	Name       string // as in Error.Check
-	What       string // that is checked
-	collateral bool   // needs collateral
-	run        func(*judgement) *Error
+	Item int    // in docs/attestation.md
+	Name string // as in Error.Check
+	What string // that is checked
+	run  func(*judgement) *Error
 }
 
 // Checklist returns all checks, in the order in which they are made.
@@ -91,26 +73,26 @@ func Checklist() []Check { return slices.Clone(checklist[:]) }
 
 // The order is that of cost and of meaning: nothing is looked at before what it rests on.
 var checklist = [...]Check{
-	{1, "structure", "the quote is of a kind we read, every length is exact, nothing follows it", false, (*judgement).checkStructure},
-	{2, "certification-data", "it carries the platform's certificates", false, (*judgement).checkCertification},
-	{3, "chain", "they lead from the trusted root to a PCK certificate", false, (*judgement).checkChain},
-	{4, "validity", "each of them is valid at the instant", false, (*judgement).checkValidity},
-	{5, "collateral", "the collateral is there, complete and signed under the same root", true, (*judgement).checkCollateral},
-	{5, "revocation-lists", "the revocation lists are current, and of the CA that certified the platform", true, (*judgement).checkRevocationLists},
-	{5, "revocation", "neither the platform, nor its CA, nor the collateral's signer is revoked", true, (*judgement).checkRevocation},
-	{6, "platform", "the PCK certificate describes the platform that the collateral is for", true, (*judgement).checkPlatform},
-	{7, "tcb-info", "the TCB info is of this kind of enclave and current", true, (*judgement).checkTCBInfo},
-	{8, "qe-signature", "the PCK key signed the quoting enclave's report", false, (*judgement).checkQESignature},
-	{9, "qe-report-data", "that report vouches for the attestation key", false, (*judgement).checkQEReportData},
-	{10, "qe-identity", "it is the quoting enclave that Intel describes", true, (*judgement).checkQEIdentity},
-	{11, "quote-signature", "the attestation key signed the quote", false, (*judgement).checkQuoteSignature},
-	{12, "tcb-level", "platform, quoting enclave and TDX module reach a known level", true, (*judgement).checkLevels},
-	{13, "tcb-status", "the policy accepts their status and its advisories", true, (*judgement).checkStatus},
-	{13, "evaluation", "the collateral is of an evaluation and an age that the policy accepts", true, (*judgement).checkEvaluation},
-	{13, "denied", "the policy denies neither platform nor family", true, (*judgement).checkDenied},
-	{14, "enclave", "the enclave is initialized, not for debugging, and an expected one", false, (*judgement).checkEnclave},
-	{15, "report-data", "all 64 bytes of report data are the expected ones", false, (*judgement).checkReportData},
-	{16, "td", "a TD cannot be looked into, and ran under the module that Intel describes", true, (*judgement).checkTD},
+	{1, "structure", "the quote is of a kind we read, every length is exact, nothing follows it", (*judgement).checkStructure},
+	{2, "certification-data", "it carries the platform's certificates", (*judgement).checkCertification},
+	{3, "chain", "they lead from the trusted root to a PCK certificate", (*judgement).checkChain},
+	{4, "validity", "each of them is valid at the instant", (*judgement).checkValidity},
+	{5, "collateral", "the collateral is there, complete and signed under the same root", (*judgement).checkCollateral},
+	{5, "revocation-lists", "the revocation lists are current, and of the CA that certified the platform", (*judgement).checkRevocationLists},
+	{5, "revocation", "neither the platform, nor its CA, nor the collateral's signer is revoked", (*judgement).checkRevocation},
+	{6, "platform", "the PCK certificate describes the platform that the collateral is for", (*judgement).checkPlatform},
+	{7, "tcb-info", "the TCB info is of this kind of enclave and current", (*judgement).checkTCBInfo},
+	{8, "qe-signature", "the PCK key signed the quoting enclave's report", (*judgement).checkQESignature},
+	{9, "qe-report-data", "that report vouches for the attestation key", (*judgement).checkQEReportData},
+	{10, "qe-identity", "it is the quoting enclave that Intel describes", (*judgement).checkQEIdentity},
+	{11, "quote-signature", "the attestation key signed the quote", (*judgement).checkQuoteSignature},
+	{12, "tcb-level", "platform, quoting enclave and TDX module reach a known level", (*judgement).checkLevels},
+	{13, "tcb-status", "the policy accepts their status and its advisories", (*judgement).checkStatus},
+	{13, "evaluation", "the collateral is of an evaluation and an age that the policy accepts", (*judgement).checkEvaluation},
+	{13, "denied", "the policy denies neither platform nor family", (*judgement).checkDenied},
+	{14, "enclave", "the enclave is initialized, not for debugging, and an expected one", (*judgement).checkEnclave},
+	{15, "report-data", "all 64 bytes of report data are the expected ones", (*judgement).checkReportData},
+	{16, "td", "a TD cannot be looked into, and ran under the module that Intel describes", (*judgement).checkTD},
 }
 
 func (j *judgement) checkStructure() (err *Error) {

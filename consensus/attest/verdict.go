@@ -80,9 +80,7 @@ func (j *judgement) verdict() Verdict {
 		report.ProductID = make([]byte, 16) // as Open Enclave has it
 		binary.LittleEndian.PutUint16(report.ProductID, enclave.ProductID)
 	}
-	if j.set != nil {
-		j.describe(&report)
-	}
+	j.describe(&report)
 	return Verdict{accepted: true, report: report}
 }
 

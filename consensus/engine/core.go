@@ -7,6 +7,8 @@ import (
 
 	"github.com/ethereum/go-ethereum/common"
 
+	"assay/consensus/attest"
+	"assay/consensus/collateral"
 	"assay/consensus/poco"
 	"assay/consensus/poco/wire"
 	"assay/contracts"
@@ -20,7 +22,7 @@ type Config struct {
 	Rules         poco.Rules
 	Confirmations uint64 // how deep a block is before the engine believes it
 	Pools         []Pool
-	QuoteRoot     *x509.Certificate // whom enclave quotes must chain to; nil: no quote is accepted
+	QuoteRoot     *x509.Certificate // whom enclave quotes, and what is said about platforms, must chain to
 }
 
 // Pool is a workerpool that the engine decides for.
@@ -33,19 +35,22 @@ type Pool struct {
 // Core is the engine's state: a fold over the chain log, the contributions log and its
 // own decisions. It is not safe for concurrent use.
 type Core struct {
-	config    Config
-	pools     map[poco.Address]*Pool
-	state     *poco.State
-	buried    buried
-	now       uint64 // chain time at the depth that the engine believes
-	deals     map[poco.Hash]*poco.Deal
-	tasks     map[poco.Hash]*task
-	live      []poco.Hash                               // tasks of our pools that have not ended, oldest first
-	workers   map[poco.Address]map[poco.Address]*worker // pool → worker
-	load      map[poco.Address]*load
-	judged    map[source]bool
-	settled   []*assaypb.Decision // settlements to be explained, unless they have been
-	explained map[poco.Hash]bool  // settlements in the log, by id
+	config     Config
+	pools      map[poco.Address]*Pool
+	state      *poco.State
+	buried     buried
+	now        uint64 // chain time at the depth that the engine believes
+	deals      map[poco.Hash]*poco.Deal
+	tasks      map[poco.Hash]*task
+	live       []poco.Hash                               // tasks of our pools that have not ended, oldest first
+	workers    map[poco.Address]map[poco.Address]*worker // pool → worker
+	load       map[poco.Address]*load
+	judged     map[source]bool
+	settled    []*assaypb.Decision // settlements to be explained, unless they have been
+	explained  map[poco.Hash]bool  // settlements in the log, by id
+	platforms  *attest.Platforms   // machines whose keys were verified
+	collateral *collateral.Log     // what quotes are judged by
+	warned     map[poco.Hash]bool  // alerts about no task, by id
 }
 
 // source is where in the contributions log a message stands.
@@ -69,19 +74,25 @@ type load struct {
 	promised poco.Amount // nRLC that it is to lock for them
 }
 
+// knownPlatforms is how many machines are remembered: about 5 KB each.
+const knownPlatforms = 4096
+
 // New returns a core that has seen nothing.
 func New(config Config) *Core {
 	core := &Core{
-		config:    config,
-		pools:     make(map[poco.Address]*Pool),
-		state:     poco.New(config.Rules),
-		buried:    buried{confirmations: config.Confirmations},
-		deals:     make(map[poco.Hash]*poco.Deal),
-		tasks:     make(map[poco.Hash]*task),
-		workers:   make(map[poco.Address]map[poco.Address]*worker),
-		load:      make(map[poco.Address]*load),
-		judged:    make(map[source]bool),
-		explained: make(map[poco.Hash]bool),
+		config:     config,
+		pools:      make(map[poco.Address]*Pool),
+		state:      poco.New(config.Rules),
+		buried:     buried{confirmations: config.Confirmations},
+		deals:      make(map[poco.Hash]*poco.Deal),
+		tasks:      make(map[poco.Hash]*task),
+		workers:    make(map[poco.Address]map[poco.Address]*worker),
+		load:       make(map[poco.Address]*load),
+		judged:     make(map[source]bool),
+		explained:  make(map[poco.Hash]bool),
+		platforms:  attest.NewPlatforms(knownPlatforms),
+		collateral: collateral.NewLog(config.QuoteRoot),
+		warned:     make(map[poco.Hash]bool),
 	}
 	for i := range config.Pools {
 		pool := &config.Pools[i]
@@ -213,6 +224,13 @@ func (c *Core) ended(id poco.Hash) {
 	*task = *newTask(task)
 }
 
+// Collateral folds a record of the collateral log. An error says why the record is not
+// used; it is none of the engine's.
+func (c *Core) Collateral(value []byte) error {
+	_, err := c.collateral.Fold(value)
+	return err
+}
+
 // Decided folds a decision of the log: the engine's own, those of the engine that ran
 // before it, and what settlement says of its transactions.
 func (c *Core) Decided(decision *assaypb.Decision) error {
@@ -222,6 +240,10 @@ func (c *Core) Decided(decision *assaypb.Decision) error {
 	}
 	if body, ok := decision.Body.(*assaypb.Decision_Verdict); ok {
 		c.verdict(decision, body.Verdict)
+		return nil
+	}
+	if decision.GetAlert() != nil && len(decision.Task) == 0 {
+		c.warned[common.BytesToHash(decision.Id)] = true
 		return nil
 	}
 	if c.pools[pool] == nil {

@@ -9,7 +9,6 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"google.golang.org/protobuf/proto"
 
-	"assay/consensus/attest"
 	"assay/consensus/poco"
 	"assay/contracts"
 	"assay/schema/assaypb"
@@ -56,7 +55,11 @@ type message struct {
 	worker  poco.Address // as the payload says
 	task    poco.Hash
 	body    *assaypb.Contribution
+	session *assaypb.EnclaveSession
 }
+
+// about says that a message is about a task.
+func (m *message) about() bool { return m.body != nil || m.session != nil }
 
 // refusal is why a message is not accepted.
 type refusal struct {
@@ -90,6 +93,9 @@ func (c *Core) open(value []byte) (*message, *refusal) {
 	if body := payload.GetContribution(); body != nil {
 		opened.body, opened.task = body, common.BytesToHash(body.Task)
 	}
+	if session := payload.GetSession(); session != nil {
+		opened.session, opened.task = session, common.BytesToHash(session.Task)
+	}
 	if payload.ChainId != c.config.ChainID || common.BytesToAddress(payload.Hub) != c.config.Hub {
 		return opened, refuse(assaypb.Reason_REASON_WRONG_CHAIN, "meant for chain %d and contract %s",
 			payload.ChainId, hexutil.Encode(payload.Hub))
@@ -119,8 +125,10 @@ func wrongSizes(payload *assaypb.WorkerPayload) *refusal {
 		}
 	case *assaypb.WorkerPayload_Contribution:
 		return wrongContribution(body.Contribution, bad)
+	case *assaypb.WorkerPayload_Session:
+		return wrongSession(body.Session, bad)
 	default:
-		return refuse(assaypb.Reason_REASON_MALFORMED, "neither a heartbeat nor a contribution")
+		return refuse(assaypb.Reason_REASON_MALFORMED, "neither a heartbeat, a contribution nor a session")
 	}
 	return nil
 }
@@ -141,10 +149,20 @@ func wrongContribution(body *assaypb.Contribution, bad func(string, []byte, int)
 	return nil
 }
 
+func wrongSession(session *assaypb.EnclaveSession, bad func(string, []byte, int) *refusal) *refusal {
+	switch {
+	case len(session.Task) != 32:
+		return bad("task", session.Task, 32)
+	case len(session.EnclaveChallenge) != 20:
+		return bad("enclave challenge", session.EnclaveChallenge, 20)
+	}
+	return nil
+}
+
 // foreign says that a message is about another operator's task: it is not ours to
 // answer.
 func (c *Core) foreign(opened *message) bool {
-	if opened.body == nil {
+	if !opened.about() {
 		return false
 	}
 	if task := c.tasks[opened.task]; task != nil && task.deal != nil {
@@ -203,6 +221,9 @@ func (c *Core) consider(opened *message, verdict *assaypb.Verdict) *refusal {
 	if late := c.turn(task, opened); late != nil {
 		return late
 	}
+	if opened.session != nil {
+		return c.openSession(task, opened, verdict)
+	}
 	if wrong := c.enclave(task, opened, verdict); wrong != nil {
 		return wrong
 	}
@@ -220,48 +241,6 @@ func (c *Core) turn(task *task, opened *message) *refusal {
 	case held.expired || held.refused:
 		return refuse(assaypb.Reason_REASON_NOT_ASSIGNED, "the pool no longer waits for this worker")
 	}
-	return nil
-}
-
-// enclave checks what a deal that asks for an enclave needs: the enclave's signature
-// over the result, and a quote that binds its key to this task, worker and result.
-func (c *Core) enclave(task *task, opened *message, verdict *assaypb.Verdict) *refusal {
-	body := opened.body
-	if !wantsEnclave(task.deal) {
-		return nil
-	}
-	if len(body.EnclaveChallenge) == 0 || len(body.EnclaveSignature) == 0 {
-		return refuse(assaypb.Reason_REASON_NO_ENCLAVE, "the deal asks for an enclave")
-	}
-	sealed := contracts.EnclaveHash(common.BytesToHash(body.ResultHash), common.BytesToHash(body.ResultSeal))
-	signer, err := contracts.RecoverMessage(sealed, body.EnclaveSignature)
-	if err != nil || signer != common.BytesToAddress(body.EnclaveChallenge) {
-		return refuse(assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, "the result is not signed by the enclave's key")
-	}
-	return c.quote(task, opened, verdict)
-}
-
-func (c *Core) quote(task *task, opened *message, verdict *assaypb.Verdict) *refusal {
-	body := opened.body
-	binding := contracts.Binding{
-		ChainID:          c.config.ChainID,
-		Hub:              c.config.Hub,
-		Task:             task.id,
-		Worker:           opened.worker,
-		EnclaveChallenge: common.BytesToAddress(body.EnclaveChallenge),
-		ResultHash:       common.BytesToHash(body.ResultHash),
-		ResultSeal:       common.BytesToHash(body.ResultSeal),
-		Anchor:           task.anchor,
-	}
-	verdict.QuoteHash = crypto.Keccak256(body.Quote)
-	report, err := attest.Verify(body.Quote, c.config.QuoteRoot, time.Unix(int64(c.now), 0), binding.ReportData())
-	if err != nil {
-		if attest.ClassOf(err) == attest.ClassBinding {
-			return refuse(assaypb.Reason_REASON_QUOTE_NOT_BOUND, "%v", err)
-		}
-		return refuse(assaypb.Reason_REASON_BAD_QUOTE, "%v", err)
-	}
-	verdict.Mrenclave = fmt.Sprintf("%x", report.UniqueID)
 	return nil
 }
 
@@ -303,10 +282,15 @@ func (c *Core) answer(opened *message, verdict *assaypb.Verdict, why *refusal) (
 		verdict.Message = opened.id.Bytes()
 	}
 	if opened.body != nil {
-		decision.Task = opened.task.Bytes()
 		verdict.ResultHash, verdict.EnclaveChallenge = opened.body.ResultHash, opened.body.EnclaveChallenge
 	}
-	if task := c.tasks[opened.task]; opened.body != nil && task != nil && task.deal != nil {
+	if opened.session != nil {
+		verdict.EnclaveChallenge = opened.session.EnclaveChallenge
+	}
+	if opened.about() {
+		decision.Task = opened.task.Bytes()
+	}
+	if task := c.tasks[opened.task]; opened.about() && task != nil && task.deal != nil {
 		decision.Workerpool = task.deal.Workerpool.Pointer.Bytes()
 	}
 	verdict.Outcome, verdict.Reason = assaypb.Verdict_ACCEPTED, assaypb.Reason_REASON_OK
@@ -333,9 +317,13 @@ func (c *Core) verdict(decision *assaypb.Decision, body *assaypb.Verdict) {
 	if held == nil {
 		return
 	}
-	if body.Outcome == assaypb.Verdict_ACCEPTED {
+	switch {
+	case opensSession(body):
+		task.sessions[held.worker] = &session{common.BytesToAddress(body.EnclaveChallenge), body.Attestation}
+	case body.Outcome == assaypb.Verdict_ACCEPTED:
 		held.accepted = true
-	} else if spoilt(body.Reason) && held.pending() {
+		task.counts(body.Attestation)
+	case spoilt(body.Reason) && held.pending():
 		held.refused = true
 		c.fail(task, held)
 	}
@@ -357,7 +345,8 @@ func spoilt(reason assaypb.Reason) bool {
 	switch reason {
 	case assaypb.Reason_REASON_TOO_LATE, assaypb.Reason_REASON_NO_ENCLAVE,
 		assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, assaypb.Reason_REASON_BAD_QUOTE,
-		assaypb.Reason_REASON_QUOTE_NOT_BOUND:
+		assaypb.Reason_REASON_QUOTE_NOT_BOUND, assaypb.Reason_REASON_NO_QUOTE, assaypb.Reason_REASON_NO_COLLATERAL,
+		assaypb.Reason_REASON_WRONG_ENCLAVE, assaypb.Reason_REASON_NOT_TRUSTED, assaypb.Reason_REASON_PLATFORM_COUNTED:
 		return true
 	}
 	return false

@@ -87,7 +87,7 @@ func TestEveryReason(t *testing.T) {
 		"result changed after the enclave signed": {assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, good(func(_ *pool, b *assaypb.Contribution) {
 			b.ResultHash = bytes.Repeat([]byte{1}, 32)
 		})},
-		"no quote":      {assaypb.Reason_REASON_BAD_QUOTE, good(func(_ *pool, b *assaypb.Contribution) { b.Quote = nil })},
+		"no quote":      {assaypb.Reason_REASON_NO_QUOTE, good(func(_ *pool, b *assaypb.Contribution) { b.Quote = nil })},
 		"damaged quote": {assaypb.Reason_REASON_BAD_QUOTE, good(func(_ *pool, b *assaypb.Contribution) { b.Quote[500] ^= 1 })},
 		"quote of another block": {assaypb.Reason_REASON_QUOTE_NOT_BOUND, func(p *pool, name string, asked *assaypb.Decision) []byte {
 			body := p.contribution(name, asked, "right")

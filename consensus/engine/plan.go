@@ -21,7 +21,7 @@ const retryAfter = 15
 // asks of a pool for every live task with the decisions so far. What it returns counts as
 // decided: a caller that cannot write it to the log has to start from the logs again.
 func (c *Core) Plan() []*assaypb.Decision {
-	due := c.explanations()
+	due := append(c.explanations(), c.ending()...)
 	kept := c.live[:0]
 	for _, id := range c.live {
 		task := c.owned(id)

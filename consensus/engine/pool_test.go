@@ -3,13 +3,16 @@ package engine
 import (
 	"crypto/ecdsa"
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/holiman/uint256"
 	"google.golang.org/protobuf/proto"
 
+	"assay/consensus/attest"
 	"assay/consensus/poco"
 	"assay/consensus/poco/wire"
 	"assay/contracts"
@@ -26,6 +29,8 @@ var (
 	testHub  = common.HexToAddress("0x4b")
 	testPool = common.HexToAddress("0x9001")
 	testApp  = common.HexToAddress("0xa99")
+
+	testEnclave = devpki.Enclave{MREnclave: [32]byte{1}, MRSigner: [32]byte{2}, ProductID: 3, SecurityVersion: 4}
 )
 
 // pool plays a chain, workers and settlement around a core: the protocol's own rules
@@ -40,6 +45,7 @@ type pool struct {
 
 	log       []*assaypb.ChainRecord
 	letters   [][]byte // the contributions log
+	evidence  [][]byte // the collateral log
 	decisions []*assaypb.Decision
 	core      *Core
 
@@ -72,13 +78,50 @@ func newPool(t testing.TB) *pool {
 		Pools: []Pool{{Address: testPool, Owner: p.key("poolOwner")}},
 	}
 	p.core = New(p.config)
+	p.publish(0, pki.Collateral(time.Unix(testStart, 0), false))
 	p.must("owner", poco.AddCategory{Name: "XS", WorkClockTimeRef: nRLC(300)})
-	p.must("owner", poco.Register{At: testApp, Resource: poco.Resource{Kind: poco.App, Owner: p.who("appOwner")}})
+	p.must("owner", poco.Register{At: testApp, Resource: poco.Resource{
+		Kind: poco.App, Owner: p.who("appOwner"), MREnclave: fmt.Appendf(nil, `{"framework":"SCONE","fingerprint":"%x"}`, testEnclave.MREnclave),
+	}})
 	p.must("owner", poco.Register{At: testPool, Resource: poco.Resource{Kind: poco.Workerpool, Owner: p.who("poolOwner")}})
 	p.must("requester", poco.Deposit{Amount: nRLC(1_000_000)})
 	p.must("poolOwner", poco.Deposit{Amount: nRLC(1_000_000)})
 	p.seal()
 	return p
+}
+
+// publish appends a set to the collateral log, in force from an instant on.
+func (p *pool) publish(from uint64, set *devpki.Collateral) {
+	p.Helper()
+	raw, err := set.JSON()
+	if err != nil {
+		p.Fatal(err)
+	}
+	loaded, err := attest.Load(raw, p.config.QuoteRoot)
+	if err != nil {
+		p.Fatal(err)
+	}
+	hash := loaded.Hash()
+	p.witness(&assaypb.CollateralRecord{Hash: hash[:], ActiveFrom: from, Body: &assaypb.CollateralRecord_Set{Set: raw}})
+}
+
+// decree appends a policy to the collateral log.
+func (p *pool) decree(from uint64, policy string) {
+	p.Helper()
+	hash := attest.HashPolicy([]byte(policy))
+	p.witness(&assaypb.CollateralRecord{Hash: hash[:], ActiveFrom: from, Body: &assaypb.CollateralRecord_Policy{Policy: []byte(policy)}})
+}
+
+func (p *pool) witness(record *assaypb.CollateralRecord) {
+	p.Helper()
+	value, err := proto.Marshal(record)
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.evidence = append(p.evidence, value)
+	if err := p.core.Collateral(value); err != nil {
+		p.Fatal(err)
+	}
 }
 
 func nRLC(n uint64) poco.Amount { return *uint256.NewInt(n) }
@@ -324,7 +367,7 @@ func (p *pool) vouch(name string, body *assaypb.Contribution, anchor poco.Hash) 
 	if err != nil {
 		p.Fatal(err)
 	}
-	body.Quote, err = machine.Quote(devpki.Enclave{MREnclave: [32]byte{1}}, contracts.Binding{
+	body.Quote, err = machine.Quote(testEnclave, contracts.Binding{
 		ChainID: p.rules.ChainID, Hub: testHub, Task: poco.Hash(body.Task), Worker: p.who(name), EnclaveChallenge: challenge,
 		ResultHash: poco.Hash(body.ResultHash), ResultSeal: poco.Hash(body.ResultSeal), Anchor: anchor,
 	}.ReportData())
@@ -448,6 +491,11 @@ func (p *pool) counted() map[string]int {
 func (p *pool) restart() {
 	p.Helper()
 	fresh := New(p.config)
+	for _, value := range p.evidence {
+		if err := fresh.Collateral(value); err != nil {
+			p.Fatal(err)
+		}
+	}
 	for _, record := range p.log {
 		if err := fresh.Replay(record); err != nil {
 			p.Fatal(err)

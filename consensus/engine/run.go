@@ -17,10 +17,11 @@ import (
 // maxBatch bounds how many records are folded before their decisions are written.
 const maxBatch = 1000
 
-// Run decides for the configured pools until ctx ends. The topics must exist.
-func Run(ctx context.Context, config Config, client *kafka.Client, topics schema.Topics, log *slog.Logger) error {
+// Run decides for the configured pools until ctx ends. The topics must exist. Metrics
+// may be nil.
+func Run(ctx context.Context, config Config, client *kafka.Client, topics schema.Topics, metrics *Metrics, log *slog.Logger) error {
 	for {
-		shell := &shell{core: New(config), client: client, topics: topics, log: log, inbox: make(chan record, maxBatch)}
+		shell := &shell{core: New(config), client: client, topics: topics, metrics: metrics, log: log, inbox: make(chan record, maxBatch)}
 		err := shell.run(ctx)
 		if !errors.Is(err, ErrForkBelowConfirmations) {
 			return err
@@ -31,11 +32,12 @@ func Run(ctx context.Context, config Config, client *kafka.Client, topics schema
 
 // shell feeds a core from the logs and writes what it decides.
 type shell struct {
-	core   *Core
-	client *kafka.Client
-	topics schema.Topics
-	log    *slog.Logger
-	inbox  chan record
+	core    *Core
+	client  *kafka.Client
+	topics  schema.Topics
+	metrics *Metrics
+	log     *slog.Logger
+	inbox   chan record
 }
 
 // record is one message of any of the logs.
@@ -45,8 +47,13 @@ type record struct {
 }
 
 // run replays the logs as far as they stand, then follows them. The chain comes first,
-// since decisions are about what it says; contributions last, since they are answered.
+// since decisions are about what it says; contributions last, since they are answered by
+// all the rest.
 func (s *shell) run(ctx context.Context) error {
+	evidence, err := s.client.Replay(ctx, schema.Collateral, s.collateral)
+	if err != nil {
+		return err
+	}
 	chain, err := s.client.Replay(ctx, s.topics.Log, s.chain)
 	if err != nil {
 		return err
@@ -71,8 +78,10 @@ func (s *shell) run(ctx context.Context) error {
 	if err := s.write(ctx, due); err != nil {
 		return err
 	}
+	s.metrics.show(s.core)
 	s.log.Info("engine follows the logs", "live_tasks", len(s.core.live))
 	group, ctx := errgroup.WithContext(ctx)
+	s.follow(ctx, group, schema.Collateral, evidence)
 	s.follow(ctx, group, s.topics.Log, chain)
 	s.follow(ctx, group, s.topics.Decisions, decisions)
 	s.follow(ctx, group, s.topics.Contributions, contributions)
@@ -139,6 +148,8 @@ func (s *shell) take(next record) ([]*assaypb.Decision, error) {
 		return s.judge(next.message)
 	case s.topics.Decisions:
 		return nil, s.decision(next.message)
+	case schema.Collateral:
+		return nil, s.collateral(next.message)
 	}
 	var chain assaypb.ChainRecord
 	if err := proto.Unmarshal(next.message.Value, &chain); err != nil {
@@ -150,7 +161,18 @@ func (s *shell) take(next record) ([]*assaypb.Decision, error) {
 	if chain.GetMark() == nil {
 		return nil, nil
 	}
-	return s.core.Plan(), nil
+	due := s.core.Plan()
+	s.metrics.show(s.core)
+	return due, nil
+}
+
+// collateral folds a record of the collateral log. One that is not used is said to be:
+// other chains have other roots.
+func (s *shell) collateral(message kafka.Message) error {
+	if err := s.core.Collateral(message.Value); err != nil {
+		s.log.Warn("a record of the collateral log is not used", "offset", message.Offset, "reason", err)
+	}
+	return nil
 }
 
 func (s *shell) chain(message kafka.Message) error {

@@ -22,6 +22,8 @@ type task struct {
 	messages    map[poco.Hash]bool // contributions that were judged, by identity
 	intents     map[step]*intent
 	alerted     map[poco.Hash]bool
+	sessions    map[poco.Address]*session // of workers, whose enclave's key was vouched for
+	platforms   map[[32]byte]int          // contributions authorized from a physical platform
 }
 
 // assignment is one worker's turn at a task.
@@ -64,6 +66,8 @@ func newTask(of *task) *task {
 	fresh.messages = make(map[poco.Hash]bool)
 	fresh.intents = make(map[step]*intent)
 	fresh.alerted = make(map[poco.Hash]bool)
+	fresh.sessions = make(map[poco.Address]*session)
+	fresh.platforms = make(map[[32]byte]int)
 	return fresh
 }
 

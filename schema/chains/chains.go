@@ -28,6 +28,7 @@ type Preset struct {
 	OtherHeaders       bool     `json:"otherHeaders,omitempty"` // a header's hash is not made as Ethereum makes it, so it is taken as the node says
 	Notes              []string `json:"notes,omitempty"`        // what is not known for sure about the chain, for people
 	Eras               []Era    `json:"eras"`                   // in order of FromBlock, the first from 0
+	Development        bool     `json:"development,omitempty"`  // nothing on it is worth anything, so that tests' own roots may vouch for enclaves
 	Workerpools        []string `json:"workerpools,omitempty"`  // of a development chain: what --workerpool means there where it is not given
 }
 
@@ -64,7 +65,7 @@ func All() ([]Preset, error) {
 		if err != nil {
 			return nil, err
 		}
-		preset, err := Parse(data)
+		preset, err := parse(data)
 		if err != nil {
 			return nil, fmt.Errorf("preset %s: %w", entry.Name(), err)
 		}
@@ -75,8 +76,26 @@ func All() ([]Preset, error) {
 }
 
 // Parse reads one preset file. It refuses one that would lead astray: a field that it
-// does not know, an address that is none, a name that cannot name a topic.
+// does not know, an address that is none, a name that cannot name a topic, a chain with
+// real money that calls itself one for development.
 func Parse(data []byte) (Preset, error) {
+	preset, err := parse(data)
+	if err != nil || !preset.Development {
+		return preset, err
+	}
+	shipped, err := All()
+	if err != nil {
+		return preset, err
+	}
+	for _, known := range shipped {
+		if known.ChainID == preset.ChainID {
+			return preset, fmt.Errorf("chain %d is %s, not a development chain", preset.ChainID, known.Name)
+		}
+	}
+	return preset, nil
+}
+
+func parse(data []byte) (Preset, error) {
 	var preset Preset
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()

@@ -16,6 +16,9 @@ func TestShippedPresets(t *testing.T) {
 			t.Errorf("%s (chain %d) is there twice", p.Name, p.ChainID)
 		}
 		names[p.Name], ids[p.ChainID] = true, true
+		if p.Development {
+			t.Errorf("%s calls itself a development chain", p.Name)
+		}
 		if p.StartBlock == 0 || p.AppRegistry == "" || p.DatasetRegistry == "" || p.WorkerpoolRegistry == "" || len(p.Eras) == 0 {
 			t.Errorf("%s is incomplete: %+v", p.Name, p)
 		}
@@ -38,6 +41,7 @@ func TestParseRefuses(t *testing.T) {
 		{`{"name":"a","chainId":1,"hub":"0x12"}`, "no address"},
 		{`{"name":"a","chainId":1,` + hub + `,"appRegistry":"none"}`, `"none" is no address`},
 		{`{"name":"a","chainId":1,` + hub + `,"workerpools":["0x1"]}`, `"0x1" is no address`},
+		{`{"name":"a","chainId":42161,` + hub + `,"development":true}`, "chain 42161 is arbitrum-one"},
 		{`{"name":"a","chainId":1,` + hub + `,"eras":[{"fromBlock":5}]}`, "era 0"},
 		{`{"name":"a","chainId":1,` + hub + `,"eras":[{"fromBlock":0},{"fromBlock":0}]}`, "era 1"},
 	} {

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"assay/consensus/attest"
+	"assay/consensus/collateral"
 )
 
 func attestCommand() *cobra.Command {
@@ -26,7 +26,7 @@ func attestCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  help,
 	}
-	command.AddCommand(attestVerifyCommand(), attestFetchCommand())
+	command.AddCommand(attestVerifyCommand(), attestFetchCommand(), attestPublishCommand())
 	return command
 }
 
@@ -92,7 +92,7 @@ func (f *quoteFlags) judge() (judgedQuote, error) {
 	if err != nil {
 		return judgedQuote{}, err
 	}
-	collateral, err := readFlagFile("--collateral", f.collateral, attest.MaxCollateralSize)
+	text, err := readFlagFile("--collateral", f.collateral, attest.MaxCollateralSize)
 	if err != nil {
 		return judgedQuote{}, err
 	}
@@ -100,7 +100,7 @@ func (f *quoteFlags) judge() (judgedQuote, error) {
 	if err != nil {
 		return judgedQuote{}, fmt.Errorf("--at %q is not an instant like 2026-01-31T12:00:00Z", f.at)
 	}
-	root, err := readRoot(f.root, raw)
+	root, err := readRoot("--root", f.root)
 	if err != nil {
 		return judgedQuote{}, err
 	}
@@ -112,7 +112,7 @@ func (f *quoteFlags) judge() (judgedQuote, error) {
 	if err != nil {
 		return judgedQuote{}, err
 	}
-	set, _ := attest.Load(collateral, root) // a set that does not load refuses the quote, with the same words
+	set, _ := attest.Load(text, root) // a set that does not load refuses the quote, with the same words
 	return judgedQuote{attest.Judge(raw, set, &policy, at, expected), f.reportData != "" || policy.ReportData != nil}, nil
 }
 
@@ -162,13 +162,12 @@ func readQuote(name string) ([]byte, error) {
 	return raw, nil
 }
 
-// readRoot reads the trusted root. Where none is named it is Intel's, which the quote
-// brings along and whose fingerprint we know; nil if the quote does not.
-func readRoot(name string, quote []byte) (*x509.Certificate, error) {
+// readRoot reads the trusted root that a flag names, PEM or DER; Intel's where none is.
+func readRoot(flag, name string) (*x509.Certificate, error) {
 	if name == "" {
-		return attest.IntelRoot(quote), nil
+		return attest.IntelRoot(), nil
 	}
-	der, err := readFlagFile("--root", name, 1<<16)
+	der, err := readFlagFile(flag, name, 1<<16)
 	if err != nil {
 		return nil, err
 	}
@@ -177,30 +176,21 @@ func readRoot(name string, quote []byte) (*x509.Certificate, error) {
 	}
 	root, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, fmt.Errorf("--root %s: %w", name, err)
+		return nil, fmt.Errorf("%s %s: %w", flag, name, err)
 	}
 	return root, nil
 }
 
-// readPolicy reads a policy, JSON or YAML.
+// readPolicy reads a policy, JSON or YAML; the strict one where none is named.
 func readPolicy(name string) (attest.Policy, error) {
 	if name == "" {
 		return attest.Strict(), nil
 	}
-	raw, err := readFlagFile("--policy", name, 1<<20)
+	raw, err := readFlagFile("--policy", name, collateral.MaxPolicySize)
 	if err != nil {
 		return attest.Policy{}, err
 	}
-	if !json.Valid(raw) {
-		var document any
-		if err := yaml.Unmarshal(raw, &document); err != nil {
-			return attest.Policy{}, fmt.Errorf("--policy %s: %w", name, err)
-		}
-		if raw, err = json.Marshal(document); err != nil {
-			return attest.Policy{}, fmt.Errorf("--policy %s: %w", name, err)
-		}
-	}
-	policy, err := attest.ParsePolicy(raw)
+	policy, err := collateral.ReadPolicy(raw)
 	if err != nil {
 		return attest.Policy{}, fmt.Errorf("--policy %s: %w", name, err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,6 +30,8 @@ type fetchFlags struct {
 	quote, tee, fmspc, ca string
 	root, previous, out   string
 	at                    string
+	publish               bool
+	activeFrom            string
 }
 
 func attestFetchCommand() *cobra.Command {
@@ -38,12 +39,13 @@ func attestFetchCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "fetch",
 		Short: "Fetch collateral from a PCCS, Intel or a directory, and verify it",
-		Long: `Fetch the collateral of one family of platforms, verify it, and write it to a file.
+		Long: `Fetch the collateral of one family of platforms, verify it, and write it to a file, or
+append it to the collateral log that engines judge by (--publish).
 
 It comes from a PCCS or from Intel's own service (API version 4), or from the *.json
 files of a directory, the newest that fits. Which platforms it is for is told by a quote
 of one of them, or by --tee, --fmspc and --ca. The process exits with 3 if what was
-fetched does not hold, and then writes nothing.`,
+fetched does not hold, or goes back behind what it is to succeed, and then writes nothing.`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return flags.run(command) },
 	}
@@ -57,11 +59,18 @@ fetched does not hold, and then writes nothing.`,
 	command.Flags().StringVar(&flags.previous, "previous", "", "file with the set that this one is to succeed")
 	command.Flags().StringVar(&flags.at, "at", "", "instant at which it must be valid (default: now)")
 	command.Flags().StringVar(&flags.out, "out", "", "file to write (default: standard output)")
+	command.Flags().BoolVar(&flags.publish, "publish", false, "append it to the collateral log, unless it is there")
+	command.Flags().StringVar(&flags.activeFrom, "active-from", "", activeFromUsage)
+	bind(command, "kafka")
 	return command
 }
 
 func (f *fetchFlags) run(command *cobra.Command) error {
-	key, quote, err := f.key()
+	key, err := f.key()
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	root, err := readRoot("--root", f.root)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
@@ -71,7 +80,7 @@ func (f *fetchFlags) run(command *cobra.Command) error {
 			return &exitError{exitUsage, fmt.Errorf("--at %q is not an instant like 2026-01-31T12:00:00Z", f.at)}
 		}
 	}
-	raw, root, err := f.fetch(command.Context(), key, quote)
+	raw, err := f.fetch(command.Context(), key, root)
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
@@ -82,6 +91,9 @@ func (f *fetchFlags) run(command *cobra.Command) error {
 	if left < expiryWarning {
 		say(command.ErrOrStderr(), fmt.Errorf("the set ends in %s: fetch the next one soon", left.Round(time.Minute)))
 	}
+	if f.publish {
+		return publish{root: root, set: raw, at: at, activeFrom: f.activeFrom}.run(command)
+	}
 	if f.out == "" {
 		_, err = command.OutOrStdout().Write(raw)
 		return err
@@ -89,58 +101,41 @@ func (f *fetchFlags) run(command *cobra.Command) error {
 	return os.WriteFile(f.out, raw, 0o644) //nolint:gosec // collateral is public
 }
 
-// key is whose collateral is asked for, with the quote that says so, if one does.
-func (f *fetchFlags) key() (key attest.Key, quote []byte, err error) {
+// key is whose collateral is asked for.
+func (f *fetchFlags) key() (key attest.Key, err error) {
 	if f.quote != "" {
-		if quote, err = readQuote(f.quote); err != nil {
-			return key, nil, err
+		quote, err := readQuote(f.quote)
+		if err != nil {
+			return key, err
 		}
 		parsed, err := attest.Parse(quote)
 		if err != nil {
-			return key, nil, fmt.Errorf("--quote: %w", err)
+			return key, fmt.Errorf("--quote: %w", err)
 		}
-		key, err = parsed.Key()
-		return key, quote, err
+		return parsed.Key()
 	}
 	fmspc, err := hex.DecodeString(f.fmspc)
 	if err != nil || len(fmspc) != len(key.FMSPC) {
-		return key, nil, errors.New("--quote must name a file, or --fmspc be 12 hex digits")
+		return key, errors.New("--quote must name a file, or --fmspc be 12 hex digits")
 	}
 	names := map[string]string{"platform": "Intel SGX PCK Platform CA", "processor": "Intel SGX PCK Processor CA"}
 	key = attest.Key{TEE: attest.TEE(strings.ToUpper(f.tee)), FMSPC: [6]byte(fmspc), CA: names[f.ca]}
 	switch {
 	case key.CA == "":
-		return key, nil, fmt.Errorf("--ca is %q, want platform or processor", f.ca)
+		return key, fmt.Errorf("--ca is %q, want platform or processor", f.ca)
 	case key.TEE != attest.SGX && key.TEE != attest.TDX:
-		return key, nil, fmt.Errorf("--tee is %q, want sgx or tdx", f.tee)
+		return key, fmt.Errorf("--tee is %q, want sgx or tdx", f.tee)
 	}
-	return key, nil, nil
+	return key, nil
 }
 
-// fetch returns a set that nobody has verified yet, and the root to verify it by: the
-// one that is named, or else Intel's, which the quote or the set brings along.
-func (f *fetchFlags) fetch(ctx context.Context, key attest.Key, quote []byte) ([]byte, *x509.Certificate, error) {
-	root, err := readRoot(f.root, quote)
-	if err != nil {
-		return nil, nil, err
-	}
+// fetch returns a set that nobody has verified yet.
+func (f *fetchFlags) fetch(ctx context.Context, key attest.Key, root *x509.Certificate) ([]byte, error) {
 	if !strings.HasPrefix(f.from, "http://") && !strings.HasPrefix(f.from, "https://") {
-		if root == nil {
-			return nil, nil, errors.New("a directory is searched under a root: --root or --quote must bring it")
-		}
-		raw, err := collateral.Find(os.DirFS(f.from), key, root)
-		return raw, root, err
+		return collateral.Find(os.DirFS(f.from), key, root)
 	}
 	fetcher := collateral.Fetcher{Client: &http.Client{Timeout: fetchTimeout}, Service: strings.TrimSuffix(f.from, "/"), RootCRL: f.rootCRL}
-	raw, err := fetcher.Fetch(ctx, key)
-	if err != nil || root != nil {
-		return raw, root, err
-	}
-	var file collateral.File
-	if err := json.Unmarshal(raw, &file); err != nil {
-		return nil, nil, err
-	}
-	return raw, attest.IntelRoot([]byte(file.PCKCRLChain)), nil
+	return fetcher.Fetch(ctx, key)
 }
 
 // check verifies a set, and returns how long it is valid from the instant on.

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/ethereum/go-ethereum/crypto"
+
+	"assay/internal/devpki"
 )
 
 // run runs a command line as the process would.
@@ -58,6 +60,11 @@ func TestWrongInput(t *testing.T) {
 		return path
 	}
 	secret := strings.Repeat("5e", 31) // one byte short of a key
+	address := "0x" + strings.Repeat("11", 20)
+	pool := func(more ...string) []string {
+		return append([]string{"pool", "--chain", "arbitrum-one", "--key-file", write("good", strings.Repeat("5e", 32)), "--workerpool", address}, more...)
+	}
+	testRoot := string(devpki.Chain(need(devpki.New([]byte("x"))).Root()))
 	cases := map[string]struct {
 		arguments []string
 		says      string
@@ -83,7 +90,10 @@ func TestWrongInput(t *testing.T) {
 		"too few tasks":    {[]string{"demo", "--tasks", "1"}, "at least", 1},
 		"no database":      {[]string{"migrate", "--clickhouse", "127.0.0.1:1"}, "ClickHouse at 127.0.0.1:1", 1},
 		"nobody there":     {[]string{"health", "http://127.0.0.1:1/healthz"}, "refused", 1},
-		"bad root":         {[]string{"pool", "--key-file", write("good", strings.Repeat("5e", 32)), "--workerpool", "0x" + strings.Repeat("11", 20), "--quote-root", write("root", "x")}, "not a PEM file", exitUsage},
+		"bad root":         {pool("--quote-root", write("root", "x")), "--quote-root", exitUsage},
+		"test root":        {pool("--quote-root", write("test-root", testRoot)), "only a development chain may trust another root", exitUsage},
+		"bad policy":       {pool("--policy", write("policy", "version: 2")), "--policy", exitUsage},
+		"bad quote mode":   {[]string{"worker", "--chain", "arbitrum-one", "--key-file", write("good", strings.Repeat("5e", 32)), "--workerpool", address, "--quote-mode", "x"}, "--quote-mode", exitUsage},
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -38,6 +38,8 @@ type Config struct {
 	Workerpool             []string `mapstructure:"workerpool" yaml:"workerpool"`
 	Members                []string `mapstructure:"members" yaml:"members"`
 	QuoteRoot              string   `mapstructure:"quote-root" yaml:"quote-root"`
+	Policy                 string   `mapstructure:"policy" yaml:"policy"`
+	QuoteMode              string   `mapstructure:"quote-mode" yaml:"quote-mode"`
 	Slots                  uint32   `mapstructure:"slots" yaml:"slots"`
 	LogLevel               string   `mapstructure:"log-level" yaml:"log-level"`
 	LogFormat              string   `mapstructure:"log-format" yaml:"log-format"`
@@ -62,7 +64,9 @@ var keys = map[string]struct {
 	"password-file":            {"", "file that holds the keystore's password"},
 	"workerpool":               {[]string{}, "addresses of the workerpools to decide for, or to work for"},
 	"members":                  {[]string{}, "addresses of the workers that may contribute; none: any that offers itself"},
-	"quote-root":               {"", "PEM file with the certificate that enclave quotes must chain to"},
+	"quote-root":               {"", "file with the certificate that enclave quotes must chain to (default: Intel's; another one on development chains only)"},
+	"policy":                   {"", "file with the policy for enclave quotes, YAML or JSON, to put into the collateral log (default: what is there, else the strict one)"},
+	"quote-mode":               {"result", "what a worker's enclave has quoted: result (each result) or session (its key, once for each task)"},
 	"slots":                    {uint32(4), "how many tasks a worker takes at once"},
 	"log-level":                {"info", "debug, info, warn or error"},
 	"log-format":               {"text", "text or json"},

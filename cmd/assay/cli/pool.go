@@ -2,15 +2,16 @@ package cli
 
 import (
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/spf13/cobra"
 
+	"assay/cmd/assay/roles"
+	"assay/consensus/collateral"
 	"assay/consensus/engine"
+	"assay/internal/telemetry"
 )
 
 func poolCommand() *cobra.Command {
@@ -24,7 +25,7 @@ authorizations and pays for transactions.`,
 		Args:    cobra.NoArgs,
 		RunE:    runPool,
 	}
-	bind(command, "chain", "rpc", "kafka", "key-file", "password-file", "workerpool", "members", "quote-root", "metrics")
+	bind(command, "chain", "rpc", "kafka", "key-file", "password-file", "workerpool", "members", "quote-root", "policy", "metrics")
 	return command
 }
 
@@ -42,12 +43,29 @@ func runPool(command *cobra.Command, _ []string) error {
 	if err != nil {
 		return usage(err)
 	}
+	policy, err := config.policy()
+	if err != nil {
+		return usage(err)
+	}
 	deps, closeAll, err := config.connect(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer closeAll()
-	return config.role(ctx, log, always, deps.NewPool(pools, root).Run)
+	pool, err := deps.NewPool(pools, root)
+	if err != nil {
+		return usage(err)
+	}
+	if policy != nil {
+		if err := deps.PublishPolicy(ctx, policy); err != nil {
+			return err
+		}
+	}
+	registry := telemetry.NewRegistry()
+	if err := registry.Register(pool.Metrics); err != nil {
+		return err
+	}
+	return config.measured(ctx, log, registry, always, pool.Run)
 }
 
 // owned are the workerpools to decide for.
@@ -78,23 +96,31 @@ func (c Config) owned() ([]engine.Pool, error) {
 	return pools, nil
 }
 
-// quoteRoot is the certificate that enclave quotes must chain to; nil where none is
-// named, and then no quote is accepted.
+// quoteRoot is the certificate that enclave quotes must chain to: the one that is named,
+// if the chain allows it, or the chain's own.
 func (c Config) quoteRoot() (*x509.Certificate, error) {
-	if c.QuoteRoot == "" {
+	preset, err := c.preset()
+	if err != nil || c.QuoteRoot == "" {
+		return nil, err
+	}
+	named, err := readRoot("--quote-root", c.QuoteRoot)
+	if err != nil {
+		return nil, err
+	}
+	return roles.QuoteRoot(preset, named)
+}
+
+// policy is the file of the policy by which quotes are to be judged, if one is named.
+func (c Config) policy() ([]byte, error) {
+	if c.Policy == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(c.QuoteRoot)
+	raw, err := readFlagFile("--policy", c.Policy, collateral.MaxPolicySize)
 	if err != nil {
-		return nil, fmt.Errorf("reading the root of enclave quotes: %w", err)
+		return nil, err
 	}
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return nil, fmt.Errorf("--quote-root %s: not a PEM file", c.QuoteRoot)
+	if _, err := collateral.ReadPolicy(raw); err != nil {
+		return nil, fmt.Errorf("--policy %s: %w", c.Policy, err)
 	}
-	root, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("--quote-root %s: %w", c.QuoteRoot, err)
-	}
-	return root, nil
+	return raw, nil
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -13,12 +14,13 @@ func workerCommand() *cobra.Command {
 		Use:   "worker",
 		Short: "Run tasks for a workerpool: contribute, reveal, earn",
 		Long: `Offer this machine to a workerpool, run the tasks that it assigns, contribute and
-reveal. Inside an SGX enclave (EGo) tasks that ask for one are taken too.`,
+reveal. Inside an SGX enclave (EGo) tasks that ask for one are taken too; on a development
+chain without one as well, and quoted for by a development root.`,
 		Example: "  assay worker --chain arbitrum-one --rpc https://… --key-file worker.json --password-file secret --workerpool 0x…",
 		Args:    cobra.NoArgs,
 		RunE:    runWorker,
 	}
-	bind(command, "chain", "rpc", "kafka", "key-file", "password-file", "workerpool", "slots", "metrics")
+	bind(command, "chain", "rpc", "kafka", "key-file", "password-file", "workerpool", "slots", "quote-mode", "metrics")
 	return command
 }
 
@@ -39,16 +41,21 @@ func runWorker(command *cobra.Command, _ []string) error {
 	if err != nil {
 		return usage(err)
 	}
+	if config.QuoteMode != "result" && config.QuoteMode != "session" {
+		return usage(fmt.Errorf("--quote-mode %s: use result or session", config.QuoteMode))
+	}
 	deps, closeAll, err := config.connect(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer closeAll()
-	enclave, err := workers.NewEgoEnclave()
-	if err != nil && !errors.Is(err, workers.ErrNoEnclave) {
+	enclave, err := deps.NewEnclave(key)
+	if err != nil {
 		return err
 	}
-	fleet, err := deps.NewFleet([]workers.Agent{{Key: key, Workerpool: pools[0], Slots: config.Slots, Enclave: enclave}})
+	fleet, err := deps.NewFleet([]workers.Agent{{
+		Key: key, Workerpool: pools[0], Slots: config.Slots, Enclave: enclave, Session: config.QuoteMode == "session",
+	}})
 	if err != nil {
 		return usage(err)
 	}

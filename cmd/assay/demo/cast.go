@@ -35,7 +35,18 @@ type hand struct {
 	pool      int // index into poolOwners
 	behaviour workers.Behaviour
 	slots     uint32
+	enclave   enclaveKind
 }
+
+// enclaveKind is what a worker runs the tasks in that ask for an enclave.
+type enclaveKind int
+
+const (
+	noEnclave      enclaveKind = iota
+	forged                     // another one than the app's: its quotes are refused
+	quotesResults              // the app's, each result quoted
+	quotesSessions             // the app's, its key quoted once for each task
+)
 
 // minWorkers is how many workers it takes to show every ending.
 const minWorkers = 8
@@ -58,7 +69,9 @@ func newCast(seed uint64, count int) cast {
 	// addresses says who gets the first deals.
 	slices.SortFunc(players, func(a, b player) int { return bytes.Compare(a.address[:], b.address[:]) })
 	for i, player := range players {
-		c.workers = append(c.workers, hired(player, 0, conduct(i, working)))
+		worker := hired(player, 0, conduct(i, working))
+		worker.enclave = enclaveOf(i, working)
+		c.workers = append(c.workers, worker)
 	}
 	c.workers = append(c.workers,
 		hired(newPlayer(seed, "worker", working), 1, workers.Silent),
@@ -75,6 +88,20 @@ func conduct(index, count int) workers.Conduct {
 		return workers.Lying
 	}
 	return workers.Honest
+}
+
+// enclaveOf gives half of the workers enclaves. The first of them, who is asked first,
+// has a forged one.
+func enclaveOf(index, count int) enclaveKind {
+	switch half := count / 2; {
+	case index < half:
+		return noEnclave
+	case index == half:
+		return forged
+	case (index-half)%2 == 0:
+		return quotesSessions
+	}
+	return quotesResults
 }
 
 func hired(player player, pool int, conduct workers.Conduct) hand {

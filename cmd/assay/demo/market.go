@@ -33,11 +33,12 @@ type offer struct {
 }
 
 // The deals that show the four endings, in the order in which they must be made: the
-// shy worker has to be taken when the replicated deal comes, or it would be asked there.
+// forged enclave is asked first while it is idle, and the shy worker has to be taken when
+// the replicated deal comes, or it would be asked there.
 const (
-	dealUnrevealed = iota
+	dealEnclave = iota
+	dealUnrevealed
 	dealReplicated
-	dealEnclave
 	dealSilent
 	storyDeals
 )

@@ -194,11 +194,7 @@ func (p *play) start(ctx context.Context, group *errgroup.Group, deps roles.Deps
 	if err != nil {
 		return err
 	}
-	pki, err := devpki.New([]byte("assay demo"))
-	if err != nil {
-		return err
-	}
-	agents, err := p.agents(pki)
+	agents, err := p.agents()
 	if err != nil {
 		return err
 	}
@@ -207,7 +203,10 @@ func (p *play) start(ctx context.Context, group *errgroup.Group, deps roles.Deps
 		return err
 	}
 	p.index = deps.NewIndex(db)
-	pool := deps.NewPool(p.pools(), pki.Root())
+	pool, err := deps.NewPool(p.pools(), nil)
+	if err != nil {
+		return err
+	}
 	group.Go(func() error { return p.index.Run(ctx) })
 	group.Go(func() error { return pool.Run(ctx) })
 	group.Go(func() error { return fleet.Run(ctx) })
@@ -237,15 +236,12 @@ func (p *play) pools() []engine.Pool {
 	return pools
 }
 
-// measurement is the fingerprint of the demo's enclave.
-const measurement = "a55a1000000000000000000000000000000000000000000000000000000000de"
-
-func (p *play) agents(pki *devpki.PKI) ([]workers.Agent, error) {
+func (p *play) agents() ([]workers.Agent, error) {
 	agents := make([]workers.Agent, len(p.who.workers))
 	for i, worker := range p.who.workers {
-		enclave, err := enclaveOf(pki, worker)
+		enclave, err := worker.enclaveFor()
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("making the enclave of %s: %w", worker.address, err)
 		}
 		agents[i] = workers.Agent{
 			Key:        worker.key,
@@ -253,9 +249,21 @@ func (p *play) agents(pki *devpki.PKI) ([]workers.Agent, error) {
 			Slots:      worker.slots,
 			Behaviour:  worker.behaviour,
 			Enclave:    enclave,
+			Session:    worker.enclave == quotesSessions,
 		}
 	}
 	return agents, nil
+}
+
+// enclaveFor puts a worker's enclave on a development machine of its own; nil: it has none.
+func (h hand) enclaveFor() (*workers.Enclave, error) {
+	switch h.enclave {
+	case noEnclave:
+		return nil, nil
+	case forged:
+		return roles.DevEnclave(h.key, func(e *devpki.Enclave) { e.MREnclave[0] ^= 1 })
+	}
+	return roles.DevEnclave(h.key, nil)
 }
 
 // close compares, prints the table and the summary.

@@ -59,7 +59,7 @@ var (
 	plainApp = contracts.App{Name: "numbers", Type: "DOCKER", Multiaddr: []byte("registry.example/numbers:1"),
 		Checksum: common.HexToHash("0x01")}
 	enclaveApp = contracts.App{Name: "numbers-sealed", Type: "DOCKER", Multiaddr: []byte("registry.example/numbers:1-sealed"),
-		Checksum: common.HexToHash("0x02"), MREnclave: []byte(`{"framework":"SCONE","version":"v5","entrypoint":"/numbers","heapSize":1073741824,"fingerprint":"` + measurement + `"}`)}
+		Checksum: common.HexToHash("0x02"), MREnclave: []byte(`{"framework":"SCONE","version":"v5","entrypoint":"/numbers","heapSize":1073741824,"fingerprint":"` + roles.DevMeasurement + `"}`)}
 	dataset   = contracts.Dataset{Name: "ranges", Multiaddr: []byte("/ipfs/ranges"), Checksum: common.HexToHash("0x03")}
 	poolNames = [2]string{"pool A", "pool B"}
 )

@@ -53,13 +53,22 @@ func newStory(w *world, m *market, seen *watch, api *client.Client, show *show) 
 // tell plays the whole story.
 func (s *story) tell(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{
-		s.unrevealed, s.replicated, s.everything, s.hostile, s.fork, s.workDone, s.reopened, s.claimed,
+		s.vouched, s.unrevealed, s.replicated, s.everything, s.hostile, s.fork, s.workDone, s.reopened, s.claimed,
 	} {
 		if err := part(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *story) vouched(ctx context.Context) error {
+	if err := s.market.deal(ctx, dealEnclave+1); err != nil {
+		return err
+	}
+	return s.until(ctx, "the quote of an enclave that is not the app's is refused, another worker's is accepted", func() (bool, error) {
+		return s.watch.judged(assaypb.Reason_REASON_WRONG_ENCLAVE) > 0 && s.watch.of(s.first[dealEnclave]).accepted > 0, nil
+	})
 }
 
 func (s *story) unrevealed(ctx context.Context) error {

@@ -19,6 +19,7 @@ func DevPreset(name string, chainID uint64, deployed deploy.Deployment) chains.P
 		DatasetRegistry:    deployed.DatasetRegistry.Hex(),
 		WorkerpoolRegistry: deployed.WorkerpoolRegistry.Hex(),
 		Native:             deployed.Native,
+		Development:        true,
 		Confirmations:      DevConfirmations,
 		Eras:               []chains.Era{{CallbackGas: 100_000}},
 	}

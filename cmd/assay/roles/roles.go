@@ -20,6 +20,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 	"golang.org/x/sync/errgroup"
 
+	"assay/consensus/collateral"
 	"assay/consensus/engine"
 	"assay/consensus/poco"
 	"assay/consensus/settlement"
@@ -90,6 +91,9 @@ func (d Deps) CreateTopics(ctx context.Context) error {
 	if err := d.Kafka.CreateTopic(ctx, topics.Log, 1); err != nil {
 		return err
 	}
+	if err := collateral.CreateTopic(ctx, d.Kafka); err != nil {
+		return err
+	}
 	for _, topic := range []string{topics.Contributions, topics.Decisions} {
 		if err := d.Kafka.CreateTopic(ctx, topic, Partitions); err != nil {
 			return err
@@ -139,12 +143,18 @@ func (i *Index) Run(ctx context.Context) error {
 // Pool is the role that decides for workerpools and settles.
 type Pool struct {
 	Settlement *settlement.Settlement
+	Metrics    *engine.Metrics
 	config     engine.Config
 	deps       Deps
 }
 
-// NewPool prepares to decide for pools. root is whom enclave quotes must chain to.
-func (d Deps) NewPool(pools []engine.Pool, root *x509.Certificate) *Pool {
+// NewPool prepares to decide for pools. root is whom enclave quotes must chain to; nil
+// where none is named, see QuoteRoot.
+func (d Deps) NewPool(pools []engine.Pool, root *x509.Certificate) (*Pool, error) {
+	root, err := QuoteRoot(d.Preset, root)
+	if err != nil {
+		return nil, err
+	}
 	owners := make(map[common.Address]common.Address)
 	var keys []*ecdsa.PrivateKey
 	for _, pool := range pools {
@@ -153,7 +163,8 @@ func (d Deps) NewPool(pools []engine.Pool, root *x509.Certificate) *Pool {
 	}
 	node := settlement.NewNode(d.RPC, d.Hub(), d.Preset.ChainID, keys)
 	return &Pool{
-		deps: d,
+		deps:    d,
+		Metrics: &engine.Metrics{},
 		config: engine.Config{
 			ChainID:       d.Preset.ChainID,
 			Hub:           d.Hub(),
@@ -168,14 +179,23 @@ func (d Deps) NewPool(pools []engine.Pool, root *x509.Certificate) *Pool {
 			Owners:        owners,
 			Poll:          d.Poll,
 		}, node, d.Kafka, d.Topics(), d.Log),
-	}
+	}, nil
 }
 
-// Run decides and settles until ctx ends.
+// Run decides and settles until ctx ends. On a development chain it also says that
+// development machines are up to date.
 func (p *Pool) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return engine.Run(ctx, p.config, p.deps.Kafka, p.deps.Topics(), p.deps.Log) })
-	group.Go(func() error { return p.Settlement.Run(ctx) })
+	group, running := errgroup.WithContext(ctx)
+	if p.deps.Preset.Development {
+		if err := p.deps.vouchForDevelopment(ctx); err != nil {
+			return err
+		}
+		group.Go(func() error { return p.deps.keepVouching(running) })
+	}
+	group.Go(func() error {
+		return engine.Run(running, p.config, p.deps.Kafka, p.deps.Topics(), p.Metrics, p.deps.Log)
+	})
+	group.Go(func() error { return p.Settlement.Run(running) })
 	return group.Wait()
 }
 
