@@ -20,6 +20,7 @@ var notAmounts = map[protoreflect.Name]bool{
 	"beneficiary": true, "topics": true, "requester": true, "callback": true, "pointer": true, "multiaddr": true,
 	"checksum": true, "mrenclave": true, "id": true, "anchor": true, "message": true, "authorization": true,
 	"account": true, "enclave_signature": true, "quote_hash": true, "winners": true, "intent": true, "sender": true, "raw": true,
+	"mrsigner": true, "fmspc": true, "platform_id": true, "collateral_hash": true, "policy_hash": true, "quote": true, "report_data": true,
 	"protected_data": true, "app_whitelist": true, "subscriber": true, "renter": true, "whitelist": true,
 }
 
