@@ -26,6 +26,9 @@ func (d Decisions) Apply(partition uint32, offset uint64, decision *assaypb.Deci
 	}}}
 	if verdict := decision.GetVerdict(); verdict != nil {
 		rows.Verdicts = []Verdict{d.verdict(decision, verdict, offset)}
+		if attestation := verdict.Attestation; attestation != nil {
+			rows.Attestations = []Attestation{d.attestation(decision, attestation, offset)}
+		}
 	}
 	return rows, nil
 }

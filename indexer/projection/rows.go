@@ -23,6 +23,7 @@ type Rows struct {
 	Categories    []Category
 	Decisions     []Decision
 	Verdicts      []Verdict
+	Attestations  []Attestation
 	Measures      []Measure
 	History       History
 	More          table.Set  // of tables whose rows other packages make
@@ -67,6 +68,7 @@ func (r *Rows) Tables() []table.Table {
 		table.Of("categories", r.Categories),
 		table.Of("decisions", r.Decisions),
 		table.Of("verdicts", r.Verdicts),
+		table.Of("attestations", r.Attestations),
 		table.Of("measures", r.Measures),
 		table.Of("deals_history", r.History.Deals),
 		table.Of("tasks_history", r.History.Tasks),
@@ -104,6 +106,7 @@ func (r *Rows) Add(later Rows) {
 	r.Categories = append(r.Categories, later.Categories...)
 	r.Decisions = append(r.Decisions, later.Decisions...)
 	r.Verdicts = append(r.Verdicts, later.Verdicts...)
+	r.Attestations = append(r.Attestations, later.Attestations...)
 	r.Measures = append(r.Measures, later.Measures...)
 	r.History.add(later.History)
 	r.More.Append(later.More.Tables()...)
