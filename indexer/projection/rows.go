@@ -48,10 +48,12 @@ type History struct {
 
 // Schema lists all tables that rows are written to, empty. A package that fills Rows.More
 // adds its own here.
-func Schema() []table.Table { return (&Rows{}).Tables() }
+func Schema() []table.Table {
+	none := &Rows{}
+	return append(none.Tables(), none.Heading()...)
+}
 
-// Tables lists the tables in the order in which they are to be written: heads come
-// last, for a head says that all before it is there.
+// Tables lists the tables of what happened, which can be written in any order.
 func (r *Rows) Tables() []table.Table {
 	tables := []table.Table{
 		table.Of("blocks", r.Blocks),
@@ -77,14 +79,19 @@ func (r *Rows) Tables() []table.Table {
 		table.Of("resources_history", r.History.Resources),
 		table.Of("categories_history", r.History.Categories),
 	}
-	tables = append(tables, r.More.Tables()...)
-	return append(tables, table.Of("coverage", r.Coverage), table.Of("heads", r.Heads))
+	return append(tables, r.More.Tables()...)
+}
+
+// Heading lists the tables that say how far the chain is written, to be written when the
+// others are.
+func (r *Rows) Heading() []table.Table {
+	return []table.Table{table.Of("coverage", r.Coverage), table.Of("heads", r.Heads)}
 }
 
 // Len is the number of rows.
 func (r *Rows) Len() int {
 	n := 0
-	for _, table := range r.Tables() {
+	for _, table := range append(r.Tables(), r.Heading()...) {
 		n += table.Len()
 	}
 	return n

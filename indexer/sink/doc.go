@@ -2,11 +2,27 @@
 //
 // It folds one chain's log and all partitions of its decisions log (package projection)
 // and inserts what comes out in batches: many records at a time while it catches up,
-// each record at once when it is live. After the rows of a batch it writes the offset
-// to go on from (table progress), so a crash in between repeats rows and never loses
-// any; and since equal logs give equal rows, and the newest version of a row wins, a
-// repeated row changes nothing. Inserts carry a deduplication token made of the batch's
-// offsets, so that trying again after an uncertain failure does not even store twice.
+// each record at once when it is live.
+//
+// # A batch
+//
+//	plans      which records it holds: first, last, number, by whom
+//	heads      lowered, if blocks are taken back
+//	tables     the rows, several tables at a time
+//	heads      how far the chain is now written
+//	progress   the offset to go on from
+//
+// Every insert carries a token made of the plan's number and the step, by which the database
+// recognises it if it comes again; the views that history and sums are filled by pass it on.
+// After a crash the batch that was planned last is written again, the same records, rows and
+// tokens: what is there is not stored twice, what is missing comes in. So even sums, to which
+// adding twice would show, are exact.
+//
+// # Two sinks
+//
+// Two sinks on one database do no harm. They write the same batches until both plan one of the
+// same number; the database keeps the plan that comes first, again by its token, and the sink
+// that finds another's plan in place of its own stops (FencedError).
 //
 // There is no local state. On start the chain log is folded again from its beginning,
 // without writing up to the offset in the database.

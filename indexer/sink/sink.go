@@ -71,7 +71,7 @@ func New(cfg Config) *Sink {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
-	s.writer = &writer{db: cfg.DB, chain: cfg.Preset.ChainID, pause: backoff, failed: s.failed}
+	s.writer = &writer{owner: ownerName(), db: cfg.DB, chain: cfg.Preset.ChainID, pause: backoff, failed: s.failed}
 	return s
 }
 

@@ -95,6 +95,7 @@ func TestStoppingAnywhereChangesNothing(t *testing.T) {
 	restarts := 0
 	for ; !atEnd(t, newSink(c, stopped, topics)); restarts++ {
 		s := newSink(c, stopped, topics)
+		s.maxRows = 1 + rng.Intn(400) // what was begun is not cut anew
 		ctx, cancel := context.WithCancel(context.Background())
 		s.writer.db = &flaky{Conn: stopped, fail: failAfter(rng.Intn(30), cancel)}
 		done := make(chan error, 1)
@@ -107,6 +108,39 @@ func TestStoppingAnywhereChangesNothing(t *testing.T) {
 		t.Errorf("only %d restarts: the test stops too late", restarts)
 	}
 	same(t, "after restarts", dump(t, stopped, true), dump(t, calm, true))
+	sumsAreTheRows(t, stopped)
+}
+
+// sumsAreTheRows compares series with sums over the rows that it is derived from.
+func sumsAreTheRows(t *testing.T, db driver.Conn) {
+	t.Helper()
+	for measure, rows := range map[string]string{
+		"ALL deals":                    "SELECT toString(count()) FROM deals FINAL",
+		"ALL tasks":                    "SELECT toString(sum(bot_size)) FROM deals FINAL",
+		"ALL initialized":              "SELECT toString(count()) FROM events FINAL WHERE name = 'TaskInitialize'",
+		"ALL completed":                "SELECT toString(count()) FROM settlements FINAL WHERE call != 'CLAIM'",
+		"ALL claimed":                  "SELECT toString(count()) FROM settlements FINAL WHERE call = 'CLAIM'",
+		"ALL contributions":            "SELECT toString(count()) FROM events FINAL WHERE name = 'TaskContribute'",
+		"ALL accurate":                 "SELECT toString(count()) FROM events FINAL WHERE name = 'AccurateContribution'",
+		"ALL faulty":                   "SELECT toString(count()) FROM events FINAL WHERE name = 'FaultyContribution'",
+		"ALL volume":                   "SELECT toString(sum(price)) FROM settlements FINAL WHERE call != 'CLAIM'",
+		"ALL refunded":                 "SELECT toString(sum(price)) FROM settlements FINAL WHERE call = 'CLAIM'",
+		"ALL earned_workers":           "SELECT toString(sum(amount)) FROM payouts FINAL WHERE kind = 'REWARD' AND role = 'WORKER'",
+		"WORKER earned_workers":        "SELECT toString(sum(amount)) FROM payouts FINAL WHERE kind = 'REWARD' AND role = 'WORKER'",
+		"WORKERPOOL earned_workerpool": "SELECT toString(sum(amount)) FROM payouts FINAL WHERE kind = 'REWARD' AND role = 'WORKERPOOL'",
+		"APP earned_app":               "SELECT toString(sum(amount)) FROM payouts FINAL WHERE kind = 'REWARD' AND role = 'APP'",
+		"DATASET earned_dataset":       "SELECT toString(sum(amount)) FROM payouts FINAL WHERE kind = 'REWARD' AND role = 'DATASET'",
+		"REQUESTER seized":             "SELECT toString(sum(amount)) FROM payouts FINAL WHERE kind = 'SEIZE' AND role IN ('WORKER', 'WORKERPOOL')",
+		"CATEGORY kitty_in":            "SELECT toString(sum(kitty_fill)) FROM settlements FINAL",
+		"CATEGORY kitty_out":           "SELECT toString(sum(kitty_draw)) FROM settlements FINAL",
+		"ALL latency":                  "SELECT toString(sum(dateDiff('second', start_time, time))) FROM settlements AS s FINAL JOIN (SELECT id, start_time FROM deals FINAL) AS d ON s.deal = d.id WHERE call != 'CLAIM'",
+	} {
+		dimension, counted, _ := strings.Cut(measure, " ")
+		got := column(t, db, "SELECT toString(sum("+counted+")) FROM series WHERE dimension = '"+dimension+"'")[0]
+		if want := column(t, db, rows)[0]; got != want {
+			t.Errorf("%s add up to %s, the rows to %s", measure, got, want)
+		}
+	}
 }
 
 // failAfter lets some inserts pass; the next one is done or not, its answer is lost, and
@@ -156,6 +190,48 @@ func TestUncertainInsertsAreStoredOnce(t *testing.T) {
 	if s.Status().Errors == 0 {
 		t.Error("no failure was counted")
 	}
+}
+
+// TestOfTwoSinksOneStops has two sinks write one database by mistake, while the log grows.
+func TestOfTwoSinksOneStops(t *testing.T) {
+	c := broker(t)
+	topics := topicsOf("two")
+	m, forked, _ := play(7, 10)
+	fill(t, c, topics, forked.Records, never)
+	db, calm := database(t, "two"), database(t, "calm")
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan error, 2)
+	for i := range 2 {
+		s := newSink(c, db, topics)
+		s.maxRows = 100 + 50*i
+		go func() { stopped <- s.Run(ctx) }()
+	}
+	log := &market.Log{Records: forked.Records}
+	var first error
+	eventually(t, "one of them stops", func() bool {
+		written := len(log.Records)
+		log.Block(m.Grow(5))
+		log.Mark(m, 12)
+		for _, record := range log.Records[written:] {
+			ok(t, c.Append(context.Background(), topics.Log, encode(t, "chain", record)))
+		}
+		select {
+		case first = <-stopped:
+			return true
+		default:
+			return false
+		}
+	})
+	var fenced *FencedError
+	if !errors.As(first, &fenced) || !strings.Contains(first.Error(), "this one stops") {
+		t.Fatalf("the one that stopped says %v", first)
+	}
+	eventually(t, "the other goes on", func() bool { return atEnd(t, newSink(c, db, topics)) })
+	cancel()
+	ok(t, <-stopped)
+	settle(t, newSink(c, calm, topics))
+	same(t, "after two sinks", dump(t, db, true), dump(t, calm, true))
+	sumsAreTheRows(t, db)
 }
 
 // TestLiveRecordsAreVisibleAtOnce measures from append to visible.
@@ -209,8 +285,13 @@ func TestRefusals(t *testing.T) {
 		prepare func(driver.Conn)
 		says    string
 	}{
-		"gap":     {records: append(fresh.Records[:2:2], fresh.Records[3:]...), says: "record 2 is missing"},
-		"behind":  {records: fresh.Records[:1], prepare: exec(t, "INSERT INTO progress VALUES (31337, 'assay.behind.log', 0, 99)"), says: "filled from another log"},
+		"gap":    {records: append(fresh.Records[:2:2], fresh.Records[3:]...), says: "record 2 is missing"},
+		"behind": {records: fresh.Records[:1], prepare: exec(t, "INSERT INTO progress VALUES (31337, 'assay.behind.log', 0, 99)"), says: "filled from another log"},
+		"begun":  {records: fresh.Records[:1], prepare: exec(t, "INSERT INTO plans VALUES (31337, 'assay.begun.log', 0, 1, 0, 99, 'x', now())"), says: "filled from another log"},
+		"summed": {records: fresh.Records, prepare: func(db driver.Conn) {
+			exec(t, "INSERT INTO plans VALUES (31337, 'assay.summed.log', 0, 7, 50, 99, 'x', now())")(db)
+			exec(t, "INSERT INTO series (chain, deals) VALUES (31337, 1)")(db)
+		}, says: "series holds the sums"},
 		"column":  {records: fresh.Records, prepare: exec(t, "ALTER TABLE events DROP COLUMN emitter"), says: "no column events.emitter"},
 		"refused": {records: fresh.Records, prepare: exec(t, "ALTER TABLE events ADD CONSTRAINT never CHECK log_index > 100000"), says: "never"},
 	}

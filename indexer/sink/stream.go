@@ -24,34 +24,27 @@ type stream struct {
 	partition int
 	fold      func(kafka.Message) (projection.Rows, error)
 
-	next  int64 // first offset whose rows are not in the database
+	next  int64 // first offset whose rows are not in a batch
+	begun plan  // newest in the database
+	until int64 // last offset of a batch that was begun and perhaps not finished; -1: there is none
 	ahead chan kafka.Message
 	room  *semaphore.Weighted // bytes that may still be read ahead
 }
 
-// batch is what is written at once: the rows of the records first to last.
+// batch is what is written at once: the rows of a plan's records.
 type batch struct {
-	topic       string
-	partition   uint32
-	first, last int64
-	records     uint64
-	rows        projection.Rows
+	plan    plan
+	planned bool // the plan is in the database
+	records uint64
+	size    int // rows
+	rows    projection.Rows
 }
 
 // run writes until ctx ends. With refold the records before next are folded too,
 // without being written: they are the memory of a fold that has one.
 func (s *stream) run(ctx context.Context, refold bool) error {
-	var err error
-	if s.next, err = s.sink.writer.progress(ctx, s.topic, s.partition); err != nil {
+	if err := s.resume(ctx); err != nil {
 		return err
-	}
-	end, err := s.sink.kafka.End(ctx, s.topic, s.partition)
-	if err != nil {
-		return err
-	}
-	if end < s.next {
-		return fmt.Errorf("the database is at offset %d of %s/%d, which ends at %d: it was filled from another log",
-			s.next, s.topic, s.partition, end)
 	}
 	from := s.next
 	if refold {
@@ -59,9 +52,39 @@ func (s *stream) run(ctx context.Context, refold bool) error {
 	}
 	s.ahead, s.room = make(chan kafka.Message, readAhead), semaphore.NewWeighted(readAheadBytes)
 	g, ctx := errgroup.WithContext(ctx)
+	full := make(chan *batch)
 	g.Go(func() error { return s.read(ctx, from) })
-	g.Go(func() error { return s.write(ctx) })
+	g.Go(func() error { return s.gather(ctx, full) })
+	g.Go(func() error { return s.write(ctx, full) })
 	return g.Wait()
+}
+
+// resume finds where to go on: with the batch that was begun last, if it is not known to be
+// finished, and after it else.
+func (s *stream) resume(ctx context.Context) (err error) {
+	if s.next, err = s.sink.writer.progress(ctx, s.topic, s.partition); err != nil {
+		return err
+	}
+	end, err := s.sink.kafka.End(ctx, s.topic, s.partition)
+	if err != nil {
+		return err
+	}
+	if s.begun, _, err = s.sink.writer.lastPlan(ctx, s.topic, s.partition); err != nil {
+		return err
+	}
+	s.until = -1
+	switch first, last := int64(s.begun.First), int64(s.begun.Last); {
+	case s.begun.Number == 0 || s.next > last:
+	case s.next < first: // progress was taken away, to write all again
+		return s.sink.writer.unsummed(ctx)
+	default:
+		s.next, s.until = first, last
+	}
+	if end < max(s.next, s.until+1) {
+		return fmt.Errorf("the database is at offset %d of %s/%d, which ends at %d: it was filled from another log",
+			max(s.next, s.until+1), s.topic, s.partition, end)
+	}
+	return nil
 }
 
 func (s *stream) read(ctx context.Context, from int64) error {
@@ -80,9 +103,8 @@ func (s *stream) read(ctx context.Context, from int64) error {
 
 func size(m kafka.Message) int64 { return min(int64(len(m.Value)), readAheadBytes) }
 
-// write folds what was read ahead and flushes when there is nothing more to fold, so at
-// once when live, or when the batch is full.
-func (s *stream) write(ctx context.Context) error {
+// gather folds what was read ahead into batches.
+func (s *stream) gather(ctx context.Context, full chan<- *batch) error {
 	for {
 		b, err := s.collect(ctx)
 		if err != nil {
@@ -91,36 +113,76 @@ func (s *stream) write(ctx context.Context) error {
 		if b.records == 0 {
 			continue
 		}
-		if err := s.sink.writer.write(ctx, b); err != nil {
-			return err
+		s.close(b)
+		select {
+		case full <- b:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		s.next = b.last + 1
-		s.sink.written(b)
 	}
 }
 
-// collect waits for a record and takes those that are there after it, up to a full batch.
+// close gives a batch its plan.
+func (s *stream) close(b *batch) {
+	if s.until >= 0 {
+		b.plan, b.planned, s.until = s.begun, true, -1
+		return
+	}
+	s.begun.Number++
+	s.begun.First, s.begun.Last, s.begun.Owner = b.plan.First, b.plan.Last, s.sink.writer.owner
+	b.plan = s.begun
+}
+
+func (s *stream) write(ctx context.Context, full <-chan *batch) error {
+	for {
+		select {
+		case b := <-full:
+			if err := s.sink.writer.write(ctx, b); err != nil {
+				return err
+			}
+			s.sink.written(b)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// collect waits for a record and takes those that are there after it, up to a full batch:
+// at once when live, many while catching up. A batch that was begun before is taken whole.
 func (s *stream) collect(ctx context.Context) (*batch, error) {
-	b := &batch{topic: s.topic, partition: uint32(s.partition)}
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case m := <-s.ahead:
+	b := &batch{}
+	for {
+		var m kafka.Message
+		select {
+		case m = <-s.ahead:
+		default:
+			if b.records > 0 && s.until < 0 {
+				return b, nil
+			}
+			select {
+			case m = <-s.ahead:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
 		if err := s.add(b, m); err != nil {
 			return nil, err
 		}
-	}
-	for b.rows.Len() < s.sink.maxRows {
-		select {
-		case m := <-s.ahead:
-			if err := s.add(b, m); err != nil {
-				return nil, err
-			}
-		default:
+		if s.full(b) {
 			return b, nil
 		}
 	}
-	return b, nil
+}
+
+// full says whether nothing more is to go into a batch.
+func (s *stream) full(b *batch) bool {
+	switch {
+	case b.records == 0:
+		return false
+	case s.until >= 0:
+		return int64(b.plan.Last) == s.until
+	}
+	return b.size >= s.sink.maxRows
 }
 
 func (s *stream) add(b *batch, m kafka.Message) error {
@@ -133,10 +195,12 @@ func (s *stream) add(b *batch, m kafka.Message) error {
 		return nil
 	}
 	if b.records == 0 {
-		b.first = m.Offset
+		b.plan.First = uint64(m.Offset)
 	}
-	b.last = m.Offset
+	b.plan.Last = uint64(m.Offset)
+	s.next = m.Offset + 1
 	b.records++
+	b.size += rows.Len()
 	b.rows.Add(rows)
 	return nil
 }

@@ -9,13 +9,18 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"golang.org/x/sync/errgroup"
 
 	"assay/indexer/projection"
 	"assay/indexer/projection/table"
 )
 
+// parallel is how many tables of a batch are written at once.
+const parallel = 4
+
 // writer inserts batches.
 type writer struct {
+	owner   string
 	db      driver.Conn
 	chain   uint64
 	columns map[string][]clickhouse.ColumnNameAndType // of each table's rows
@@ -35,7 +40,7 @@ type progressRow struct {
 // would else ask for with every insert.
 func (w *writer) describe(ctx context.Context) error {
 	w.columns = map[string][]clickhouse.ColumnNameAndType{}
-	for _, t := range append(projection.Schema(), progressTable(progressRow{})) {
+	for _, t := range append(projection.Schema(), table.Of("progress", []progressRow(nil)), table.Of("plans", []plan(nil))) {
 		columns, err := w.columnsOf(ctx, t)
 		if err != nil {
 			return err
@@ -79,29 +84,64 @@ func (w *writer) progress(ctx context.Context, topic string, partition int) (int
 	return int64(next), nil
 }
 
-// write inserts a batch, its progress last. What can pass is tried again, with the very
-// same rows and tokens, until ctx ends.
+// unsummed makes sure that no sums are left of rows that are to be written again.
+func (w *writer) unsummed(ctx context.Context) error {
+	var sums uint64
+	if err := w.db.QueryRow(ctx, "SELECT count() FROM series WHERE chain = ?", w.chain).Scan(&sums); err != nil {
+		return fmt.Errorf("looking for sums: %w", err)
+	}
+	if sums > 0 {
+		return fmt.Errorf("the table progress is empty, so all rows are to be written again, but series holds the sums of them: empty it, too")
+	}
+	return nil
+}
+
+// write inserts a batch: its plan if it has none yet, then its rows, then the head, then its
+// progress. What can pass is tried again, with the very same rows and tokens, until ctx ends.
 func (w *writer) write(ctx context.Context, b *batch) error {
-	progress := progressTable(progressRow{Chain: w.chain, Topic: b.topic, Partition: b.partition, NextOffset: uint64(b.last + 1)})
-	for step, t := range append(append([]table.Table{table.Of("heads", b.rows.Lowered)}, b.rows.Tables()...), progress) {
-		if t.Len() == 0 {
-			continue
+	if !b.planned {
+		if err := w.begin(ctx, b.plan); err != nil {
+			return err
 		}
-		if err := w.insist(ctx, t, token(w.chain, b, step, t.Name)); err != nil {
-			return fmt.Errorf("writing %d rows of %s (%s/%d, offsets %d to %d): %w",
-				t.Len(), t.Name, b.topic, b.partition, b.first, b.last, err)
+	}
+	progress := progressRow{Chain: w.chain, Topic: b.plan.Topic, Partition: b.plan.Partition, NextOffset: b.plan.Last + 1}
+	for step, tables := range [][]table.Table{
+		{table.Of("heads", b.rows.Lowered)}, b.rows.Tables(), b.rows.Heading(), {table.Of("progress", []progressRow{progress})},
+	} {
+		if err := w.step(ctx, b.plan, step+1, tables); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func progressTable(row progressRow) table.Table {
-	return table.Of("progress", []progressRow{row})
+// step inserts the rows of several tables at once.
+func (w *writer) step(ctx context.Context, p plan, step int, tables []table.Table) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for _, t := range tables {
+		if t.Len() == 0 {
+			continue
+		}
+		g.Go(func() error {
+			if err := w.insist(ctx, t, p.token(step, t.Name)); err != nil {
+				return fmt.Errorf("writing %d rows of %s (%s/%d, offsets %d to %d): %w",
+					t.Len(), t.Name, p.Topic, p.Partition, p.First, p.Last, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 func (w *writer) insist(ctx context.Context, t table.Table, token string) error {
+	return w.retry(ctx, func() error { return w.insert(ctx, t, token) })
+}
+
+// retry does what may fail for a while again and again, until ctx ends.
+func (w *writer) retry(ctx context.Context, do func() error) error {
 	for failures := 1; ; failures++ {
-		err := w.insert(ctx, t, token)
+		err := do()
 		if err == nil || !temporary(err) || ctx.Err() != nil {
 			return err
 		}
@@ -124,10 +164,8 @@ func (w *writer) insert(ctx context.Context, t table.Table, token string) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, insert.Close()) }()
-	for i := range t.Len() {
-		if err := insert.AppendStruct(t.Row(i)); err != nil {
-			return &rowError{err}
-		}
+	if err := appendRows(insert, t); err != nil {
+		return &rowError{err}
 	}
 	return insert.Send()
 }
@@ -138,13 +176,6 @@ func statement(table string, columns []clickhouse.ColumnNameAndType) string {
 		names[i] = "`" + column.Name + "`"
 	}
 	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ")"
-}
-
-// token names the rows of one step of a batch: the same records give the same rows. Its
-// first number changes with what a batch writes: a database that is filled anew after a
-// migration may still remember the tokens of what it was filled with before.
-func token(chain uint64, b *batch, step int, table string) string {
-	return fmt.Sprintf("3/%d/%s/%d/%d-%d/%d/%s", chain, b.topic, b.partition, b.first, b.last, step, table)
 }
 
 // rowError says that a row does not fit its table.

@@ -25,6 +25,9 @@ func (t Table) Len() int { return t.rows.Len() }
 // Row returns a pointer to a row's struct.
 func (t Table) Row(i int) any { return t.rows.Index(i).Addr().Interface() }
 
+// Rows is the slice of structs.
+func (t Table) Rows() reflect.Value { return t.rows }
+
 // Columns are the columns of the table's rows, in the order of the struct's fields.
 func (t Table) Columns() []string {
 	row := t.rows.Type().Elem()
