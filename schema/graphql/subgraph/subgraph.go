@@ -8,3 +8,8 @@ import _ "embed"
 //
 //go:embed poco.graphql
 var PoCo string
+
+// DataProtector defines the entities of the DataProtector subgraph.
+//
+//go:embed dataprotector.graphql
+var DataProtector string
