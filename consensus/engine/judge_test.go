@@ -11,16 +11,20 @@ import (
 	"assay/schema/assaypb"
 )
 
-// asked makes a deal in an enclave, whose trust of 2 takes two workers, and returns the
-// assignment of one of them; nobody has answered yet.
-func asked(t testing.TB) (*pool, string, *assaypb.Decision) {
+// asked makes a deal in an enclave, whose trust of 2 takes one worker, and returns its
+// assignment; nobody has answered yet.
+func asked(t testing.TB) (*pool, string, *assaypb.Decision) { return askedFor(t, 2) }
+
+// askedFor does so for another trust, and returns the first assignment. Trust 3 takes two
+// workers.
+func askedFor(t testing.TB, trust uint64) (*pool, string, *assaypb.Decision) {
 	p := newPool(t)
 	names := []string{"a", "b", "c"}
 	for _, name := range names {
 		p.answers[name] = sleeps
 	}
 	p.hire(names...)
-	p.deal(2, inEnclave)
+	p.deal(trust, inEnclave)
 	p.settle()
 	for _, decision := range p.decisions {
 		if decision.GetAssignment() != nil {

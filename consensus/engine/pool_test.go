@@ -48,6 +48,7 @@ type pool struct {
 	evidence  [][]byte // the collateral log
 	decisions []*assaypb.Decision
 	core      *Core
+	trace     []func(*Core) ([]*assaypb.Decision, error) // all that the core was given, in order
 
 	people  map[string]*ecdsa.PrivateKey
 	names   map[poco.Address]string
@@ -119,9 +120,38 @@ func (p *pool) witness(record *assaypb.CollateralRecord) {
 		p.Fatal(err)
 	}
 	p.evidence = append(p.evidence, value)
-	if err := p.core.Collateral(value); err != nil {
+	p.give(func(c *Core) ([]*assaypb.Decision, error) { return nil, c.Collateral(value) })
+}
+
+// give gives the core something, and keeps it for those that are to see the same.
+func (p *pool) give(step func(*Core) ([]*assaypb.Decision, error)) []*assaypb.Decision {
+	p.Helper()
+	p.trace = append(p.trace, step)
+	due, err := step(p.core)
+	if err != nil {
 		p.Fatal(err)
 	}
+	return due
+}
+
+// retrace gives another core all that the one under test was given, and returns what it
+// decides, as bytes.
+func (p *pool) retrace(c *Core) ([]byte, error) {
+	var out []byte
+	for _, step := range p.trace {
+		due, err := step(c)
+		if err != nil {
+			return nil, err
+		}
+		for _, decision := range due {
+			value, err := proto.MarshalOptions{Deterministic: true}.Marshal(decision)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, value...)
+		}
+	}
+	return out, nil
 }
 
 func nRLC(n uint64) poco.Amount { return *uint256.NewInt(n) }
@@ -164,9 +194,7 @@ func (p *pool) append(record *assaypb.ChainRecord) {
 	p.Helper()
 	record.Sequence, record.ChainId = uint64(len(p.log)), p.rules.ChainID
 	p.log = append(p.log, record)
-	if err := p.core.Follow(record); err != nil {
-		p.Fatal(err)
-	}
+	p.give(func(c *Core) ([]*assaypb.Decision, error) { return nil, c.Follow(record) })
 }
 
 func blockHash(number, branch uint64) []byte {
@@ -200,7 +228,7 @@ func (p *pool) seal() {
 func (p *pool) turn() bool {
 	p.Helper()
 	p.seal()
-	due := p.core.Plan()
+	due := p.give(func(c *Core) ([]*assaypb.Decision, error) { return c.Plan(), nil })
 	for _, decision := range due {
 		p.record(decision)
 	}
@@ -238,9 +266,7 @@ func (p *pool) record(decision *assaypb.Decision) {
 		}
 	}
 	p.decisions = append(p.decisions, decision)
-	if err := p.core.Decided(decision); err != nil {
-		p.Fatal(err)
-	}
+	p.give(func(c *Core) ([]*assaypb.Decision, error) { return nil, c.Decided(decision) })
 }
 
 // act does what workers and settlement do about a decision.
@@ -331,14 +357,19 @@ func (p *pool) seal65(name string, payload *assaypb.WorkerPayload) []byte {
 func (p *pool) post(value []byte) *assaypb.Decision {
 	p.Helper()
 	p.letters = append(p.letters, value)
-	decision, err := p.core.Judge(0, uint64(len(p.letters)-1), value)
-	if err != nil {
-		p.Fatal(err)
+	offset := uint64(len(p.letters) - 1)
+	due := p.give(func(c *Core) ([]*assaypb.Decision, error) {
+		decision, err := c.Judge(0, offset, value)
+		if decision == nil {
+			return nil, err
+		}
+		return []*assaypb.Decision{decision}, err
+	})
+	if len(due) == 0 {
+		return nil
 	}
-	if decision != nil {
-		p.record(decision)
-	}
-	return decision
+	p.record(due[0])
+	return due[0]
 }
 
 // contribution is what a worker says of a task, with a quote where one is asked for.
@@ -354,26 +385,43 @@ func (p *pool) contribution(name string, asked *assaypb.Decision, result string)
 	return body
 }
 
+// vouch has a worker's enclave sign and quote a result.
 func (p *pool) vouch(name string, body *assaypb.Contribution, anchor poco.Hash) {
 	p.Helper()
-	enclave := p.key(name + "'s enclave")
-	challenge := p.who(name + "'s enclave")
-	signature, err := contracts.SignMessage(enclave, contracts.EnclaveHash(poco.Hash(body.ResultHash), poco.Hash(body.ResultSeal)))
-	if err != nil {
-		p.Fatal(err)
-	}
-	body.EnclaveChallenge, body.EnclaveSignature = challenge[:], signature
-	machine, err := p.pki.Machine(name)
-	if err != nil {
-		p.Fatal(err)
-	}
-	body.Quote, err = machine.Quote(testEnclave, contracts.Binding{
-		ChainID: p.rules.ChainID, Hub: testHub, Task: poco.Hash(body.Task), Worker: p.who(name), EnclaveChallenge: challenge,
+	p.vouchOn(name, testEnclave, body, p.bound(name, body, anchor))
+}
+
+// bound is what a worker's quote of a result must bind.
+func (p *pool) bound(name string, body *assaypb.Contribution, anchor poco.Hash) contracts.Binding {
+	return contracts.Binding{
+		ChainID: p.rules.ChainID, Hub: testHub, Task: poco.Hash(body.Task), Worker: p.who(name), EnclaveChallenge: p.who(name + "'s enclave"),
 		ResultHash: poco.Hash(body.ResultHash), ResultSeal: poco.Hash(body.ResultSeal), Anchor: anchor,
-	}.ReportData())
+	}
+}
+
+// vouchOn has an enclave on a machine, with the key of the worker's enclave, sign a
+// result and quote a binding.
+func (p *pool) vouchOn(machine string, enclave devpki.Enclave, body *assaypb.Contribution, binding contracts.Binding) {
+	p.Helper()
+	signature, err := contracts.SignMessage(p.key(p.names[binding.EnclaveChallenge]), contracts.EnclaveHash(poco.Hash(body.ResultHash), poco.Hash(body.ResultSeal)))
 	if err != nil {
 		p.Fatal(err)
 	}
+	body.EnclaveChallenge, body.EnclaveSignature = binding.EnclaveChallenge[:], signature
+	body.Quote = p.quote(p.pki, machine, enclave, binding)
+}
+
+func (p *pool) quote(pki *devpki.PKI, name string, enclave devpki.Enclave, binding contracts.Binding) []byte {
+	p.Helper()
+	machine, err := pki.Machine(name)
+	if err != nil {
+		p.Fatal(err)
+	}
+	quote, err := machine.Quote(enclave, binding.ReportData())
+	if err != nil {
+		p.Fatal(err)
+	}
+	return quote
 }
 
 func signed(body *assaypb.Contribution) *assaypb.WorkerPayload {
