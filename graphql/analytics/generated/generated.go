@@ -40,6 +40,7 @@ type Config struct {
 
 type ResolverRoot interface {
 	Account() AccountResolver
+	Attestation() AttestationResolver
 	Contribution() ContributionResolver
 	Deal() DealResolver
 	Payout() PayoutResolver
@@ -92,6 +93,39 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	Attestation struct {
+		Accepted          func(childComplexity int) int
+		Advisories        func(childComplexity int) int
+		Chain             func(childComplexity int) int
+		Check             func(childComplexity int) int
+		Class             func(childComplexity int) int
+		CollateralHash    func(childComplexity int) int
+		Detail            func(childComplexity int) int
+		EvaluationNumber  func(childComplexity int) int
+		Fmspc             func(childComplexity int) int
+		JudgedAt          func(childComplexity int) int
+		Mode              func(childComplexity int) int
+		ModuleStatus      func(childComplexity int) int
+		Mrenclave         func(childComplexity int) int
+		Mrsigner          func(childComplexity int) int
+		NotAfter          func(childComplexity int) int
+		NotBefore         func(childComplexity int) int
+		PlatformID        func(childComplexity int) int
+		PlatformStatus    func(childComplexity int) int
+		PolicyHash        func(childComplexity int) int
+		ProductID         func(childComplexity int) int
+		QeStatus          func(childComplexity int) int
+		Quote             func(childComplexity int) int
+		ReportData        func(childComplexity int) int
+		Svn               func(childComplexity int) int
+		TaskID            func(childComplexity int) int
+		TcbStatus         func(childComplexity int) int
+		Tee               func(childComplexity int) int
+		VerdictID         func(childComplexity int) int
+		Worker            func(childComplexity int) int
+		WorkerpoolAddress func(childComplexity int) int
+	}
+
 	BucketSum struct {
 		Bucket func(childComplexity int) int
 		Count  func(childComplexity int) int
@@ -109,6 +143,7 @@ type ComplexityRoot struct {
 
 	Contribution struct {
 		Accurate          func(childComplexity int) int
+		Attestation       func(childComplexity int) int
 		BlockNumber       func(childComplexity int) int
 		Chain             func(childComplexity int) int
 		ContributedAt     func(childComplexity int) int
@@ -392,6 +427,7 @@ type ComplexityRoot struct {
 
 	Verdict struct {
 		Agreement         func(childComplexity int) int
+		Attestation       func(childComplexity int) int
 		Chain             func(childComplexity int) int
 		Detail            func(childComplexity int) int
 		EnclaveChallenge  func(childComplexity int) int
@@ -466,12 +502,17 @@ type AccountResolver interface {
 	Verdicts(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Verdict], error)
 	Deals(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Deal], error)
 }
+type AttestationResolver interface {
+	Quote(ctx context.Context, obj *model.Attestation) (string, error)
+}
 type ContributionResolver interface {
 	Task(ctx context.Context, obj *model.Contribution) (*model.Task, error)
 
 	Deal(ctx context.Context, obj *model.Contribution) (*model.Deal, error)
 
 	Workerpool(ctx context.Context, obj *model.Contribution) (*model.Workerpool, error)
+
+	Attestation(ctx context.Context, obj *model.Contribution) (*model.Attestation, error)
 }
 type DealResolver interface {
 	Workerpool(ctx context.Context, obj *model.Deal) (*model.Workerpool, error)
@@ -539,6 +580,8 @@ type VerdictResolver interface {
 	Workerpool(ctx context.Context, obj *model.Verdict) (*model.Workerpool, error)
 
 	Task(ctx context.Context, obj *model.Verdict) (*model.Task, error)
+
+	Attestation(ctx context.Context, obj *model.Verdict) (*model.Attestation, error)
 }
 type WorkerpoolResolver interface {
 	Deals(ctx context.Context, obj *model.Workerpool, first int, after *string) (*model.Connection[model.Deal], error)
@@ -751,6 +794,187 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.complexity.AccountEdge.Node(childComplexity), true
 
+	case "Attestation.accepted":
+		if e.complexity.Attestation.Accepted == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Accepted(childComplexity), true
+	case "Attestation.advisories":
+		if e.complexity.Attestation.Advisories == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Advisories(childComplexity), true
+	case "Attestation.chain":
+		if e.complexity.Attestation.Chain == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Chain(childComplexity), true
+	case "Attestation.check":
+		if e.complexity.Attestation.Check == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Check(childComplexity), true
+	case "Attestation.class":
+		if e.complexity.Attestation.Class == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Class(childComplexity), true
+	case "Attestation.collateralHash":
+		if e.complexity.Attestation.CollateralHash == nil {
+			break
+		}
+
+		return e.complexity.Attestation.CollateralHash(childComplexity), true
+	case "Attestation.detail":
+		if e.complexity.Attestation.Detail == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Detail(childComplexity), true
+	case "Attestation.evaluationNumber":
+		if e.complexity.Attestation.EvaluationNumber == nil {
+			break
+		}
+
+		return e.complexity.Attestation.EvaluationNumber(childComplexity), true
+	case "Attestation.fmspc":
+		if e.complexity.Attestation.Fmspc == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Fmspc(childComplexity), true
+	case "Attestation.judgedAt":
+		if e.complexity.Attestation.JudgedAt == nil {
+			break
+		}
+
+		return e.complexity.Attestation.JudgedAt(childComplexity), true
+	case "Attestation.mode":
+		if e.complexity.Attestation.Mode == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Mode(childComplexity), true
+	case "Attestation.moduleStatus":
+		if e.complexity.Attestation.ModuleStatus == nil {
+			break
+		}
+
+		return e.complexity.Attestation.ModuleStatus(childComplexity), true
+	case "Attestation.mrenclave":
+		if e.complexity.Attestation.Mrenclave == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Mrenclave(childComplexity), true
+	case "Attestation.mrsigner":
+		if e.complexity.Attestation.Mrsigner == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Mrsigner(childComplexity), true
+	case "Attestation.notAfter":
+		if e.complexity.Attestation.NotAfter == nil {
+			break
+		}
+
+		return e.complexity.Attestation.NotAfter(childComplexity), true
+	case "Attestation.notBefore":
+		if e.complexity.Attestation.NotBefore == nil {
+			break
+		}
+
+		return e.complexity.Attestation.NotBefore(childComplexity), true
+	case "Attestation.platformId":
+		if e.complexity.Attestation.PlatformID == nil {
+			break
+		}
+
+		return e.complexity.Attestation.PlatformID(childComplexity), true
+	case "Attestation.platformStatus":
+		if e.complexity.Attestation.PlatformStatus == nil {
+			break
+		}
+
+		return e.complexity.Attestation.PlatformStatus(childComplexity), true
+	case "Attestation.policyHash":
+		if e.complexity.Attestation.PolicyHash == nil {
+			break
+		}
+
+		return e.complexity.Attestation.PolicyHash(childComplexity), true
+	case "Attestation.productId":
+		if e.complexity.Attestation.ProductID == nil {
+			break
+		}
+
+		return e.complexity.Attestation.ProductID(childComplexity), true
+	case "Attestation.qeStatus":
+		if e.complexity.Attestation.QeStatus == nil {
+			break
+		}
+
+		return e.complexity.Attestation.QeStatus(childComplexity), true
+	case "Attestation.quote":
+		if e.complexity.Attestation.Quote == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Quote(childComplexity), true
+	case "Attestation.reportData":
+		if e.complexity.Attestation.ReportData == nil {
+			break
+		}
+
+		return e.complexity.Attestation.ReportData(childComplexity), true
+	case "Attestation.svn":
+		if e.complexity.Attestation.Svn == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Svn(childComplexity), true
+	case "Attestation.taskId":
+		if e.complexity.Attestation.TaskID == nil {
+			break
+		}
+
+		return e.complexity.Attestation.TaskID(childComplexity), true
+	case "Attestation.tcbStatus":
+		if e.complexity.Attestation.TcbStatus == nil {
+			break
+		}
+
+		return e.complexity.Attestation.TcbStatus(childComplexity), true
+	case "Attestation.tee":
+		if e.complexity.Attestation.Tee == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Tee(childComplexity), true
+	case "Attestation.verdictId":
+		if e.complexity.Attestation.VerdictID == nil {
+			break
+		}
+
+		return e.complexity.Attestation.VerdictID(childComplexity), true
+	case "Attestation.worker":
+		if e.complexity.Attestation.Worker == nil {
+			break
+		}
+
+		return e.complexity.Attestation.Worker(childComplexity), true
+	case "Attestation.workerpoolAddress":
+		if e.complexity.Attestation.WorkerpoolAddress == nil {
+			break
+		}
+
+		return e.complexity.Attestation.WorkerpoolAddress(childComplexity), true
+
 	case "BucketSum.bucket":
 		if e.complexity.BucketSum.Bucket == nil {
 			break
@@ -813,6 +1037,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Contribution.Accurate(childComplexity), true
+	case "Contribution.attestation":
+		if e.complexity.Contribution.Attestation == nil {
+			break
+		}
+
+		return e.complexity.Contribution.Attestation(childComplexity), true
 	case "Contribution.blockNumber":
 		if e.complexity.Contribution.BlockNumber == nil {
 			break
@@ -2211,6 +2441,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Verdict.Agreement(childComplexity), true
+	case "Verdict.attestation":
+		if e.complexity.Verdict.Attestation == nil {
+			break
+		}
+
+		return e.complexity.Verdict.Attestation(childComplexity), true
 	case "Verdict.chain":
 		if e.complexity.Verdict.Chain == nil {
 			break
@@ -2706,6 +2942,146 @@ type AccountEdge {
   cursor: Cursor!
   "The account."
   node: Account!
+}
+`, BuiltIn: false},
+	{Name: "../../../schema/graphql/analytics/attestation.graphqls", Input: `"""
+What became of an enclave's quote: whether it proves that this enclave, on a platform that the pool's policy
+accepts, made this result for this task. Whoever has the collateral and the policy that it names can judge
+the quote again. What a refused quote says of its enclave and platform is not believed, and null here.
+"""
+type Attestation {
+  "EVM chain id."
+  chain: Uint64!
+  "Id of the verdict that rests on it."
+  verdictId: Hash!
+  "Id of the task."
+  taskId: Hash!
+  "The worker's address."
+  worker: Address!
+  "Address of the pool that judged."
+  workerpoolAddress: Address!
+  "Whether the quote was accepted."
+  accepted: Boolean!
+  "Class of the check that refused the quote. Null: it was accepted."
+  class: AttestationClass
+  "Name of the check that refused the quote, as ` + "`" + `assay attest verify` + "`" + ` prints it. Null: it was accepted."
+  check: String
+  "Why the quote was refused, for a person. Empty: it was accepted."
+  detail: String!
+  "What the quote binds."
+  mode: AttestationMode!
+  "Kind of enclave. Null: the quote could not be read."
+  tee: TEE
+  "How current platform, quoting enclave and TDX module are together. Unknown: the quote was refused."
+  tcbStatus: TCBStatus!
+  "How current the platform's firmware is."
+  platformStatus: TCBStatus!
+  "How current the platform's quoting enclave is."
+  qeStatus: TCBStatus!
+  "How current the TDX module is. Unknown: it has no levels of its own, or it is not a TDX quote."
+  moduleStatus: TCBStatus!
+  "Intel's security advisories that apply to the platform at its level, for example INTEL-SA-00615."
+  advisories: [String!]!
+  "Measurement of the enclave: MRENCLAVE (32 bytes), or MRTD (48 bytes) of a TDX virtual machine. Null: refused."
+  mrenclave: Bytes
+  "Who signed the enclave: MRSIGNER, 32 bytes. Null: refused, or a TDX virtual machine."
+  mrsigner: Bytes
+  "The enclave's product number, given by its signer. Null: refused, or a TDX virtual machine."
+  productId: Uint64
+  "The enclave's security version number (ISVSVN), given by its signer. Null: refused, or a TDX virtual machine."
+  svn: Uint64
+  "The platform's family (FMSPC), 6 bytes. Null: refused."
+  fmspc: Bytes
+  "The physical platform: SHA-256 of the PPID in its PCK certificate. Null: refused."
+  platformId: Hash
+  "Number of Intel's TCB evaluation that it was judged by (tcbEvaluationDataNumber). Null: refused."
+  evaluationNumber: Uint64
+  "SHA-256 of the collateral set that it was judged by. Null: refused."
+  collateralHash: Hash
+  "SHA-256 of the policy that it was judged by. Null: the pool's own default."
+  policyHash: Hash
+  "From when on all certificates and the collateral are valid. Null: refused."
+  notBefore: Time
+  "Until when all certificates and the collateral are valid. Null: refused."
+  notAfter: Time
+  "The chain's time at which it was judged."
+  judgedAt: Time!
+  "The 64 bytes of report data that the quote had to carry. Null: none were computed."
+  reportData: Bytes
+  "The quote as the worker sent it, about 5,000 bytes. ` + "`" + `assay attest verify --quote` + "`" + ` reads a file with this text."
+  quote: Bytes!
+}
+
+"What kind of check refused a quote."
+enum AttestationClass {
+  "It is not a quote of a kind that is read."
+  format
+  "Its certificates do not lead from the trusted root to a platform."
+  chain
+  "A signature, or the hash that carries one on, does not hold."
+  signature
+  "A certificate or a piece of collateral was not valid at that time."
+  expired
+  "A certificate is on a revocation list."
+  revoked
+  "The collateral is missing, not sound, or another platform's."
+  collateral
+  "It was not made by the quoting enclave that the collateral describes."
+  qe
+  "The platform's firmware is not current enough."
+  tcb
+  "It is not an enclave that may be believed, or not the app's."
+  identity
+  "Its report data names another contribution."
+  binding
+  "A rule of the policy alone refused it."
+  policy
+}
+
+"What a quote binds."
+enum AttestationMode {
+  "This one result."
+  RESULT
+  "The enclave's key, which signs the results."
+  SESSION
+}
+
+"A kind of enclave."
+enum TEE {
+  "Intel SGX: a part of a process."
+  SGX
+  "Intel TDX: a whole virtual machine."
+  TDX
+}
+
+"How current a platform is, in Intel's words."
+enum TCBStatus {
+  "At the newest level."
+  UpToDate
+  "Below the newest level: its firmware has known holes."
+  OutOfDate
+  "Its keys are known to be compromised. Never accepted."
+  Revoked
+  "At the newest level, but its settings may leave it open."
+  ConfigurationNeeded
+  "Below the newest level, and its settings may leave it open."
+  OutOfDateConfigurationNeeded
+  "At the newest level, and the enclave's own code must avoid a known weakness."
+  SWHardeningNeeded
+  "Both: its settings may leave it open, and the enclave's code must avoid a known weakness."
+  ConfigurationAndSWHardeningNeeded
+  "Nothing is known."
+  Unknown
+}
+
+extend type Verdict {
+  "What became of the enclave's quote. Null: no quote was judged."
+  attestation: Attestation
+}
+
+extend type Contribution {
+  "What became of the enclave's quote for which the pool authorized this contribution. Null: it needed none."
+  attestation: Attestation
 }
 `, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/contribution.graphqls", Input: `"What a worker committed to for a task, as it stands on the chain."
@@ -3650,6 +4026,16 @@ enum VerdictReason {
   BAD_QUOTE
   "The quote names another task, worker, result or time."
   QUOTE_NOT_BOUND
+  "The deal asks for an enclave, and there is neither a quote nor a session."
+  NO_QUOTE
+  "Nothing is known, at this time, about platforms of the quote's family."
+  NO_COLLATERAL
+  "Not the app's enclave, or one that may not be believed."
+  WRONG_ENCLAVE
+  "The platform is revoked, outdated or denied, or the collateral has expired."
+  NOT_TRUSTED
+  "The task has as many contributions of this physical platform as may count."
+  PLATFORM_COUNTED
 }
 
 "Which verdicts to list."
@@ -5480,6 +5866,876 @@ func (ec *executionContext) fieldContext_AccountEdge_node(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Attestation_chain(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_verdictId(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_verdictId,
+		func(ctx context.Context) (any, error) {
+			return obj.VerdictID, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_verdictId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_taskId(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_taskId,
+		func(ctx context.Context) (any, error) {
+			return obj.TaskID, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_taskId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_worker(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_worker,
+		func(ctx context.Context) (any, error) {
+			return obj.Worker, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_worker(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_workerpoolAddress(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_workerpoolAddress,
+		func(ctx context.Context) (any, error) {
+			return obj.WorkerpoolAddress, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_workerpoolAddress(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_accepted(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_accepted,
+		func(ctx context.Context) (any, error) {
+			return obj.Accepted, nil
+		},
+		nil,
+		ec.marshalNBoolean2bool,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_accepted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Boolean does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_class(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_class,
+		func(ctx context.Context) (any, error) {
+			return obj.Class, nil
+		},
+		nil,
+		ec.marshalOAttestationClass2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_class(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type AttestationClass does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_check(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_check,
+		func(ctx context.Context) (any, error) {
+			return obj.Check, nil
+		},
+		nil,
+		ec.marshalOString2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_check(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_detail(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_detail,
+		func(ctx context.Context) (any, error) {
+			return obj.Detail, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_detail(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_mode(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_mode,
+		func(ctx context.Context) (any, error) {
+			return obj.Mode, nil
+		},
+		nil,
+		ec.marshalNAttestationMode2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_mode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type AttestationMode does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_tee(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_tee,
+		func(ctx context.Context) (any, error) {
+			return obj.Tee, nil
+		},
+		nil,
+		ec.marshalOTEE2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_tee(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type TEE does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_tcbStatus(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_tcbStatus,
+		func(ctx context.Context) (any, error) {
+			return obj.TcbStatus, nil
+		},
+		nil,
+		ec.marshalNTCBStatus2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_tcbStatus(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type TCBStatus does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_platformStatus(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_platformStatus,
+		func(ctx context.Context) (any, error) {
+			return obj.PlatformStatus, nil
+		},
+		nil,
+		ec.marshalNTCBStatus2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_platformStatus(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type TCBStatus does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_qeStatus(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_qeStatus,
+		func(ctx context.Context) (any, error) {
+			return obj.QeStatus, nil
+		},
+		nil,
+		ec.marshalNTCBStatus2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_qeStatus(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type TCBStatus does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_moduleStatus(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_moduleStatus,
+		func(ctx context.Context) (any, error) {
+			return obj.ModuleStatus, nil
+		},
+		nil,
+		ec.marshalNTCBStatus2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_moduleStatus(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type TCBStatus does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_advisories(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_advisories,
+		func(ctx context.Context) (any, error) {
+			return obj.Advisories, nil
+		},
+		nil,
+		ec.marshalNString2ᚕstringᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_advisories(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_mrenclave(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_mrenclave,
+		func(ctx context.Context) (any, error) {
+			return obj.Mrenclave, nil
+		},
+		nil,
+		ec.marshalOBytes2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_mrenclave(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Bytes does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_mrsigner(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_mrsigner,
+		func(ctx context.Context) (any, error) {
+			return obj.Mrsigner, nil
+		},
+		nil,
+		ec.marshalOBytes2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_mrsigner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Bytes does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_productId(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_productId,
+		func(ctx context.Context) (any, error) {
+			return obj.ProductID, nil
+		},
+		nil,
+		ec.marshalOUint642ᚖuint64,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_productId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_svn(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_svn,
+		func(ctx context.Context) (any, error) {
+			return obj.Svn, nil
+		},
+		nil,
+		ec.marshalOUint642ᚖuint64,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_svn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_fmspc(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_fmspc,
+		func(ctx context.Context) (any, error) {
+			return obj.Fmspc, nil
+		},
+		nil,
+		ec.marshalOBytes2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_fmspc(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Bytes does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_platformId(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_platformId,
+		func(ctx context.Context) (any, error) {
+			return obj.PlatformID, nil
+		},
+		nil,
+		ec.marshalOHash2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_platformId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_evaluationNumber(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_evaluationNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.EvaluationNumber, nil
+		},
+		nil,
+		ec.marshalOUint642ᚖuint64,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_evaluationNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_collateralHash(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_collateralHash,
+		func(ctx context.Context) (any, error) {
+			return obj.CollateralHash, nil
+		},
+		nil,
+		ec.marshalOHash2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_collateralHash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_policyHash(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_policyHash,
+		func(ctx context.Context) (any, error) {
+			return obj.PolicyHash, nil
+		},
+		nil,
+		ec.marshalOHash2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_policyHash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_notBefore(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_notBefore,
+		func(ctx context.Context) (any, error) {
+			return obj.NotBefore, nil
+		},
+		nil,
+		ec.marshalOTime2ᚖtimeᚐTime,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_notBefore(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_notAfter(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_notAfter,
+		func(ctx context.Context) (any, error) {
+			return obj.NotAfter, nil
+		},
+		nil,
+		ec.marshalOTime2ᚖtimeᚐTime,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_notAfter(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_judgedAt(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_judgedAt,
+		func(ctx context.Context) (any, error) {
+			return obj.JudgedAt, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_judgedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_reportData(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_reportData,
+		func(ctx context.Context) (any, error) {
+			return obj.ReportData, nil
+		},
+		nil,
+		ec.marshalOBytes2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_reportData(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Bytes does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Attestation_quote(ctx context.Context, field graphql.CollectedField, obj *model.Attestation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Attestation_quote,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Attestation().Quote(ctx, obj)
+		},
+		nil,
+		ec.marshalNBytes2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Attestation_quote(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Attestation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Bytes does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _BucketSum_bucket(ctx context.Context, field graphql.CollectedField, obj *model.BucketSum) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6407,6 +7663,97 @@ func (ec *executionContext) fieldContext_Contribution_txHash(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Contribution_attestation(ctx context.Context, field graphql.CollectedField, obj *model.Contribution) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Contribution_attestation,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Contribution().Attestation(ctx, obj)
+		},
+		nil,
+		ec.marshalOAttestation2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAttestation,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Contribution_attestation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Contribution",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Attestation_chain(ctx, field)
+			case "verdictId":
+				return ec.fieldContext_Attestation_verdictId(ctx, field)
+			case "taskId":
+				return ec.fieldContext_Attestation_taskId(ctx, field)
+			case "worker":
+				return ec.fieldContext_Attestation_worker(ctx, field)
+			case "workerpoolAddress":
+				return ec.fieldContext_Attestation_workerpoolAddress(ctx, field)
+			case "accepted":
+				return ec.fieldContext_Attestation_accepted(ctx, field)
+			case "class":
+				return ec.fieldContext_Attestation_class(ctx, field)
+			case "check":
+				return ec.fieldContext_Attestation_check(ctx, field)
+			case "detail":
+				return ec.fieldContext_Attestation_detail(ctx, field)
+			case "mode":
+				return ec.fieldContext_Attestation_mode(ctx, field)
+			case "tee":
+				return ec.fieldContext_Attestation_tee(ctx, field)
+			case "tcbStatus":
+				return ec.fieldContext_Attestation_tcbStatus(ctx, field)
+			case "platformStatus":
+				return ec.fieldContext_Attestation_platformStatus(ctx, field)
+			case "qeStatus":
+				return ec.fieldContext_Attestation_qeStatus(ctx, field)
+			case "moduleStatus":
+				return ec.fieldContext_Attestation_moduleStatus(ctx, field)
+			case "advisories":
+				return ec.fieldContext_Attestation_advisories(ctx, field)
+			case "mrenclave":
+				return ec.fieldContext_Attestation_mrenclave(ctx, field)
+			case "mrsigner":
+				return ec.fieldContext_Attestation_mrsigner(ctx, field)
+			case "productId":
+				return ec.fieldContext_Attestation_productId(ctx, field)
+			case "svn":
+				return ec.fieldContext_Attestation_svn(ctx, field)
+			case "fmspc":
+				return ec.fieldContext_Attestation_fmspc(ctx, field)
+			case "platformId":
+				return ec.fieldContext_Attestation_platformId(ctx, field)
+			case "evaluationNumber":
+				return ec.fieldContext_Attestation_evaluationNumber(ctx, field)
+			case "collateralHash":
+				return ec.fieldContext_Attestation_collateralHash(ctx, field)
+			case "policyHash":
+				return ec.fieldContext_Attestation_policyHash(ctx, field)
+			case "notBefore":
+				return ec.fieldContext_Attestation_notBefore(ctx, field)
+			case "notAfter":
+				return ec.fieldContext_Attestation_notAfter(ctx, field)
+			case "judgedAt":
+				return ec.fieldContext_Attestation_judgedAt(ctx, field)
+			case "reportData":
+				return ec.fieldContext_Attestation_reportData(ctx, field)
+			case "quote":
+				return ec.fieldContext_Attestation_quote(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Attestation", field.Name)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _ContributionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Contribution]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6502,6 +7849,8 @@ func (ec *executionContext) fieldContext_ContributionConnection_nodes(_ context.
 				return ec.fieldContext_Contribution_blockNumber(ctx, field)
 			case "txHash":
 				return ec.fieldContext_Contribution_txHash(ctx, field)
+			case "attestation":
+				return ec.fieldContext_Contribution_attestation(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Contribution", field.Name)
 		},
@@ -6666,6 +8015,8 @@ func (ec *executionContext) fieldContext_ContributionEdge_node(_ context.Context
 				return ec.fieldContext_Contribution_blockNumber(ctx, field)
 			case "txHash":
 				return ec.fieldContext_Contribution_txHash(ctx, field)
+			case "attestation":
+				return ec.fieldContext_Contribution_attestation(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Contribution", field.Name)
 		},
@@ -10378,6 +11729,8 @@ func (ec *executionContext) fieldContext_Query_contribution(ctx context.Context,
 				return ec.fieldContext_Contribution_blockNumber(ctx, field)
 			case "txHash":
 				return ec.fieldContext_Contribution_txHash(ctx, field)
+			case "attestation":
+				return ec.fieldContext_Contribution_attestation(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Contribution", field.Name)
 		},
@@ -10510,6 +11863,8 @@ func (ec *executionContext) fieldContext_Query_verdict(ctx context.Context, fiel
 				return ec.fieldContext_Verdict_sourcePartition(ctx, field)
 			case "sourceOffset":
 				return ec.fieldContext_Verdict_sourceOffset(ctx, field)
+			case "attestation":
+				return ec.fieldContext_Verdict_attestation(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Verdict", field.Name)
 		},
@@ -14628,6 +15983,97 @@ func (ec *executionContext) fieldContext_Verdict_sourceOffset(_ context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Verdict_attestation(ctx context.Context, field graphql.CollectedField, obj *model.Verdict) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Verdict_attestation,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Verdict().Attestation(ctx, obj)
+		},
+		nil,
+		ec.marshalOAttestation2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAttestation,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Verdict_attestation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Verdict",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Attestation_chain(ctx, field)
+			case "verdictId":
+				return ec.fieldContext_Attestation_verdictId(ctx, field)
+			case "taskId":
+				return ec.fieldContext_Attestation_taskId(ctx, field)
+			case "worker":
+				return ec.fieldContext_Attestation_worker(ctx, field)
+			case "workerpoolAddress":
+				return ec.fieldContext_Attestation_workerpoolAddress(ctx, field)
+			case "accepted":
+				return ec.fieldContext_Attestation_accepted(ctx, field)
+			case "class":
+				return ec.fieldContext_Attestation_class(ctx, field)
+			case "check":
+				return ec.fieldContext_Attestation_check(ctx, field)
+			case "detail":
+				return ec.fieldContext_Attestation_detail(ctx, field)
+			case "mode":
+				return ec.fieldContext_Attestation_mode(ctx, field)
+			case "tee":
+				return ec.fieldContext_Attestation_tee(ctx, field)
+			case "tcbStatus":
+				return ec.fieldContext_Attestation_tcbStatus(ctx, field)
+			case "platformStatus":
+				return ec.fieldContext_Attestation_platformStatus(ctx, field)
+			case "qeStatus":
+				return ec.fieldContext_Attestation_qeStatus(ctx, field)
+			case "moduleStatus":
+				return ec.fieldContext_Attestation_moduleStatus(ctx, field)
+			case "advisories":
+				return ec.fieldContext_Attestation_advisories(ctx, field)
+			case "mrenclave":
+				return ec.fieldContext_Attestation_mrenclave(ctx, field)
+			case "mrsigner":
+				return ec.fieldContext_Attestation_mrsigner(ctx, field)
+			case "productId":
+				return ec.fieldContext_Attestation_productId(ctx, field)
+			case "svn":
+				return ec.fieldContext_Attestation_svn(ctx, field)
+			case "fmspc":
+				return ec.fieldContext_Attestation_fmspc(ctx, field)
+			case "platformId":
+				return ec.fieldContext_Attestation_platformId(ctx, field)
+			case "evaluationNumber":
+				return ec.fieldContext_Attestation_evaluationNumber(ctx, field)
+			case "collateralHash":
+				return ec.fieldContext_Attestation_collateralHash(ctx, field)
+			case "policyHash":
+				return ec.fieldContext_Attestation_policyHash(ctx, field)
+			case "notBefore":
+				return ec.fieldContext_Attestation_notBefore(ctx, field)
+			case "notAfter":
+				return ec.fieldContext_Attestation_notAfter(ctx, field)
+			case "judgedAt":
+				return ec.fieldContext_Attestation_judgedAt(ctx, field)
+			case "reportData":
+				return ec.fieldContext_Attestation_reportData(ctx, field)
+			case "quote":
+				return ec.fieldContext_Attestation_quote(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Attestation", field.Name)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _VerdictConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Verdict]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14725,6 +16171,8 @@ func (ec *executionContext) fieldContext_VerdictConnection_nodes(_ context.Conte
 				return ec.fieldContext_Verdict_sourcePartition(ctx, field)
 			case "sourceOffset":
 				return ec.fieldContext_Verdict_sourceOffset(ctx, field)
+			case "attestation":
+				return ec.fieldContext_Verdict_attestation(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Verdict", field.Name)
 		},
@@ -14978,6 +16426,8 @@ func (ec *executionContext) fieldContext_VerdictEdge_node(_ context.Context, fie
 				return ec.fieldContext_Verdict_sourcePartition(ctx, field)
 			case "sourceOffset":
 				return ec.fieldContext_Verdict_sourceOffset(ctx, field)
+			case "attestation":
+				return ec.fieldContext_Verdict_attestation(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Verdict", field.Name)
 		},
@@ -18266,6 +19716,176 @@ func (ec *executionContext) _AccountEdge(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var attestationImplementors = []string{"Attestation"}
+
+func (ec *executionContext) _Attestation(ctx context.Context, sel ast.SelectionSet, obj *model.Attestation) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, attestationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Attestation")
+		case "chain":
+			out.Values[i] = ec._Attestation_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "verdictId":
+			out.Values[i] = ec._Attestation_verdictId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "taskId":
+			out.Values[i] = ec._Attestation_taskId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "worker":
+			out.Values[i] = ec._Attestation_worker(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "workerpoolAddress":
+			out.Values[i] = ec._Attestation_workerpoolAddress(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "accepted":
+			out.Values[i] = ec._Attestation_accepted(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "class":
+			out.Values[i] = ec._Attestation_class(ctx, field, obj)
+		case "check":
+			out.Values[i] = ec._Attestation_check(ctx, field, obj)
+		case "detail":
+			out.Values[i] = ec._Attestation_detail(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "mode":
+			out.Values[i] = ec._Attestation_mode(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "tee":
+			out.Values[i] = ec._Attestation_tee(ctx, field, obj)
+		case "tcbStatus":
+			out.Values[i] = ec._Attestation_tcbStatus(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "platformStatus":
+			out.Values[i] = ec._Attestation_platformStatus(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "qeStatus":
+			out.Values[i] = ec._Attestation_qeStatus(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "moduleStatus":
+			out.Values[i] = ec._Attestation_moduleStatus(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "advisories":
+			out.Values[i] = ec._Attestation_advisories(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "mrenclave":
+			out.Values[i] = ec._Attestation_mrenclave(ctx, field, obj)
+		case "mrsigner":
+			out.Values[i] = ec._Attestation_mrsigner(ctx, field, obj)
+		case "productId":
+			out.Values[i] = ec._Attestation_productId(ctx, field, obj)
+		case "svn":
+			out.Values[i] = ec._Attestation_svn(ctx, field, obj)
+		case "fmspc":
+			out.Values[i] = ec._Attestation_fmspc(ctx, field, obj)
+		case "platformId":
+			out.Values[i] = ec._Attestation_platformId(ctx, field, obj)
+		case "evaluationNumber":
+			out.Values[i] = ec._Attestation_evaluationNumber(ctx, field, obj)
+		case "collateralHash":
+			out.Values[i] = ec._Attestation_collateralHash(ctx, field, obj)
+		case "policyHash":
+			out.Values[i] = ec._Attestation_policyHash(ctx, field, obj)
+		case "notBefore":
+			out.Values[i] = ec._Attestation_notBefore(ctx, field, obj)
+		case "notAfter":
+			out.Values[i] = ec._Attestation_notAfter(ctx, field, obj)
+		case "judgedAt":
+			out.Values[i] = ec._Attestation_judgedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reportData":
+			out.Values[i] = ec._Attestation_reportData(ctx, field, obj)
+		case "quote":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Attestation_quote(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
 var bucketSumImplementors = []string{"BucketSum"}
 
 func (ec *executionContext) _BucketSum(ctx context.Context, sel ast.SelectionSet, obj *model.BucketSum) graphql.Marshaler {
@@ -18552,6 +20172,39 @@ func (ec *executionContext) _Contribution(ctx context.Context, sel ast.Selection
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "attestation":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Contribution_attestation(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -21441,6 +23094,39 @@ func (ec *executionContext) _Verdict(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "attestation":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Verdict_attestation(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -22498,6 +24184,22 @@ func (ec *executionContext) marshalNAddress2string(ctx context.Context, sel ast.
 	return res
 }
 
+func (ec *executionContext) unmarshalNAttestationMode2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAttestationMode2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNBigInt2string(ctx context.Context, v any) (string, error) {
 	res, err := model.UnmarshalDecimal(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -23494,6 +25196,52 @@ func (ec *executionContext) marshalNString2string(ctx context.Context, sel ast.S
 	return res
 }
 
+func (ec *executionContext) unmarshalNString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNString2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNString2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNString2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNTCBStatus2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTCBStatus2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) marshalNTask2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTaskᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Task) graphql.Marshaler {
 	ret := make(graphql.Array, len(v))
 	var wg sync.WaitGroup
@@ -24378,6 +26126,31 @@ func (ec *executionContext) unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmode
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalOAttestation2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAttestation(ctx context.Context, sel ast.SelectionSet, v *model.Attestation) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Attestation(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOAttestationClass2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalString(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOAttestationClass2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(*v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOBigInt2ᚖstring(ctx context.Context, v any) (*string, error) {
 	if v == nil {
 		return nil, nil
@@ -24853,6 +26626,24 @@ func (ec *executionContext) unmarshalOString2ᚖstring(ctx context.Context, v an
 }
 
 func (ec *executionContext) marshalOString2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOTEE2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalString(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOTEE2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
