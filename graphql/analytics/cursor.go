@@ -3,12 +3,16 @@ package analytics
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"math/big"
 	"strconv"
 	"strings"
 )
 
 // maxCursor is the longest cursor that is read, in characters.
 const maxCursor = 8192
+
+// maxDigits is the most characters of an Int256.
+const maxDigits = 78
 
 // encodeCursor writes a place in a list, a uint64 or hexadecimal text for each column of
 // its order. What it names keeps the cursor of one list from another.
@@ -52,8 +56,16 @@ func decodeCursor(name, cursor string, kinds ...string) ([]any, error) {
 }
 
 func decodePart(kind, part string) (any, error) {
-	if kind == "UInt64" {
+	switch kind {
+	case "UInt64":
 		return strconv.ParseUint(part, 10, 64)
+	case "Int256":
+		if _, ok := new(big.Int).SetString(part, 10); !ok || len(part) > maxDigits {
+			return nil, errCursor
+		}
+		return part, nil
+	case "Text":
+		return part, nil
 	}
 	digits, prefixed := strings.CutPrefix(part, "0x")
 	if _, err := hex.DecodeString(digits); err != nil || !prefixed {

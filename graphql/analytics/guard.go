@@ -3,6 +3,7 @@ package analytics
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/errcode"
@@ -165,7 +166,23 @@ func costs() generated.ComplexityRoot {
 	} {
 		*nested = rowsCost
 	}
+	c.Query.Leaderboard = func(child int, _, _ string, _ *uint64, _, _ *time.Time, first int, after *string) int {
+		return rowsCost(child, first, after)
+	}
+	c.Query.Series = func(child int, _ string, _ *string, _ *uint64, _ string, _, _ *time.Time, first int) int {
+		return pointsCost(child, first)
+	}
+	c.Query.Kitty = func(child int, _ *uint64, _ string, _, _ *time.Time, first int) int { return pointsCost(child, first) }
+	c.Query.Cohorts = func(child int, _ string, _ *uint64) int { return pointsCost(child, monthsGuess) }
+	c.Query.Churn = func(child int, _ string, _ *uint64) int { return pointsCost(child, monthsGuess) }
 	return c
+}
+
+// monthsGuess is about how many months a marketplace is old.
+const monthsGuess = 120
+
+func pointsCost(child, first int) int {
+	return min(min(child, ceiling)*max(1, min(first, maxPoints)), ceiling)
 }
 
 func pageCost[Filter any](child, first int, after *string, _ Filter, _ *model.AsOf) int {

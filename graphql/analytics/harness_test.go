@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,6 +23,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"pgregory.net/rapid"
 
 	"assay/graphql/internal/database"
 	"assay/internal/clickhouse"
@@ -210,4 +212,18 @@ func failing(t tester, server *httptest.Server, query string, variables map[stri
 		t.Fatalf("no error: %s", r.Data)
 	}
 	return r.Errors[0].Extensions.Code, r.Errors[0].Message
+}
+
+// check tries a property that asks the database, which takes long, fewer times than usual.
+func check(t *testing.T, property func(*rapid.T)) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	usual := checks.Value.String()
+	if usual == checks.DefValue {
+		if err := checks.Value.Set("20"); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = checks.Value.Set(usual) }() // as it was
+	}
+	rapid.Check(t, property)
 }

@@ -26,8 +26,16 @@ type list[T any] struct {
 	at         func(*T) []any // a row's place: its values of order, uint64 or string
 }
 
-// column is an expression to order by, and the ClickHouse type of its values.
+// column is an expression to order by, and the kind of its values: a ClickHouse type,
+// where String is hexadecimal, or Text for any other text.
 type column struct{ sql, kind string }
+
+func (c column) bound() string {
+	if c.kind == "Text" {
+		return "String"
+	}
+	return c.kind
+}
 
 // The tables that lists are of.
 var (
@@ -181,7 +189,7 @@ func (l *list[T]) sorted(s *database.Statement, after []any) {
 	for i, column := range l.order {
 		names[i] = column.sql
 		if after != nil {
-			places[i] = s.Bind(column.kind, after[i])
+			places[i] = s.Bind(column.bound(), after[i])
 		}
 	}
 	before, direction := " > ", " ASC"

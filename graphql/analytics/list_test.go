@@ -238,14 +238,14 @@ func TestLists(t *testing.T) {
 		if len(c.expected(data, nil)) < 15 {
 			t.Fatalf("%s: the dataset is too small to mean anything", c.root)
 		}
-		c.checkPages(t, server, data, nil, 3)
+		c.checkPages(t, server, data, nil, 11)
 		for name, filter := range c.filters {
-			for seed := range 2 {
-				c.checkPages(t, server, data, map[string]any{name: rapid.Custom(filter.draw).Example(seed)}, 20)
+			for seed := range 1 {
+				c.checkPages(t, server, data, map[string]any{name: rapid.Custom(filter.draw).Example(seed)}, 50)
 			}
 		}
 	}
-	rapid.Check(t, func(r *rapid.T) {
+	check(t, func(r *rapid.T) {
 		c := listCases[rapid.IntRange(0, len(listCases)-1).Draw(r, "list")]
 		filter := make(map[string]any)
 		for _, name := range slices.Sorted(maps.Keys(c.filters)) {
@@ -253,7 +253,7 @@ func TestLists(t *testing.T) {
 				filter[name] = c.filters[name].draw(r)
 			}
 		}
-		c.checkPages(r, server, data, filter, rapid.IntRange(4, 60).Draw(r, "first"))
+		c.checkPages(r, server, data, filter, rapid.IntRange(10, 60).Draw(r, "first"))
 	})
 }
 

@@ -126,7 +126,7 @@ func TestFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("the answer is not that of %s (write it anew with -update):\n%s", golden, got.Bytes())
+		t.Errorf("the answer is not that of %s: write it anew with -update and look at the difference", golden)
 	}
 }
 

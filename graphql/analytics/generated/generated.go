@@ -134,11 +134,42 @@ type ComplexityRoot struct {
 
 	ChainMeta struct {
 		Chain           func(childComplexity int) int
+		Coverage        func(childComplexity int) int
 		FinalizedHash   func(childComplexity int) int
 		FinalizedNumber func(childComplexity int) int
 		HeadHash        func(childComplexity int) int
 		HeadNumber      func(childComplexity int) int
 		HeadTime        func(childComplexity int) int
+		Verification    func(childComplexity int) int
+	}
+
+	Churn struct {
+		Active   func(childComplexity int) int
+		Lost     func(childComplexity int) int
+		Month    func(childComplexity int) int
+		New      func(childComplexity int) int
+		Retained func(childComplexity int) int
+		Returned func(childComplexity int) int
+	}
+
+	Cohort struct {
+		Month  func(childComplexity int) int
+		Months func(childComplexity int) int
+		Size   func(childComplexity int) int
+	}
+
+	CohortMonth struct {
+		Active func(childComplexity int) int
+		Month  func(childComplexity int) int
+		Share  func(childComplexity int) int
+	}
+
+	Concentration struct {
+		Gini         func(childComplexity int) int
+		HHI          func(childComplexity int) int
+		Participants func(childComplexity int) int
+		Top          func(childComplexity int) int
+		Total        func(childComplexity int) int
 	}
 
 	Contribution struct {
@@ -173,6 +204,13 @@ type ComplexityRoot struct {
 	ContributionEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	Coverage struct {
+		Failure      func(childComplexity int) int
+		FromBlock    func(childComplexity int) int
+		ToBlock      func(childComplexity int) int
+		Verification func(childComplexity int) int
 	}
 
 	Deal struct {
@@ -217,6 +255,67 @@ type ComplexityRoot struct {
 	DealEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	KittyPoint struct {
+		Balance    func(childComplexity int) int
+		BalanceRLC func(childComplexity int) int
+		End        func(childComplexity int) int
+		In         func(childComplexity int) int
+		Out        func(childComplexity int) int
+		Start      func(childComplexity int) int
+	}
+
+	Leader struct {
+		Chain func(childComplexity int) int
+		Key   func(childComplexity int) int
+		Rank  func(childComplexity int) int
+		Share func(childComplexity int) int
+		Value func(childComplexity int) int
+	}
+
+	LeaderConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	LeaderEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	Measures struct {
+		Accuracy            func(childComplexity int) int
+		Accurate            func(childComplexity int) int
+		Claimed             func(childComplexity int) int
+		Completed           func(childComplexity int) int
+		Contributions       func(childComplexity int) int
+		Deals               func(childComplexity int) int
+		EarnedApp           func(childComplexity int) int
+		EarnedAppRLC        func(childComplexity int) int
+		EarnedDataset       func(childComplexity int) int
+		EarnedDatasetRLC    func(childComplexity int) int
+		EarnedWorkerpool    func(childComplexity int) int
+		EarnedWorkerpoolRLC func(childComplexity int) int
+		EarnedWorkers       func(childComplexity int) int
+		EarnedWorkersRLC    func(childComplexity int) int
+		Faulty              func(childComplexity int) int
+		Initialized         func(childComplexity int) int
+		KittyIn             func(childComplexity int) int
+		KittyInRLC          func(childComplexity int) int
+		KittyOut            func(childComplexity int) int
+		KittyOutRLC         func(childComplexity int) int
+		MeanLatency         func(childComplexity int) int
+		Refunded            func(childComplexity int) int
+		RefundedRLC         func(childComplexity int) int
+		Seized              func(childComplexity int) int
+		SeizedRLC           func(childComplexity int) int
+		SuccessRate         func(childComplexity int) int
+		Tasks               func(childComplexity int) int
+		Volume              func(childComplexity int) int
+		VolumeRLC           func(childComplexity int) int
 	}
 
 	Meta struct {
@@ -301,14 +400,21 @@ type ComplexityRoot struct {
 		Account       func(childComplexity int, address string, chain *uint64, asOf *model.AsOf) int
 		Accounts      func(childComplexity int, first int, after *string, filter *model.AccountFilter, asOf *model.AsOf) int
 		BucketSums    func(childComplexity int, filter *model.PostingFilter, asOf *model.AsOf) int
+		Churn         func(childComplexity int, of string, chain *uint64) int
+		Cohorts       func(childComplexity int, of string, chain *uint64) int
+		Concentration func(childComplexity int, of string, by string, chain *uint64, since *time.Time, until *time.Time, top []uint64) int
 		Contribution  func(childComplexity int, task string, worker string, chain *uint64, asOf *model.AsOf) int
 		Contributions func(childComplexity int, first int, after *string, filter *model.ContributionFilter, asOf *model.AsOf) int
 		Deal          func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
 		Deals         func(childComplexity int, first int, after *string, filter *model.DealFilter, asOf *model.AsOf) int
+		Kitty         func(childComplexity int, chain *uint64, step string, since *time.Time, until *time.Time, first int) int
+		Leaderboard   func(childComplexity int, of string, by string, chain *uint64, since *time.Time, until *time.Time, first int, after *string) int
 		Meta          func(childComplexity int) int
+		Overview      func(childComplexity int, chain *uint64, since *time.Time, until *time.Time) int
 		Payout        func(childComplexity int, chain uint64, blockNumber uint64, logIndex uint64) int
 		Payouts       func(childComplexity int, first int, after *string, filter *model.PayoutFilter, asOf *model.AsOf) int
 		Postings      func(childComplexity int, first int, after *string, filter *model.PostingFilter, asOf *model.AsOf) int
+		Series        func(childComplexity int, of string, key *string, chain *uint64, step string, since *time.Time, until *time.Time, first int) int
 		Task          func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
 		TaskCounts    func(childComplexity int, filter *model.TaskFilter, asOf *model.AsOf) int
 		Tasks         func(childComplexity int, first int, after *string, filter *model.TaskFilter, asOf *model.AsOf) int
@@ -317,6 +423,18 @@ type ComplexityRoot struct {
 		Verdicts      func(childComplexity int, first int, after *string, filter *model.VerdictFilter, asOf *model.AsOf) int
 		Workerpool    func(childComplexity int, address string, chain *uint64, asOf *model.AsOf) int
 		Workerpools   func(childComplexity int, first int, after *string, filter *model.WorkerpoolFilter, asOf *model.AsOf) int
+	}
+
+	Ratio struct {
+		Decimal     func(childComplexity int) int
+		Denominator func(childComplexity int) int
+		Numerator   func(childComplexity int) int
+	}
+
+	SeriesPoint struct {
+		End      func(childComplexity int) int
+		Measures func(childComplexity int) int
+		Start    func(childComplexity int) int
 	}
 
 	Settlement struct {
@@ -423,6 +541,11 @@ type ComplexityRoot struct {
 	TaskEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	TopShare struct {
+		Count func(childComplexity int) int
+		Share func(childComplexity int) int
 	}
 
 	Verdict struct {
@@ -538,6 +661,13 @@ type PostingResolver interface {
 }
 type QueryResolver interface {
 	Meta(ctx context.Context) (*model.Meta, error)
+	Overview(ctx context.Context, chain *uint64, since *time.Time, until *time.Time) (*model.Measures, error)
+	Series(ctx context.Context, of string, key *string, chain *uint64, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
+	Kitty(ctx context.Context, chain *uint64, step string, since *time.Time, until *time.Time, first int) ([]*model.KittyPoint, error)
+	Leaderboard(ctx context.Context, of string, by string, chain *uint64, since *time.Time, until *time.Time, first int, after *string) (*model.Connection[model.Leader], error)
+	Concentration(ctx context.Context, of string, by string, chain *uint64, since *time.Time, until *time.Time, top []uint64) (*model.Concentration, error)
+	Cohorts(ctx context.Context, of string, chain *uint64) ([]*model.Cohort, error)
+	Churn(ctx context.Context, of string, chain *uint64) ([]*model.Churn, error)
 	Deal(ctx context.Context, id string, chain *uint64, asOf *model.AsOf) (*model.Deal, error)
 	Deals(ctx context.Context, first int, after *string, filter *model.DealFilter, asOf *model.AsOf) (*model.Connection[model.Deal], error)
 	Task(ctx context.Context, id string, chain *uint64, asOf *model.AsOf) (*model.Task, error)
@@ -1000,6 +1130,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.ChainMeta.Chain(childComplexity), true
+	case "ChainMeta.coverage":
+		if e.complexity.ChainMeta.Coverage == nil {
+			break
+		}
+
+		return e.complexity.ChainMeta.Coverage(childComplexity), true
 	case "ChainMeta.finalizedHash":
 		if e.complexity.ChainMeta.FinalizedHash == nil {
 			break
@@ -1030,6 +1166,118 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.ChainMeta.HeadTime(childComplexity), true
+	case "ChainMeta.verification":
+		if e.complexity.ChainMeta.Verification == nil {
+			break
+		}
+
+		return e.complexity.ChainMeta.Verification(childComplexity), true
+
+	case "Churn.active":
+		if e.complexity.Churn.Active == nil {
+			break
+		}
+
+		return e.complexity.Churn.Active(childComplexity), true
+	case "Churn.lost":
+		if e.complexity.Churn.Lost == nil {
+			break
+		}
+
+		return e.complexity.Churn.Lost(childComplexity), true
+	case "Churn.month":
+		if e.complexity.Churn.Month == nil {
+			break
+		}
+
+		return e.complexity.Churn.Month(childComplexity), true
+	case "Churn.new":
+		if e.complexity.Churn.New == nil {
+			break
+		}
+
+		return e.complexity.Churn.New(childComplexity), true
+	case "Churn.retained":
+		if e.complexity.Churn.Retained == nil {
+			break
+		}
+
+		return e.complexity.Churn.Retained(childComplexity), true
+	case "Churn.returned":
+		if e.complexity.Churn.Returned == nil {
+			break
+		}
+
+		return e.complexity.Churn.Returned(childComplexity), true
+
+	case "Cohort.month":
+		if e.complexity.Cohort.Month == nil {
+			break
+		}
+
+		return e.complexity.Cohort.Month(childComplexity), true
+	case "Cohort.months":
+		if e.complexity.Cohort.Months == nil {
+			break
+		}
+
+		return e.complexity.Cohort.Months(childComplexity), true
+	case "Cohort.size":
+		if e.complexity.Cohort.Size == nil {
+			break
+		}
+
+		return e.complexity.Cohort.Size(childComplexity), true
+
+	case "CohortMonth.active":
+		if e.complexity.CohortMonth.Active == nil {
+			break
+		}
+
+		return e.complexity.CohortMonth.Active(childComplexity), true
+	case "CohortMonth.month":
+		if e.complexity.CohortMonth.Month == nil {
+			break
+		}
+
+		return e.complexity.CohortMonth.Month(childComplexity), true
+	case "CohortMonth.share":
+		if e.complexity.CohortMonth.Share == nil {
+			break
+		}
+
+		return e.complexity.CohortMonth.Share(childComplexity), true
+
+	case "Concentration.gini":
+		if e.complexity.Concentration.Gini == nil {
+			break
+		}
+
+		return e.complexity.Concentration.Gini(childComplexity), true
+	case "Concentration.hhi":
+		if e.complexity.Concentration.HHI == nil {
+			break
+		}
+
+		return e.complexity.Concentration.HHI(childComplexity), true
+	case "Concentration.participants":
+		if e.complexity.Concentration.Participants == nil {
+			break
+		}
+
+		return e.complexity.Concentration.Participants(childComplexity), true
+	case "Concentration.top":
+		if e.complexity.Concentration.Top == nil {
+			break
+		}
+
+		return e.complexity.Concentration.Top(childComplexity), true
+	case "Concentration.total":
+		if e.complexity.Concentration.Total == nil {
+			break
+		}
+
+		return e.complexity.Concentration.Total(childComplexity), true
 
 	case "Contribution.accurate":
 		if e.complexity.Contribution.Accurate == nil {
@@ -1183,6 +1431,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.ContributionEdge.Node(childComplexity), true
+
+	case "Coverage.failure":
+		if e.complexity.Coverage.Failure == nil {
+			break
+		}
+
+		return e.complexity.Coverage.Failure(childComplexity), true
+	case "Coverage.fromBlock":
+		if e.complexity.Coverage.FromBlock == nil {
+			break
+		}
+
+		return e.complexity.Coverage.FromBlock(childComplexity), true
+	case "Coverage.toBlock":
+		if e.complexity.Coverage.ToBlock == nil {
+			break
+		}
+
+		return e.complexity.Coverage.ToBlock(childComplexity), true
+	case "Coverage.verification":
+		if e.complexity.Coverage.Verification == nil {
+			break
+		}
+
+		return e.complexity.Coverage.Verification(childComplexity), true
 
 	case "Deal.app":
 		if e.complexity.Deal.App == nil {
@@ -1406,6 +1679,287 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.DealEdge.Node(childComplexity), true
+
+	case "KittyPoint.balance":
+		if e.complexity.KittyPoint.Balance == nil {
+			break
+		}
+
+		return e.complexity.KittyPoint.Balance(childComplexity), true
+	case "KittyPoint.balanceRLC":
+		if e.complexity.KittyPoint.BalanceRLC == nil {
+			break
+		}
+
+		return e.complexity.KittyPoint.BalanceRLC(childComplexity), true
+	case "KittyPoint.end":
+		if e.complexity.KittyPoint.End == nil {
+			break
+		}
+
+		return e.complexity.KittyPoint.End(childComplexity), true
+	case "KittyPoint.in":
+		if e.complexity.KittyPoint.In == nil {
+			break
+		}
+
+		return e.complexity.KittyPoint.In(childComplexity), true
+	case "KittyPoint.out":
+		if e.complexity.KittyPoint.Out == nil {
+			break
+		}
+
+		return e.complexity.KittyPoint.Out(childComplexity), true
+	case "KittyPoint.start":
+		if e.complexity.KittyPoint.Start == nil {
+			break
+		}
+
+		return e.complexity.KittyPoint.Start(childComplexity), true
+
+	case "Leader.chain":
+		if e.complexity.Leader.Chain == nil {
+			break
+		}
+
+		return e.complexity.Leader.Chain(childComplexity), true
+	case "Leader.key":
+		if e.complexity.Leader.Key == nil {
+			break
+		}
+
+		return e.complexity.Leader.Key(childComplexity), true
+	case "Leader.rank":
+		if e.complexity.Leader.Rank == nil {
+			break
+		}
+
+		return e.complexity.Leader.Rank(childComplexity), true
+	case "Leader.share":
+		if e.complexity.Leader.Share == nil {
+			break
+		}
+
+		return e.complexity.Leader.Share(childComplexity), true
+	case "Leader.value":
+		if e.complexity.Leader.Value == nil {
+			break
+		}
+
+		return e.complexity.Leader.Value(childComplexity), true
+
+	case "LeaderConnection.edges":
+		if e.complexity.LeaderConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.LeaderConnection.Edges(childComplexity), true
+	case "LeaderConnection.nodes":
+		if e.complexity.LeaderConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.LeaderConnection.Nodes(childComplexity), true
+	case "LeaderConnection.pageInfo":
+		if e.complexity.LeaderConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.LeaderConnection.PageInfo(childComplexity), true
+	case "LeaderConnection.totalCount":
+		if e.complexity.LeaderConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.LeaderConnection.TotalCount(childComplexity), true
+
+	case "LeaderEdge.cursor":
+		if e.complexity.LeaderEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.LeaderEdge.Cursor(childComplexity), true
+	case "LeaderEdge.node":
+		if e.complexity.LeaderEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.LeaderEdge.Node(childComplexity), true
+
+	case "Measures.accuracy":
+		if e.complexity.Measures.Accuracy == nil {
+			break
+		}
+
+		return e.complexity.Measures.Accuracy(childComplexity), true
+	case "Measures.accurate":
+		if e.complexity.Measures.Accurate == nil {
+			break
+		}
+
+		return e.complexity.Measures.Accurate(childComplexity), true
+	case "Measures.claimed":
+		if e.complexity.Measures.Claimed == nil {
+			break
+		}
+
+		return e.complexity.Measures.Claimed(childComplexity), true
+	case "Measures.completed":
+		if e.complexity.Measures.Completed == nil {
+			break
+		}
+
+		return e.complexity.Measures.Completed(childComplexity), true
+	case "Measures.contributions":
+		if e.complexity.Measures.Contributions == nil {
+			break
+		}
+
+		return e.complexity.Measures.Contributions(childComplexity), true
+	case "Measures.deals":
+		if e.complexity.Measures.Deals == nil {
+			break
+		}
+
+		return e.complexity.Measures.Deals(childComplexity), true
+	case "Measures.earnedApp":
+		if e.complexity.Measures.EarnedApp == nil {
+			break
+		}
+
+		return e.complexity.Measures.EarnedApp(childComplexity), true
+	case "Measures.earnedAppRLC":
+		if e.complexity.Measures.EarnedAppRLC == nil {
+			break
+		}
+
+		return e.complexity.Measures.EarnedAppRLC(childComplexity), true
+	case "Measures.earnedDataset":
+		if e.complexity.Measures.EarnedDataset == nil {
+			break
+		}
+
+		return e.complexity.Measures.EarnedDataset(childComplexity), true
+	case "Measures.earnedDatasetRLC":
+		if e.complexity.Measures.EarnedDatasetRLC == nil {
+			break
+		}
+
+		return e.complexity.Measures.EarnedDatasetRLC(childComplexity), true
+	case "Measures.earnedWorkerpool":
+		if e.complexity.Measures.EarnedWorkerpool == nil {
+			break
+		}
+
+		return e.complexity.Measures.EarnedWorkerpool(childComplexity), true
+	case "Measures.earnedWorkerpoolRLC":
+		if e.complexity.Measures.EarnedWorkerpoolRLC == nil {
+			break
+		}
+
+		return e.complexity.Measures.EarnedWorkerpoolRLC(childComplexity), true
+	case "Measures.earnedWorkers":
+		if e.complexity.Measures.EarnedWorkers == nil {
+			break
+		}
+
+		return e.complexity.Measures.EarnedWorkers(childComplexity), true
+	case "Measures.earnedWorkersRLC":
+		if e.complexity.Measures.EarnedWorkersRLC == nil {
+			break
+		}
+
+		return e.complexity.Measures.EarnedWorkersRLC(childComplexity), true
+	case "Measures.faulty":
+		if e.complexity.Measures.Faulty == nil {
+			break
+		}
+
+		return e.complexity.Measures.Faulty(childComplexity), true
+	case "Measures.initialized":
+		if e.complexity.Measures.Initialized == nil {
+			break
+		}
+
+		return e.complexity.Measures.Initialized(childComplexity), true
+	case "Measures.kittyIn":
+		if e.complexity.Measures.KittyIn == nil {
+			break
+		}
+
+		return e.complexity.Measures.KittyIn(childComplexity), true
+	case "Measures.kittyInRLC":
+		if e.complexity.Measures.KittyInRLC == nil {
+			break
+		}
+
+		return e.complexity.Measures.KittyInRLC(childComplexity), true
+	case "Measures.kittyOut":
+		if e.complexity.Measures.KittyOut == nil {
+			break
+		}
+
+		return e.complexity.Measures.KittyOut(childComplexity), true
+	case "Measures.kittyOutRLC":
+		if e.complexity.Measures.KittyOutRLC == nil {
+			break
+		}
+
+		return e.complexity.Measures.KittyOutRLC(childComplexity), true
+	case "Measures.meanLatency":
+		if e.complexity.Measures.MeanLatency == nil {
+			break
+		}
+
+		return e.complexity.Measures.MeanLatency(childComplexity), true
+	case "Measures.refunded":
+		if e.complexity.Measures.Refunded == nil {
+			break
+		}
+
+		return e.complexity.Measures.Refunded(childComplexity), true
+	case "Measures.refundedRLC":
+		if e.complexity.Measures.RefundedRLC == nil {
+			break
+		}
+
+		return e.complexity.Measures.RefundedRLC(childComplexity), true
+	case "Measures.seized":
+		if e.complexity.Measures.Seized == nil {
+			break
+		}
+
+		return e.complexity.Measures.Seized(childComplexity), true
+	case "Measures.seizedRLC":
+		if e.complexity.Measures.SeizedRLC == nil {
+			break
+		}
+
+		return e.complexity.Measures.SeizedRLC(childComplexity), true
+	case "Measures.successRate":
+		if e.complexity.Measures.SuccessRate == nil {
+			break
+		}
+
+		return e.complexity.Measures.SuccessRate(childComplexity), true
+	case "Measures.tasks":
+		if e.complexity.Measures.Tasks == nil {
+			break
+		}
+
+		return e.complexity.Measures.Tasks(childComplexity), true
+	case "Measures.volume":
+		if e.complexity.Measures.Volume == nil {
+			break
+		}
+
+		return e.complexity.Measures.Volume(childComplexity), true
+	case "Measures.volumeRLC":
+		if e.complexity.Measures.VolumeRLC == nil {
+			break
+		}
+
+		return e.complexity.Measures.VolumeRLC(childComplexity), true
 
 	case "Meta.chains":
 		if e.complexity.Meta.Chains == nil {
@@ -1755,6 +2309,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.BucketSums(childComplexity, args["filter"].(*model.PostingFilter), args["asOf"].(*model.AsOf)), true
+	case "Query.churn":
+		if e.complexity.Query.Churn == nil {
+			break
+		}
+
+		args, err := ec.field_Query_churn_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Churn(childComplexity, args["of"].(string), args["chain"].(*uint64)), true
+	case "Query.cohorts":
+		if e.complexity.Query.Cohorts == nil {
+			break
+		}
+
+		args, err := ec.field_Query_cohorts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Cohorts(childComplexity, args["of"].(string), args["chain"].(*uint64)), true
+	case "Query.concentration":
+		if e.complexity.Query.Concentration == nil {
+			break
+		}
+
+		args, err := ec.field_Query_concentration_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Concentration(childComplexity, args["of"].(string), args["by"].(string), args["chain"].(*uint64), args["since"].(*time.Time), args["until"].(*time.Time), args["top"].([]uint64)), true
 	case "Query.contribution":
 		if e.complexity.Query.Contribution == nil {
 			break
@@ -1799,12 +2386,45 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Deals(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.DealFilter), args["asOf"].(*model.AsOf)), true
+	case "Query.kitty":
+		if e.complexity.Query.Kitty == nil {
+			break
+		}
+
+		args, err := ec.field_Query_kitty_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Kitty(childComplexity, args["chain"].(*uint64), args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+	case "Query.leaderboard":
+		if e.complexity.Query.Leaderboard == nil {
+			break
+		}
+
+		args, err := ec.field_Query_leaderboard_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Leaderboard(childComplexity, args["of"].(string), args["by"].(string), args["chain"].(*uint64), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string)), true
 	case "Query.meta":
 		if e.complexity.Query.Meta == nil {
 			break
 		}
 
 		return e.complexity.Query.Meta(childComplexity), true
+	case "Query.overview":
+		if e.complexity.Query.Overview == nil {
+			break
+		}
+
+		args, err := ec.field_Query_overview_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Overview(childComplexity, args["chain"].(*uint64), args["since"].(*time.Time), args["until"].(*time.Time)), true
 	case "Query.payout":
 		if e.complexity.Query.Payout == nil {
 			break
@@ -1838,6 +2458,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Postings(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.PostingFilter), args["asOf"].(*model.AsOf)), true
+	case "Query.series":
+		if e.complexity.Query.Series == nil {
+			break
+		}
+
+		args, err := ec.field_Query_series_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Series(childComplexity, args["of"].(string), args["key"].(*string), args["chain"].(*uint64), args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
 	case "Query.task":
 		if e.complexity.Query.Task == nil {
 			break
@@ -1926,6 +2557,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Workerpools(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.WorkerpoolFilter), args["asOf"].(*model.AsOf)), true
+
+	case "Ratio.decimal":
+		if e.complexity.Ratio.Decimal == nil {
+			break
+		}
+
+		return e.complexity.Ratio.Decimal(childComplexity), true
+	case "Ratio.denominator":
+		if e.complexity.Ratio.Denominator == nil {
+			break
+		}
+
+		return e.complexity.Ratio.Denominator(childComplexity), true
+	case "Ratio.numerator":
+		if e.complexity.Ratio.Numerator == nil {
+			break
+		}
+
+		return e.complexity.Ratio.Numerator(childComplexity), true
+
+	case "SeriesPoint.end":
+		if e.complexity.SeriesPoint.End == nil {
+			break
+		}
+
+		return e.complexity.SeriesPoint.End(childComplexity), true
+	case "SeriesPoint.measures":
+		if e.complexity.SeriesPoint.Measures == nil {
+			break
+		}
+
+		return e.complexity.SeriesPoint.Measures(childComplexity), true
+	case "SeriesPoint.start":
+		if e.complexity.SeriesPoint.Start == nil {
+			break
+		}
+
+		return e.complexity.SeriesPoint.Start(childComplexity), true
 
 	case "Settlement.appPrice":
 		if e.complexity.Settlement.AppPrice == nil {
@@ -2434,6 +3103,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.TaskEdge.Node(childComplexity), true
+
+	case "TopShare.count":
+		if e.complexity.TopShare.Count == nil {
+			break
+		}
+
+		return e.complexity.TopShare.Count(childComplexity), true
+	case "TopShare.share":
+		if e.complexity.TopShare.Share == nil {
+			break
+		}
+
+		return e.complexity.TopShare.Share(childComplexity), true
 
 	case "Verdict.agreement":
 		if e.complexity.Verdict.Agreement == nil {
@@ -3278,6 +3960,278 @@ type DealEdge {
   node: Deal!
 }
 `, BuiltIn: false},
+	{Name: "../../../schema/graphql/analytics/measures.graphqls", Input: `"""
+What was counted in some time, of the whole marketplace or of one pool, worker, app,
+dataset, requester or category. An event counts in the hour of its block.
+"""
+type Measures {
+  "Deals made."
+  deals: Uint64!
+  "Tasks bought: the sum of the deals' sizes."
+  tasks: Uint64!
+  "Tasks initialized."
+  initialized: Uint64!
+  "Tasks completed."
+  completed: Uint64!
+  "Tasks that failed and were refunded."
+  claimed: Uint64!
+  "Contributions made."
+  contributions: Uint64!
+  "Contributions that agreed with the result of a completed task."
+  accurate: Uint64!
+  "Contributions that did not, or were not revealed."
+  faulty: Uint64!
+  "completed / (completed + claimed), rounded down to six decimals. Null: no task ended."
+  successRate: Decimal
+  "accurate / (accurate + faulty), rounded down to six decimals. Null: no contribution was judged."
+  accuracy: Decimal
+  "Mean time from the deal to the end of completed tasks, seconds, rounded down to three decimals. Null: none was completed."
+  meanLatency: Decimal
+  "Paid for completed tasks, nRLC."
+  volume: NRLCChange!
+  "Paid for completed tasks, RLC."
+  volumeRLC: RLC!
+  "Given back for tasks that failed, nRLC."
+  refunded: NRLCChange!
+  "Given back for tasks that failed, RLC."
+  refundedRLC: RLC!
+  "Earned by workers, nRLC."
+  earnedWorkers: NRLCChange!
+  "Earned by workers, RLC."
+  earnedWorkersRLC: RLC!
+  "Earned by schedulers, with what the kitty gave, nRLC."
+  earnedWorkerpool: NRLCChange!
+  "Earned by schedulers, with what the kitty gave, RLC."
+  earnedWorkerpoolRLC: RLC!
+  "Earned by owners of apps, nRLC."
+  earnedApp: NRLCChange!
+  "Earned by owners of apps, RLC."
+  earnedAppRLC: RLC!
+  "Earned by owners of datasets, nRLC."
+  earnedDataset: NRLCChange!
+  "Earned by owners of datasets, RLC."
+  earnedDatasetRLC: RLC!
+  "Stakes lost by workers and schedulers, nRLC."
+  seized: NRLCChange!
+  "Stakes lost by workers and schedulers, RLC."
+  seizedRLC: RLC!
+  "What the kitty took in, nRLC."
+  kittyIn: NRLCChange!
+  "What the kitty took in, RLC."
+  kittyInRLC: RLC!
+  "What the kitty gave, nRLC."
+  kittyOut: NRLCChange!
+  "What the kitty gave, RLC."
+  kittyOutRLC: RLC!
+}
+
+"What measures are of."
+enum Dimension {
+  "The whole marketplace."
+  ALL
+  "A worker pool, by its address."
+  WORKERPOOL
+  "A worker, by its address: contributions, accurate, faulty, earnedWorkers and seized only."
+  WORKER
+  "An app, by its address."
+  APP
+  "A dataset, by its address."
+  DATASET
+  "A requester, by its address."
+  REQUESTER
+  "A category, by its number."
+  CATEGORY
+}
+
+"One of the measures."
+enum Measure {
+  "Deals made."
+  DEALS
+  "Tasks bought: the sum of the deals' sizes."
+  TASKS
+  "Tasks initialized."
+  INITIALIZED
+  "Tasks completed."
+  COMPLETED
+  "Tasks that failed and were refunded."
+  CLAIMED
+  "Contributions made."
+  CONTRIBUTIONS
+  "Contributions that agreed with the result of a completed task."
+  ACCURATE
+  "Contributions that did not, or were not revealed."
+  FAULTY
+  "Paid for completed tasks, nRLC."
+  VOLUME
+  "Given back for tasks that failed, nRLC."
+  REFUNDED
+  "Earned by workers, nRLC."
+  EARNED_WORKERS
+  "Earned by schedulers, with what the kitty gave, nRLC."
+  EARNED_WORKERPOOL
+  "Earned by owners of apps, nRLC."
+  EARNED_APP
+  "Earned by owners of datasets, nRLC."
+  EARNED_DATASET
+  "Stakes lost by workers and schedulers, nRLC."
+  SEIZED
+  "What the kitty took in, nRLC."
+  KITTY_IN
+  "What the kitty gave, nRLC."
+  KITTY_OUT
+}
+
+"The length of a period. Periods begin at full hours, days, Mondays and months of UTC."
+enum Step {
+  "An hour."
+  HOUR
+  "A day."
+  DAY
+  "A week, from Monday."
+  WEEK
+  "A calendar month."
+  MONTH
+}
+
+"What was counted in one period."
+type SeriesPoint {
+  "When the period begins."
+  start: Time!
+  "When the period ends: the beginning of the next."
+  end: Time!
+  "What was counted from the beginning of the period, or \"since\", to its end, or \"until\"."
+  measures: Measures!
+}
+
+"What the kitty did in one period."
+type KittyPoint {
+  "When the period begins."
+  start: Time!
+  "When the period ends: the beginning of the next."
+  end: Time!
+  "What the kitty took in, nRLC."
+  in: NRLCChange!
+  "What the kitty gave, nRLC."
+  out: NRLCChange!
+  "What the kitty had at the end of the period, nRLC."
+  balance: NRLCChange!
+  "What the kitty had at the end of the period, RLC."
+  balanceRLC: RLC!
+}
+
+"One who takes part, in order of a measure."
+type Leader {
+  "Place in the order, from 1."
+  rank: Uint64!
+  "EVM chain id."
+  chain: Uint64!
+  "Address, or number of a category."
+  key: String!
+  "The measure: a number, or an amount in nRLC."
+  value: BigInt!
+  "Part of the sum of all, rounded down to six decimals."
+  share: Decimal!
+}
+
+"A page of leaders."
+type LeaderConnection {
+  "The leaders, each with its cursor."
+  edges: [LeaderEdge!]!
+  "The leaders."
+  nodes: [Leader!]!
+  "Where the page stands in the order."
+  pageInfo: PageInfo!
+  "How many there are for whom the measure is not 0."
+  totalCount: Uint64!
+}
+
+"A leader in an order."
+type LeaderEdge {
+  "The leader's place in the order."
+  cursor: Cursor!
+  "The leader."
+  node: Leader!
+}
+
+"An exact fraction."
+type Ratio {
+  "Above the line, in lowest terms."
+  numerator: BigInt!
+  "Below the line, in lowest terms."
+  denominator: BigInt!
+  "The fraction, rounded down to six decimals."
+  decimal: Decimal!
+}
+
+"How much of a measure few have. Who has none of it is left out."
+type Concentration {
+  "How many have some of it."
+  participants: Uint64!
+  "The sum of all: a number, or an amount in nRLC."
+  total: BigInt!
+  """
+  Gini coefficient: 0 if all have the same, towards 1 the more one has all. With the n values
+  in rising order, (2 · Σ i · valueᵢ − (n + 1) · total) / (n · total), i from 1. Null: nobody has any.
+  """
+  gini: Ratio
+  "Herfindahl-Hirschman index: the sum of the squares of the shares, from 1/n to 1. Null: nobody has any."
+  hhi: Ratio
+  "What those with the most have together."
+  top: [TopShare!]!
+}
+
+"What those with the most have."
+type TopShare {
+  "How many they are."
+  count: Uint64!
+  "Their part of the total. Null: nobody has any."
+  share: Ratio
+}
+
+"Who is followed from month to month."
+enum Cohorts {
+  "Requesters: active in a month in which they made a deal."
+  REQUESTER
+  "Workers: active in a month in which they contributed."
+  WORKER
+}
+
+"All whose first activity was in the same month."
+type Cohort {
+  "Begin of the month."
+  month: Time!
+  "How many they are."
+  size: Uint64!
+  "How many of them were active in which month, from the first. Months in which none was are left out."
+  months: [CohortMonth!]!
+}
+
+"A cohort in one month."
+type CohortMonth {
+  "Begin of the month."
+  month: Time!
+  "How many of the cohort were active."
+  active: Uint64!
+  "Part of the cohort, rounded down to six decimals."
+  share: Decimal!
+}
+
+"Who came, stayed and left, in one month."
+type Churn {
+  "Begin of the month."
+  month: Time!
+  "How many were active."
+  active: Uint64!
+  "How many were active for the first time."
+  new: Uint64!
+  "How many were active in the month before as well."
+  retained: Uint64!
+  "How many were active before, but not in the month before."
+  returned: Uint64!
+  "How many were active in the month before and not in this one."
+  lost: Uint64!
+}
+`, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/payout.graphqls", Input: `"Money that changed hands because a task ended: one Reward or one Seize log."
 type Payout {
   "EVM chain id."
@@ -3531,6 +4485,24 @@ type Query {
   "How far each chain is indexed."
   meta: Meta!
 
+  """
+  What was counted of the whole marketplace. Sums by the hour, here and in the next six
+  fields, are kept at the newest indexed block only: they cannot be read as of an earlier one.
+  """
+  overview("EVM chain id. All chains where it is left out." chain: Uint64, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
+  "What was counted of a part of the marketplace, period by period. Periods in which nothing happened are left out."
+  series("Of what." of: Dimension! = ALL, "Its address, or the number of a category. Of ALL none." key: String, "EVM chain id. All chains where it is left out." chain: Uint64, "How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+  "What the kitty took in, gave and had, period by period. Periods in which nothing happened are left out."
+  kitty("EVM chain id. All chains where it is left out." chain: Uint64, "How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [KittyPoint!]!
+  "Who did, earned or lost the most. Who has none of the measure is left out; who has the same of it comes in order of chain and key."
+  leaderboard("Of whom. Not ALL." of: Dimension!, "By what." by: Measure!, "EVM chain id. All chains where it is left out." chain: Uint64, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): LeaderConnection!
+  "How much of a measure few have."
+  concentration("Of whom. Not ALL. One on two chains counts as two." of: Dimension!, "Of what." by: Measure!, "EVM chain id. All chains where it is left out." chain: Uint64, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "Of how many to say what those with the most have; at most 10 numbers." top: [Uint64!]! = [1, 5, 10]): Concentration!
+  "Requesters or workers by the month of their first activity, and how many stayed."
+  cohorts("Who." of: Cohorts!, "EVM chain id. All chains where it is left out." chain: Uint64): [Cohort!]!
+  "How many requesters or workers came, stayed and left, month by month, from the first to the last month with any activity."
+  churn("Who." of: Cohorts!, "EVM chain id. All chains where it is left out." chain: Uint64): [Churn!]!
+
   "The deal with this id. Null: there is none."
   deal("dealid of SchedulerNotice." id: Hash!, "EVM chain id. Needed only where several chains know the id." chain: Uint64, "Read as of this block." asOf: AsOf): Deal
   "Deals, the newest first by their start time."
@@ -3614,6 +4586,34 @@ type ChainMeta {
   finalizedNumber: Uint64!
   "Hash of the newest block that cannot vanish in a reorg any more. Null: none is known yet."
   finalizedHash: Hash
+  "How sure it is that nothing is missing: the weakest of the ranges in coverage. Null: nothing is known."
+  verification: Verification
+  "What of the chain is indexed, and what proves that nothing is missing there. The oldest range first."
+  coverage: [Coverage!]!
+}
+
+"A range of blocks that was looked through for events."
+type Coverage {
+  "Number of the first block."
+  fromBlock: Uint64!
+  "Number of the last block."
+  toBlock: Uint64!
+  "What proves that no event is missing."
+  verification: Verification!
+  "Of a range that FAILED: what is not believed. Null: it did not fail."
+  failure: String
+}
+
+"What proves that no event of a range of blocks is missing, the weakest first."
+enum Verification {
+  "It was to be proved and is not believed: the range is not indexed."
+  FAILED
+  "A node said so."
+  FETCHED
+  "It agrees with the bloom filters of the blocks' headers."
+  BLOOM
+  "The receipts make the receipts roots of the blocks' headers."
+  RECEIPTS
 }
 
 "Where a page of a connection stands in its list."
@@ -3648,6 +4648,9 @@ scalar RLC
 
 "An exact whole number of up to 256 bits, decimal, written as a string."
 scalar BigInt
+
+"A decimal number of as many decimals as the field says, written as a string."
+scalar Decimal
 
 "A whole number from 0 to 2^64-1, written as a JSON number."
 scalar Uint64
@@ -4345,6 +5348,74 @@ func (ec *executionContext) field_Query_bucketSums_args(ctx context.Context, raw
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_churn_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "of", ec.unmarshalNCohorts2string)
+	if err != nil {
+		return nil, err
+	}
+	args["of"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_cohorts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "of", ec.unmarshalNCohorts2string)
+	if err != nil {
+		return nil, err
+	}
+	args["of"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_concentration_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "of", ec.unmarshalNDimension2string)
+	if err != nil {
+		return nil, err
+	}
+	args["of"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "by", ec.unmarshalNMeasure2string)
+	if err != nil {
+		return nil, err
+	}
+	args["by"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "top", ec.unmarshalNUint642ᚕuint64ᚄ)
+	if err != nil {
+		return nil, err
+	}
+	args["top"] = arg5
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_contribution_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4444,6 +5515,99 @@ func (ec *executionContext) field_Query_deals_args(ctx context.Context, rawArgs 
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_kitty_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "step", ec.unmarshalNStep2string)
+	if err != nil {
+		return nil, err
+	}
+	args["step"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_leaderboard_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "of", ec.unmarshalNDimension2string)
+	if err != nil {
+		return nil, err
+	}
+	args["of"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "by", ec.unmarshalNMeasure2string)
+	if err != nil {
+		return nil, err
+	}
+	args["by"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg6
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_overview_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_payout_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4514,6 +5678,47 @@ func (ec *executionContext) field_Query_postings_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["asOf"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_series_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "of", ec.unmarshalNDimension2string)
+	if err != nil {
+		return nil, err
+	}
+	args["of"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "key", ec.unmarshalOString2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["key"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "step", ec.unmarshalNStep2string)
+	if err != nil {
+		return nil, err
+	}
+	args["step"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg6
 	return args, nil
 }
 
@@ -6997,6 +8202,597 @@ func (ec *executionContext) fieldContext_ChainMeta_finalizedHash(_ context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _ChainMeta_verification(ctx context.Context, field graphql.CollectedField, obj *model.ChainMeta) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_ChainMeta_verification,
+		func(ctx context.Context) (any, error) {
+			return obj.Verification, nil
+		},
+		nil,
+		ec.marshalOVerification2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_ChainMeta_verification(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChainMeta",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Verification does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChainMeta_coverage(ctx context.Context, field graphql.CollectedField, obj *model.ChainMeta) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_ChainMeta_coverage,
+		func(ctx context.Context) (any, error) {
+			return obj.Coverage, nil
+		},
+		nil,
+		ec.marshalNCoverage2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCoverageᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_ChainMeta_coverage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChainMeta",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "fromBlock":
+				return ec.fieldContext_Coverage_fromBlock(ctx, field)
+			case "toBlock":
+				return ec.fieldContext_Coverage_toBlock(ctx, field)
+			case "verification":
+				return ec.fieldContext_Coverage_verification(ctx, field)
+			case "failure":
+				return ec.fieldContext_Coverage_failure(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Coverage", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Churn_month(ctx context.Context, field graphql.CollectedField, obj *model.Churn) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Churn_month,
+		func(ctx context.Context) (any, error) {
+			return obj.Month, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Churn_month(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Churn",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Churn_active(ctx context.Context, field graphql.CollectedField, obj *model.Churn) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Churn_active,
+		func(ctx context.Context) (any, error) {
+			return obj.Active, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Churn_active(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Churn",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Churn_new(ctx context.Context, field graphql.CollectedField, obj *model.Churn) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Churn_new,
+		func(ctx context.Context) (any, error) {
+			return obj.New, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Churn_new(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Churn",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Churn_retained(ctx context.Context, field graphql.CollectedField, obj *model.Churn) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Churn_retained,
+		func(ctx context.Context) (any, error) {
+			return obj.Retained, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Churn_retained(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Churn",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Churn_returned(ctx context.Context, field graphql.CollectedField, obj *model.Churn) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Churn_returned,
+		func(ctx context.Context) (any, error) {
+			return obj.Returned, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Churn_returned(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Churn",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Churn_lost(ctx context.Context, field graphql.CollectedField, obj *model.Churn) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Churn_lost,
+		func(ctx context.Context) (any, error) {
+			return obj.Lost, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Churn_lost(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Churn",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Cohort_month(ctx context.Context, field graphql.CollectedField, obj *model.Cohort) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Cohort_month,
+		func(ctx context.Context) (any, error) {
+			return obj.Month, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Cohort_month(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Cohort",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Cohort_size(ctx context.Context, field graphql.CollectedField, obj *model.Cohort) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Cohort_size,
+		func(ctx context.Context) (any, error) {
+			return obj.Size, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Cohort_size(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Cohort",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Cohort_months(ctx context.Context, field graphql.CollectedField, obj *model.Cohort) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Cohort_months,
+		func(ctx context.Context) (any, error) {
+			return obj.Months, nil
+		},
+		nil,
+		ec.marshalNCohortMonth2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCohortMonthᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Cohort_months(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Cohort",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "month":
+				return ec.fieldContext_CohortMonth_month(ctx, field)
+			case "active":
+				return ec.fieldContext_CohortMonth_active(ctx, field)
+			case "share":
+				return ec.fieldContext_CohortMonth_share(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type CohortMonth", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CohortMonth_month(ctx context.Context, field graphql.CollectedField, obj *model.CohortMonth) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CohortMonth_month,
+		func(ctx context.Context) (any, error) {
+			return obj.Month, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CohortMonth_month(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CohortMonth",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CohortMonth_active(ctx context.Context, field graphql.CollectedField, obj *model.CohortMonth) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CohortMonth_active,
+		func(ctx context.Context) (any, error) {
+			return obj.Active, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CohortMonth_active(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CohortMonth",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CohortMonth_share(ctx context.Context, field graphql.CollectedField, obj *model.CohortMonth) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CohortMonth_share,
+		func(ctx context.Context) (any, error) {
+			return obj.Share(), nil
+		},
+		nil,
+		ec.marshalNDecimal2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CohortMonth_share(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CohortMonth",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Decimal does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Concentration_participants(ctx context.Context, field graphql.CollectedField, obj *model.Concentration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Concentration_participants,
+		func(ctx context.Context) (any, error) {
+			return obj.Participants, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Concentration_participants(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Concentration",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Concentration_total(ctx context.Context, field graphql.CollectedField, obj *model.Concentration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Concentration_total,
+		func(ctx context.Context) (any, error) {
+			return obj.Total, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Concentration_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Concentration",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Concentration_gini(ctx context.Context, field graphql.CollectedField, obj *model.Concentration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Concentration_gini,
+		func(ctx context.Context) (any, error) {
+			return obj.Gini, nil
+		},
+		nil,
+		ec.marshalORatio2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRatio,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Concentration_gini(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Concentration",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "numerator":
+				return ec.fieldContext_Ratio_numerator(ctx, field)
+			case "denominator":
+				return ec.fieldContext_Ratio_denominator(ctx, field)
+			case "decimal":
+				return ec.fieldContext_Ratio_decimal(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Ratio", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Concentration_hhi(ctx context.Context, field graphql.CollectedField, obj *model.Concentration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Concentration_hhi,
+		func(ctx context.Context) (any, error) {
+			return obj.HHI, nil
+		},
+		nil,
+		ec.marshalORatio2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRatio,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Concentration_hhi(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Concentration",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "numerator":
+				return ec.fieldContext_Ratio_numerator(ctx, field)
+			case "denominator":
+				return ec.fieldContext_Ratio_denominator(ctx, field)
+			case "decimal":
+				return ec.fieldContext_Ratio_decimal(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Ratio", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Concentration_top(ctx context.Context, field graphql.CollectedField, obj *model.Concentration) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Concentration_top,
+		func(ctx context.Context) (any, error) {
+			return obj.Top, nil
+		},
+		nil,
+		ec.marshalNTopShare2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTopShareᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Concentration_top(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Concentration",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "count":
+				return ec.fieldContext_TopShare_count(ctx, field)
+			case "share":
+				return ec.fieldContext_TopShare_share(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type TopShare", field.Name)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Contribution_chain(ctx context.Context, field graphql.CollectedField, obj *model.Contribution) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8019,6 +9815,122 @@ func (ec *executionContext) fieldContext_ContributionEdge_node(_ context.Context
 				return ec.fieldContext_Contribution_attestation(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Contribution", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Coverage_fromBlock(ctx context.Context, field graphql.CollectedField, obj *model.Coverage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Coverage_fromBlock,
+		func(ctx context.Context) (any, error) {
+			return obj.FromBlock, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Coverage_fromBlock(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Coverage",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Coverage_toBlock(ctx context.Context, field graphql.CollectedField, obj *model.Coverage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Coverage_toBlock,
+		func(ctx context.Context) (any, error) {
+			return obj.ToBlock, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Coverage_toBlock(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Coverage",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Coverage_verification(ctx context.Context, field graphql.CollectedField, obj *model.Coverage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Coverage_verification,
+		func(ctx context.Context) (any, error) {
+			return obj.Verification, nil
+		},
+		nil,
+		ec.marshalNVerification2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Coverage_verification(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Coverage",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Verification does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Coverage_failure(ctx context.Context, field graphql.CollectedField, obj *model.Coverage) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Coverage_failure,
+		func(ctx context.Context) (any, error) {
+			return obj.Failure, nil
+		},
+		nil,
+		ec.marshalOString2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Coverage_failure(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Coverage",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
 		},
 	}
 	return fc, nil
@@ -9247,6 +11159,1380 @@ func (ec *executionContext) fieldContext_DealEdge_node(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _KittyPoint_start(ctx context.Context, field graphql.CollectedField, obj *model.KittyPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPoint_start,
+		func(ctx context.Context) (any, error) {
+			return obj.Start, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPoint_start(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPoint_end(ctx context.Context, field graphql.CollectedField, obj *model.KittyPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPoint_end,
+		func(ctx context.Context) (any, error) {
+			return obj.End, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPoint_end(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPoint_in(ctx context.Context, field graphql.CollectedField, obj *model.KittyPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPoint_in,
+		func(ctx context.Context) (any, error) {
+			return obj.In, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPoint_in(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPoint_out(ctx context.Context, field graphql.CollectedField, obj *model.KittyPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPoint_out,
+		func(ctx context.Context) (any, error) {
+			return obj.Out, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPoint_out(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPoint_balance(ctx context.Context, field graphql.CollectedField, obj *model.KittyPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPoint_balance,
+		func(ctx context.Context) (any, error) {
+			return obj.Balance, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPoint_balance(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPoint_balanceRLC(ctx context.Context, field graphql.CollectedField, obj *model.KittyPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPoint_balanceRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.BalanceRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPoint_balanceRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPoint",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Leader_rank(ctx context.Context, field graphql.CollectedField, obj *model.Leader) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Leader_rank,
+		func(ctx context.Context) (any, error) {
+			return obj.Rank, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Leader_rank(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Leader",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Leader_chain(ctx context.Context, field graphql.CollectedField, obj *model.Leader) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Leader_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Leader_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Leader",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Leader_key(ctx context.Context, field graphql.CollectedField, obj *model.Leader) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Leader_key,
+		func(ctx context.Context) (any, error) {
+			return obj.Key, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Leader_key(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Leader",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Leader_value(ctx context.Context, field graphql.CollectedField, obj *model.Leader) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Leader_value,
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Leader_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Leader",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Leader_share(ctx context.Context, field graphql.CollectedField, obj *model.Leader) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Leader_share,
+		func(ctx context.Context) (any, error) {
+			return obj.Share(), nil
+		},
+		nil,
+		ec.marshalNDecimal2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Leader_share(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Leader",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Decimal does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LeaderConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Leader]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_LeaderConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNLeaderEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_LeaderConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LeaderConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_LeaderEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_LeaderEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type LeaderEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LeaderConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Leader]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_LeaderConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNLeader2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐLeaderᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_LeaderConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LeaderConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "rank":
+				return ec.fieldContext_Leader_rank(ctx, field)
+			case "chain":
+				return ec.fieldContext_Leader_chain(ctx, field)
+			case "key":
+				return ec.fieldContext_Leader_key(ctx, field)
+			case "value":
+				return ec.fieldContext_Leader_value(ctx, field)
+			case "share":
+				return ec.fieldContext_Leader_share(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Leader", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LeaderConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Leader]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_LeaderConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_LeaderConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LeaderConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LeaderConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Leader]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_LeaderConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_LeaderConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LeaderConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LeaderEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.Leader]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_LeaderEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_LeaderEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LeaderEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LeaderEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.Leader]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_LeaderEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNLeader2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐLeader,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_LeaderEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LeaderEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "rank":
+				return ec.fieldContext_Leader_rank(ctx, field)
+			case "chain":
+				return ec.fieldContext_Leader_chain(ctx, field)
+			case "key":
+				return ec.fieldContext_Leader_key(ctx, field)
+			case "value":
+				return ec.fieldContext_Leader_value(ctx, field)
+			case "share":
+				return ec.fieldContext_Leader_share(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Leader", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_deals(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_deals,
+		func(ctx context.Context) (any, error) {
+			return obj.Deals, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_deals(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_tasks(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_tasks,
+		func(ctx context.Context) (any, error) {
+			return obj.Tasks, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_tasks(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_initialized(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_initialized,
+		func(ctx context.Context) (any, error) {
+			return obj.Initialized, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_initialized(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_completed(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_completed,
+		func(ctx context.Context) (any, error) {
+			return obj.Completed, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_completed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_claimed(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_claimed,
+		func(ctx context.Context) (any, error) {
+			return obj.Claimed, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_claimed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_contributions(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_contributions,
+		func(ctx context.Context) (any, error) {
+			return obj.Contributions, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_contributions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_accurate(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_accurate,
+		func(ctx context.Context) (any, error) {
+			return obj.Accurate, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_accurate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_faulty(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_faulty,
+		func(ctx context.Context) (any, error) {
+			return obj.Faulty, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_faulty(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_successRate(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_successRate,
+		func(ctx context.Context) (any, error) {
+			return obj.SuccessRate(), nil
+		},
+		nil,
+		ec.marshalODecimal2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_successRate(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Decimal does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_accuracy(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_accuracy,
+		func(ctx context.Context) (any, error) {
+			return obj.Accuracy(), nil
+		},
+		nil,
+		ec.marshalODecimal2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_accuracy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Decimal does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_meanLatency(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_meanLatency,
+		func(ctx context.Context) (any, error) {
+			return obj.MeanLatency(), nil
+		},
+		nil,
+		ec.marshalODecimal2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_meanLatency(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Decimal does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_volume(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_volume,
+		func(ctx context.Context) (any, error) {
+			return obj.Volume, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_volume(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_volumeRLC(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_volumeRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.VolumeRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_volumeRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_refunded(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_refunded,
+		func(ctx context.Context) (any, error) {
+			return obj.Refunded, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_refunded(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_refundedRLC(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_refundedRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.RefundedRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_refundedRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_earnedWorkers(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_earnedWorkers,
+		func(ctx context.Context) (any, error) {
+			return obj.EarnedWorkers, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_earnedWorkers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_earnedWorkersRLC(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_earnedWorkersRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.EarnedWorkersRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_earnedWorkersRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_earnedWorkerpool(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_earnedWorkerpool,
+		func(ctx context.Context) (any, error) {
+			return obj.EarnedWorkerpool, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_earnedWorkerpool(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_earnedWorkerpoolRLC(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_earnedWorkerpoolRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.EarnedWorkerpoolRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_earnedWorkerpoolRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_earnedApp(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_earnedApp,
+		func(ctx context.Context) (any, error) {
+			return obj.EarnedApp, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_earnedApp(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_earnedAppRLC(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_earnedAppRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.EarnedAppRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_earnedAppRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_earnedDataset(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_earnedDataset,
+		func(ctx context.Context) (any, error) {
+			return obj.EarnedDataset, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_earnedDataset(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_earnedDatasetRLC(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_earnedDatasetRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.EarnedDatasetRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_earnedDatasetRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_seized(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_seized,
+		func(ctx context.Context) (any, error) {
+			return obj.Seized, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_seized(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_seizedRLC(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_seizedRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.SeizedRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_seizedRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_kittyIn(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_kittyIn,
+		func(ctx context.Context) (any, error) {
+			return obj.KittyIn, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_kittyIn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_kittyInRLC(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_kittyInRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.KittyInRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_kittyInRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_kittyOut(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_kittyOut,
+		func(ctx context.Context) (any, error) {
+			return obj.KittyOut, nil
+		},
+		nil,
+		ec.marshalNNRLCChange2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_kittyOut(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Measures_kittyOutRLC(ctx context.Context, field graphql.CollectedField, obj *model.Measures) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Measures_kittyOutRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.KittyOutRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Measures_kittyOutRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Measures",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Meta_chains(ctx context.Context, field graphql.CollectedField, obj *model.Meta) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9283,6 +12569,10 @@ func (ec *executionContext) fieldContext_Meta_chains(_ context.Context, field gr
 				return ec.fieldContext_ChainMeta_finalizedNumber(ctx, field)
 			case "finalizedHash":
 				return ec.fieldContext_ChainMeta_finalizedHash(ctx, field)
+			case "verification":
+				return ec.fieldContext_ChainMeta_verification(ctx, field)
+			case "coverage":
+				return ec.fieldContext_ChainMeta_coverage(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type ChainMeta", field.Name)
 		},
@@ -11321,6 +14611,419 @@ func (ec *executionContext) fieldContext_Query_meta(_ context.Context, field gra
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_overview(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_overview,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Overview(ctx, fc.Args["chain"].(*uint64), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+		},
+		nil,
+		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_overview(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "deals":
+				return ec.fieldContext_Measures_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_Measures_tasks(ctx, field)
+			case "initialized":
+				return ec.fieldContext_Measures_initialized(ctx, field)
+			case "completed":
+				return ec.fieldContext_Measures_completed(ctx, field)
+			case "claimed":
+				return ec.fieldContext_Measures_claimed(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Measures_contributions(ctx, field)
+			case "accurate":
+				return ec.fieldContext_Measures_accurate(ctx, field)
+			case "faulty":
+				return ec.fieldContext_Measures_faulty(ctx, field)
+			case "successRate":
+				return ec.fieldContext_Measures_successRate(ctx, field)
+			case "accuracy":
+				return ec.fieldContext_Measures_accuracy(ctx, field)
+			case "meanLatency":
+				return ec.fieldContext_Measures_meanLatency(ctx, field)
+			case "volume":
+				return ec.fieldContext_Measures_volume(ctx, field)
+			case "volumeRLC":
+				return ec.fieldContext_Measures_volumeRLC(ctx, field)
+			case "refunded":
+				return ec.fieldContext_Measures_refunded(ctx, field)
+			case "refundedRLC":
+				return ec.fieldContext_Measures_refundedRLC(ctx, field)
+			case "earnedWorkers":
+				return ec.fieldContext_Measures_earnedWorkers(ctx, field)
+			case "earnedWorkersRLC":
+				return ec.fieldContext_Measures_earnedWorkersRLC(ctx, field)
+			case "earnedWorkerpool":
+				return ec.fieldContext_Measures_earnedWorkerpool(ctx, field)
+			case "earnedWorkerpoolRLC":
+				return ec.fieldContext_Measures_earnedWorkerpoolRLC(ctx, field)
+			case "earnedApp":
+				return ec.fieldContext_Measures_earnedApp(ctx, field)
+			case "earnedAppRLC":
+				return ec.fieldContext_Measures_earnedAppRLC(ctx, field)
+			case "earnedDataset":
+				return ec.fieldContext_Measures_earnedDataset(ctx, field)
+			case "earnedDatasetRLC":
+				return ec.fieldContext_Measures_earnedDatasetRLC(ctx, field)
+			case "seized":
+				return ec.fieldContext_Measures_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Measures_seizedRLC(ctx, field)
+			case "kittyIn":
+				return ec.fieldContext_Measures_kittyIn(ctx, field)
+			case "kittyInRLC":
+				return ec.fieldContext_Measures_kittyInRLC(ctx, field)
+			case "kittyOut":
+				return ec.fieldContext_Measures_kittyOut(ctx, field)
+			case "kittyOutRLC":
+				return ec.fieldContext_Measures_kittyOutRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Measures", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_overview_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_series(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_series,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Series(ctx, fc.Args["of"].(string), fc.Args["key"].(*string), fc.Args["chain"].(*uint64), fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+		},
+		nil,
+		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_series(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_SeriesPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_SeriesPoint_end(ctx, field)
+			case "measures":
+				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_series_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_kitty(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_kitty,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Kitty(ctx, fc.Args["chain"].(*uint64), fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+		},
+		nil,
+		ec.marshalNKittyPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐKittyPointᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_kitty(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_KittyPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_KittyPoint_end(ctx, field)
+			case "in":
+				return ec.fieldContext_KittyPoint_in(ctx, field)
+			case "out":
+				return ec.fieldContext_KittyPoint_out(ctx, field)
+			case "balance":
+				return ec.fieldContext_KittyPoint_balance(ctx, field)
+			case "balanceRLC":
+				return ec.fieldContext_KittyPoint_balanceRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type KittyPoint", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_kitty_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_leaderboard(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_leaderboard,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Leaderboard(ctx, fc.Args["of"].(string), fc.Args["by"].(string), fc.Args["chain"].(*uint64), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNLeaderConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_leaderboard(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_LeaderConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_LeaderConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_LeaderConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_LeaderConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type LeaderConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_leaderboard_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_concentration(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_concentration,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Concentration(ctx, fc.Args["of"].(string), fc.Args["by"].(string), fc.Args["chain"].(*uint64), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["top"].([]uint64))
+		},
+		nil,
+		ec.marshalNConcentration2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConcentration,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_concentration(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "participants":
+				return ec.fieldContext_Concentration_participants(ctx, field)
+			case "total":
+				return ec.fieldContext_Concentration_total(ctx, field)
+			case "gini":
+				return ec.fieldContext_Concentration_gini(ctx, field)
+			case "hhi":
+				return ec.fieldContext_Concentration_hhi(ctx, field)
+			case "top":
+				return ec.fieldContext_Concentration_top(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Concentration", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_concentration_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_cohorts(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_cohorts,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Cohorts(ctx, fc.Args["of"].(string), fc.Args["chain"].(*uint64))
+		},
+		nil,
+		ec.marshalNCohort2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCohortᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_cohorts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "month":
+				return ec.fieldContext_Cohort_month(ctx, field)
+			case "size":
+				return ec.fieldContext_Cohort_size(ctx, field)
+			case "months":
+				return ec.fieldContext_Cohort_months(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Cohort", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_cohorts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_churn(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_churn,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Churn(ctx, fc.Args["of"].(string), fc.Args["chain"].(*uint64))
+		},
+		nil,
+		ec.marshalNChurn2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐChurnᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_churn(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "month":
+				return ec.fieldContext_Churn_month(ctx, field)
+			case "active":
+				return ec.fieldContext_Churn_active(ctx, field)
+			case "new":
+				return ec.fieldContext_Churn_new(ctx, field)
+			case "retained":
+				return ec.fieldContext_Churn_retained(ctx, field)
+			case "returned":
+				return ec.fieldContext_Churn_returned(ctx, field)
+			case "lost":
+				return ec.fieldContext_Churn_lost(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Churn", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_churn_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_deal(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12568,6 +16271,240 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 				return ec.fieldContext___Schema_directives(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type __Schema", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Ratio_numerator(ctx context.Context, field graphql.CollectedField, obj *model.Ratio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Ratio_numerator,
+		func(ctx context.Context) (any, error) {
+			return obj.Numerator, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Ratio_numerator(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Ratio",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Ratio_denominator(ctx context.Context, field graphql.CollectedField, obj *model.Ratio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Ratio_denominator,
+		func(ctx context.Context) (any, error) {
+			return obj.Denominator, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Ratio_denominator(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Ratio",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Ratio_decimal(ctx context.Context, field graphql.CollectedField, obj *model.Ratio) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Ratio_decimal,
+		func(ctx context.Context) (any, error) {
+			return obj.Decimal, nil
+		},
+		nil,
+		ec.marshalNDecimal2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Ratio_decimal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Ratio",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Decimal does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeriesPoint_start(ctx context.Context, field graphql.CollectedField, obj *model.SeriesPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SeriesPoint_start,
+		func(ctx context.Context) (any, error) {
+			return obj.Start, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SeriesPoint_start(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeriesPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeriesPoint_end(ctx context.Context, field graphql.CollectedField, obj *model.SeriesPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SeriesPoint_end,
+		func(ctx context.Context) (any, error) {
+			return obj.End, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SeriesPoint_end(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeriesPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeriesPoint_measures(ctx context.Context, field graphql.CollectedField, obj *model.SeriesPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SeriesPoint_measures,
+		func(ctx context.Context) (any, error) {
+			return obj.Measures, nil
+		},
+		nil,
+		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SeriesPoint_measures(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeriesPoint",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "deals":
+				return ec.fieldContext_Measures_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_Measures_tasks(ctx, field)
+			case "initialized":
+				return ec.fieldContext_Measures_initialized(ctx, field)
+			case "completed":
+				return ec.fieldContext_Measures_completed(ctx, field)
+			case "claimed":
+				return ec.fieldContext_Measures_claimed(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Measures_contributions(ctx, field)
+			case "accurate":
+				return ec.fieldContext_Measures_accurate(ctx, field)
+			case "faulty":
+				return ec.fieldContext_Measures_faulty(ctx, field)
+			case "successRate":
+				return ec.fieldContext_Measures_successRate(ctx, field)
+			case "accuracy":
+				return ec.fieldContext_Measures_accuracy(ctx, field)
+			case "meanLatency":
+				return ec.fieldContext_Measures_meanLatency(ctx, field)
+			case "volume":
+				return ec.fieldContext_Measures_volume(ctx, field)
+			case "volumeRLC":
+				return ec.fieldContext_Measures_volumeRLC(ctx, field)
+			case "refunded":
+				return ec.fieldContext_Measures_refunded(ctx, field)
+			case "refundedRLC":
+				return ec.fieldContext_Measures_refundedRLC(ctx, field)
+			case "earnedWorkers":
+				return ec.fieldContext_Measures_earnedWorkers(ctx, field)
+			case "earnedWorkersRLC":
+				return ec.fieldContext_Measures_earnedWorkersRLC(ctx, field)
+			case "earnedWorkerpool":
+				return ec.fieldContext_Measures_earnedWorkerpool(ctx, field)
+			case "earnedWorkerpoolRLC":
+				return ec.fieldContext_Measures_earnedWorkerpoolRLC(ctx, field)
+			case "earnedApp":
+				return ec.fieldContext_Measures_earnedApp(ctx, field)
+			case "earnedAppRLC":
+				return ec.fieldContext_Measures_earnedAppRLC(ctx, field)
+			case "earnedDataset":
+				return ec.fieldContext_Measures_earnedDataset(ctx, field)
+			case "earnedDatasetRLC":
+				return ec.fieldContext_Measures_earnedDatasetRLC(ctx, field)
+			case "seized":
+				return ec.fieldContext_Measures_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Measures_seizedRLC(ctx, field)
+			case "kittyIn":
+				return ec.fieldContext_Measures_kittyIn(ctx, field)
+			case "kittyInRLC":
+				return ec.fieldContext_Measures_kittyInRLC(ctx, field)
+			case "kittyOut":
+				return ec.fieldContext_Measures_kittyOut(ctx, field)
+			case "kittyOutRLC":
+				return ec.fieldContext_Measures_kittyOutRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Measures", field.Name)
 		},
 	}
 	return fc, nil
@@ -15343,6 +19280,72 @@ func (ec *executionContext) fieldContext_TaskEdge_node(_ context.Context, field 
 				return ec.fieldContext_Task_settlement(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Task", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TopShare_count(ctx context.Context, field graphql.CollectedField, obj *model.TopShare) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_TopShare_count,
+		func(ctx context.Context) (any, error) {
+			return obj.Count, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_TopShare_count(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TopShare",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TopShare_share(ctx context.Context, field graphql.CollectedField, obj *model.TopShare) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_TopShare_share,
+		func(ctx context.Context) (any, error) {
+			return obj.Share, nil
+		},
+		nil,
+		ec.marshalORatio2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRatio,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_TopShare_share(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TopShare",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "numerator":
+				return ec.fieldContext_Ratio_numerator(ctx, field)
+			case "denominator":
+				return ec.fieldContext_Ratio_denominator(ctx, field)
+			case "decimal":
+				return ec.fieldContext_Ratio_decimal(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Ratio", field.Name)
 		},
 	}
 	return fc, nil
@@ -19973,6 +23976,228 @@ func (ec *executionContext) _ChainMeta(ctx context.Context, sel ast.SelectionSet
 			}
 		case "finalizedHash":
 			out.Values[i] = ec._ChainMeta_finalizedHash(ctx, field, obj)
+		case "verification":
+			out.Values[i] = ec._ChainMeta_verification(ctx, field, obj)
+		case "coverage":
+			out.Values[i] = ec._ChainMeta_coverage(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var churnImplementors = []string{"Churn"}
+
+func (ec *executionContext) _Churn(ctx context.Context, sel ast.SelectionSet, obj *model.Churn) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, churnImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Churn")
+		case "month":
+			out.Values[i] = ec._Churn_month(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "active":
+			out.Values[i] = ec._Churn_active(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "new":
+			out.Values[i] = ec._Churn_new(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "retained":
+			out.Values[i] = ec._Churn_retained(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "returned":
+			out.Values[i] = ec._Churn_returned(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "lost":
+			out.Values[i] = ec._Churn_lost(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var cohortImplementors = []string{"Cohort"}
+
+func (ec *executionContext) _Cohort(ctx context.Context, sel ast.SelectionSet, obj *model.Cohort) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cohortImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Cohort")
+		case "month":
+			out.Values[i] = ec._Cohort_month(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "size":
+			out.Values[i] = ec._Cohort_size(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "months":
+			out.Values[i] = ec._Cohort_months(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var cohortMonthImplementors = []string{"CohortMonth"}
+
+func (ec *executionContext) _CohortMonth(ctx context.Context, sel ast.SelectionSet, obj *model.CohortMonth) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cohortMonthImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CohortMonth")
+		case "month":
+			out.Values[i] = ec._CohortMonth_month(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "active":
+			out.Values[i] = ec._CohortMonth_active(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "share":
+			out.Values[i] = ec._CohortMonth_share(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var concentrationImplementors = []string{"Concentration"}
+
+func (ec *executionContext) _Concentration(ctx context.Context, sel ast.SelectionSet, obj *model.Concentration) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, concentrationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Concentration")
+		case "participants":
+			out.Values[i] = ec._Concentration_participants(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "total":
+			out.Values[i] = ec._Concentration_total(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "gini":
+			out.Values[i] = ec._Concentration_gini(ctx, field, obj)
+		case "hhi":
+			out.Values[i] = ec._Concentration_hhi(ctx, field, obj)
+		case "top":
+			out.Values[i] = ec._Concentration_top(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -20334,6 +24559,57 @@ func (ec *executionContext) _ContributionEdge(ctx context.Context, sel ast.Selec
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var coverageImplementors = []string{"Coverage"}
+
+func (ec *executionContext) _Coverage(ctx context.Context, sel ast.SelectionSet, obj *model.Coverage) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, coverageImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Coverage")
+		case "fromBlock":
+			out.Values[i] = ec._Coverage_fromBlock(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "toBlock":
+			out.Values[i] = ec._Coverage_toBlock(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "verification":
+			out.Values[i] = ec._Coverage_verification(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "failure":
+			out.Values[i] = ec._Coverage_failure(ctx, field, obj)
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -20720,6 +24996,428 @@ func (ec *executionContext) _DealEdge(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "node":
 			out.Values[i] = ec._DealEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var kittyPointImplementors = []string{"KittyPoint"}
+
+func (ec *executionContext) _KittyPoint(ctx context.Context, sel ast.SelectionSet, obj *model.KittyPoint) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, kittyPointImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("KittyPoint")
+		case "start":
+			out.Values[i] = ec._KittyPoint_start(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "end":
+			out.Values[i] = ec._KittyPoint_end(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "in":
+			out.Values[i] = ec._KittyPoint_in(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "out":
+			out.Values[i] = ec._KittyPoint_out(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "balance":
+			out.Values[i] = ec._KittyPoint_balance(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "balanceRLC":
+			out.Values[i] = ec._KittyPoint_balanceRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var leaderImplementors = []string{"Leader"}
+
+func (ec *executionContext) _Leader(ctx context.Context, sel ast.SelectionSet, obj *model.Leader) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, leaderImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Leader")
+		case "rank":
+			out.Values[i] = ec._Leader_rank(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "chain":
+			out.Values[i] = ec._Leader_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "key":
+			out.Values[i] = ec._Leader_key(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "value":
+			out.Values[i] = ec._Leader_value(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "share":
+			out.Values[i] = ec._Leader_share(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var leaderConnectionImplementors = []string{"LeaderConnection"}
+
+func (ec *executionContext) _LeaderConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.Leader]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, leaderConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LeaderConnection")
+		case "edges":
+			out.Values[i] = ec._LeaderConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._LeaderConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._LeaderConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._LeaderConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var leaderEdgeImplementors = []string{"LeaderEdge"}
+
+func (ec *executionContext) _LeaderEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.Leader]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, leaderEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LeaderEdge")
+		case "cursor":
+			out.Values[i] = ec._LeaderEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._LeaderEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var measuresImplementors = []string{"Measures"}
+
+func (ec *executionContext) _Measures(ctx context.Context, sel ast.SelectionSet, obj *model.Measures) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, measuresImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Measures")
+		case "deals":
+			out.Values[i] = ec._Measures_deals(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "tasks":
+			out.Values[i] = ec._Measures_tasks(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "initialized":
+			out.Values[i] = ec._Measures_initialized(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "completed":
+			out.Values[i] = ec._Measures_completed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "claimed":
+			out.Values[i] = ec._Measures_claimed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "contributions":
+			out.Values[i] = ec._Measures_contributions(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "accurate":
+			out.Values[i] = ec._Measures_accurate(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "faulty":
+			out.Values[i] = ec._Measures_faulty(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "successRate":
+			out.Values[i] = ec._Measures_successRate(ctx, field, obj)
+		case "accuracy":
+			out.Values[i] = ec._Measures_accuracy(ctx, field, obj)
+		case "meanLatency":
+			out.Values[i] = ec._Measures_meanLatency(ctx, field, obj)
+		case "volume":
+			out.Values[i] = ec._Measures_volume(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "volumeRLC":
+			out.Values[i] = ec._Measures_volumeRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "refunded":
+			out.Values[i] = ec._Measures_refunded(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "refundedRLC":
+			out.Values[i] = ec._Measures_refundedRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earnedWorkers":
+			out.Values[i] = ec._Measures_earnedWorkers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earnedWorkersRLC":
+			out.Values[i] = ec._Measures_earnedWorkersRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earnedWorkerpool":
+			out.Values[i] = ec._Measures_earnedWorkerpool(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earnedWorkerpoolRLC":
+			out.Values[i] = ec._Measures_earnedWorkerpoolRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earnedApp":
+			out.Values[i] = ec._Measures_earnedApp(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earnedAppRLC":
+			out.Values[i] = ec._Measures_earnedAppRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earnedDataset":
+			out.Values[i] = ec._Measures_earnedDataset(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earnedDatasetRLC":
+			out.Values[i] = ec._Measures_earnedDatasetRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "seized":
+			out.Values[i] = ec._Measures_seized(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "seizedRLC":
+			out.Values[i] = ec._Measures_seizedRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kittyIn":
+			out.Values[i] = ec._Measures_kittyIn(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kittyInRLC":
+			out.Values[i] = ec._Measures_kittyInRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kittyOut":
+			out.Values[i] = ec._Measures_kittyOut(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kittyOutRLC":
+			out.Values[i] = ec._Measures_kittyOutRLC(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -21594,6 +26292,160 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "overview":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_overview(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "series":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_series(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "kitty":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_kitty(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "leaderboard":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_leaderboard(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "concentration":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_concentration(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "cohorts":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_cohorts(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "churn":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_churn(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "deal":
 			field := field
 
@@ -21977,6 +26829,104 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___schema(ctx, field)
 			})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var ratioImplementors = []string{"Ratio"}
+
+func (ec *executionContext) _Ratio(ctx context.Context, sel ast.SelectionSet, obj *model.Ratio) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, ratioImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Ratio")
+		case "numerator":
+			out.Values[i] = ec._Ratio_numerator(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "denominator":
+			out.Values[i] = ec._Ratio_denominator(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "decimal":
+			out.Values[i] = ec._Ratio_decimal(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var seriesPointImplementors = []string{"SeriesPoint"}
+
+func (ec *executionContext) _SeriesPoint(ctx context.Context, sel ast.SelectionSet, obj *model.SeriesPoint) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, seriesPointImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SeriesPoint")
+		case "start":
+			out.Values[i] = ec._SeriesPoint_start(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "end":
+			out.Values[i] = ec._SeriesPoint_end(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "measures":
+			out.Values[i] = ec._SeriesPoint_measures(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -22930,6 +27880,47 @@ func (ec *executionContext) _TaskEdge(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var topShareImplementors = []string{"TopShare"}
+
+func (ec *executionContext) _TopShare(ctx context.Context, sel ast.SelectionSet, obj *model.TopShare) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, topShareImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TopShare")
+		case "count":
+			out.Values[i] = ec._TopShare_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "share":
+			out.Values[i] = ec._TopShare_share(ctx, field, obj)
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -24372,6 +29363,198 @@ func (ec *executionContext) marshalNChainMeta2ᚖassayᚋgraphqlᚋanalyticsᚋm
 	return ec._ChainMeta(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNChurn2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐChurnᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Churn) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNChurn2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐChurn(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNChurn2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐChurn(ctx context.Context, sel ast.SelectionSet, v *model.Churn) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Churn(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNCohort2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCohortᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Cohort) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNCohort2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCohort(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCohort2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCohort(ctx context.Context, sel ast.SelectionSet, v *model.Cohort) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Cohort(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNCohortMonth2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCohortMonthᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.CohortMonth) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNCohortMonth2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCohortMonth(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCohortMonth2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCohortMonth(ctx context.Context, sel ast.SelectionSet, v *model.CohortMonth) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CohortMonth(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNCohorts2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNCohorts2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNConcentration2assayᚋgraphqlᚋanalyticsᚋmodelᚐConcentration(ctx context.Context, sel ast.SelectionSet, v model.Concentration) graphql.Marshaler {
+	return ec._Concentration(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNConcentration2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConcentration(ctx context.Context, sel ast.SelectionSet, v *model.Concentration) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Concentration(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNContribution2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐContributionᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Contribution) graphql.Marshaler {
 	ret := make(graphql.Array, len(v))
 	var wg sync.WaitGroup
@@ -24508,6 +29691,60 @@ func (ec *executionContext) marshalNContributionStatus2string(ctx context.Contex
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNCoverage2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCoverageᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Coverage) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNCoverage2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCoverage(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCoverage2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCoverage(ctx context.Context, sel ast.SelectionSet, v *model.Coverage) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Coverage(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNCursor2string(ctx context.Context, v any) (string, error) {
@@ -24648,6 +29885,38 @@ func (ec *executionContext) marshalNDealEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmo
 	return ec._DealEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNDecimal2string(ctx context.Context, v any) (string, error) {
+	res, err := model.UnmarshalDecimal(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDecimal2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := model.MarshalDecimal(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNDimension2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDimension2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNHash2string(ctx context.Context, v any) (string, error) {
 	res, err := model.UnmarshalHash(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -24678,6 +29947,212 @@ func (ec *executionContext) marshalNInt2int(ctx context.Context, sel ast.Selecti
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNKittyPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐKittyPointᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.KittyPoint) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNKittyPoint2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐKittyPoint(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNKittyPoint2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐKittyPoint(ctx context.Context, sel ast.SelectionSet, v *model.KittyPoint) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._KittyPoint(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLeader2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐLeaderᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Leader) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNLeader2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐLeader(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNLeader2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐLeader(ctx context.Context, sel ast.SelectionSet, v *model.Leader) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Leader(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLeaderConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.Leader]) graphql.Marshaler {
+	return ec._LeaderConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNLeaderConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.Leader]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._LeaderConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLeaderEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.Leader]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNLeaderEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNLeaderEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.Leader]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._LeaderEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNMeasure2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMeasure2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNMeasures2assayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures(ctx context.Context, sel ast.SelectionSet, v model.Measures) graphql.Marshaler {
+	return ec._Measures(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures(ctx context.Context, sel ast.SelectionSet, v *model.Measures) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Measures(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNMeta2assayᚋgraphqlᚋanalyticsᚋmodelᚐMeta(ctx context.Context, sel ast.SelectionSet, v model.Meta) graphql.Marshaler {
@@ -25042,6 +30517,60 @@ func (ec *executionContext) marshalNRLC2string(ctx context.Context, sel ast.Sele
 	return res
 }
 
+func (ec *executionContext) marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.SeriesPoint) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNSeriesPoint2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPoint(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSeriesPoint2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPoint(ctx context.Context, sel ast.SelectionSet, v *model.SeriesPoint) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SeriesPoint(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNSettlementCall2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalString(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -25178,6 +30707,22 @@ func (ec *executionContext) marshalNSettlementLineEdge2ᚖassayᚋgraphqlᚋanal
 		return graphql.Null
 	}
 	return ec._SettlementLineEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNStep2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNStep2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
@@ -25450,6 +30995,60 @@ func (ec *executionContext) marshalNTime2timeᚐTime(ctx context.Context, sel as
 	return res
 }
 
+func (ec *executionContext) marshalNTopShare2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTopShareᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.TopShare) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNTopShare2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTopShare(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTopShare2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTopShare(ctx context.Context, sel ast.SelectionSet, v *model.TopShare) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._TopShare(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNUint642uint64(ctx context.Context, v any) (uint64, error) {
 	res, err := model.UnmarshalUint64(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -25464,6 +31063,36 @@ func (ec *executionContext) marshalNUint642uint64(ctx context.Context, sel ast.S
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNUint642ᚕuint64ᚄ(ctx context.Context, v any) ([]uint64, error) {
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]uint64, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNUint642uint64(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNUint642ᚕuint64ᚄ(ctx context.Context, sel ast.SelectionSet, v []uint64) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNUint642uint64(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalNVerdict2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐVerdictᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Verdict) graphql.Marshaler {
@@ -25664,6 +31293,22 @@ func (ec *executionContext) unmarshalNVerdictReason2string(ctx context.Context, 
 }
 
 func (ec *executionContext) marshalNVerdictReason2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNVerification2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNVerification2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(v)
 	if res == graphql.Null {
@@ -26395,6 +32040,24 @@ func (ec *executionContext) unmarshalODealFilter2ᚖassayᚋgraphqlᚋanalytics�
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalODecimal2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := model.UnmarshalDecimal(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalODecimal2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := model.MarshalDecimal(*v)
+	return res
+}
+
 func (ec *executionContext) unmarshalOHash2ᚖstring(ctx context.Context, v any) (*string, error) {
 	if v == nil {
 		return nil, nil
@@ -26590,6 +32253,13 @@ func (ec *executionContext) unmarshalOPostingFilter2ᚖassayᚋgraphqlᚋanalyti
 	}
 	res, err := ec.unmarshalInputPostingFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalORatio2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRatio(ctx context.Context, sel ast.SelectionSet, v *model.Ratio) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Ratio(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOSettlement2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSettlement(ctx context.Context, sel ast.SelectionSet, v *model.Settlement) graphql.Marshaler {
@@ -26912,6 +32582,24 @@ func (ec *executionContext) marshalOVerdictReason2ᚕstringᚄ(ctx context.Conte
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalOVerification2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalString(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOVerification2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(*v)
+	return res
 }
 
 func (ec *executionContext) marshalOWorkerpool2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐWorkerpool(ctx context.Context, sel ast.SelectionSet, v *model.Workerpool) graphql.Marshaler {

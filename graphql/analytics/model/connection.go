@@ -36,6 +36,10 @@ type (
 	AccountConnection = Connection[Account]
 	// AccountEdge is an account in a list.
 	AccountEdge = Edge[Account]
+	// LeaderConnection is a page of leaders.
+	LeaderConnection = Connection[Leader]
+	// LeaderEdge is a leader in an order.
+	LeaderEdge = Edge[Leader]
 	// WorkerpoolConnection is a page of worker pools.
 	WorkerpoolConnection = Connection[Workerpool]
 	// WorkerpoolEdge is a worker pool in a list.

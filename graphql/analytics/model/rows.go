@@ -6,11 +6,7 @@
 // is the expression to select under that name.
 package model
 
-import (
-	"time"
-
-	"assay/graphql/internal/database"
-)
+import "time"
 
 // Key names a thing of a chain: a deal, a task, an account, a pool.
 type Key struct {
@@ -257,21 +253,17 @@ type ChainMeta struct {
 	HeadTime        time.Time `json:"headTime"`
 	FinalizedNumber uint64    `json:"finalizedNumber"`
 	FinalizedHash   *string   `json:"finalizedHash"`
+	Verification    *string   `json:"verification"`
+
+	Coverage []*Coverage `json:"-"`
 }
 
-// MetaOf says how far chains are indexed.
-func MetaOf(heads []*database.Head) *Meta {
-	var m Meta
-	for _, head := range heads {
-		chain := ChainMeta{
-			Chain: head.Chain, HeadNumber: head.Number, HeadHash: head.Hash, HeadTime: head.Time, FinalizedNumber: head.FinalizedNumber,
-		}
-		if head.FinalizedHash != "" {
-			chain.FinalizedHash = &head.FinalizedHash
-		}
-		m.Chains = append(m.Chains, &chain)
-	}
-	return &m
+// Coverage is a range of blocks that was looked through.
+type Coverage struct {
+	FromBlock    uint64
+	ToBlock      uint64
+	Verification string
+	Failure      *string
 }
 
 // TaskCount is how many tasks are in a status.

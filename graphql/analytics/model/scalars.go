@@ -14,6 +14,9 @@ const nrlcDigits = 9
 
 // RLC renders a whole number of nRLC as RLC, without trailing zeros.
 func RLC(nrlc string) string {
+	if amount, negative := strings.CutPrefix(nrlc, "-"); negative {
+		return "-" + RLC(amount)
+	}
 	if pad := nrlcDigits + 1 - len(nrlc); pad > 0 {
 		nrlc = strings.Repeat("0", pad) + nrlc
 	}

@@ -18,6 +18,13 @@ type Head struct {
 	FinalizedHash   string    `ch:"finalized_hash"` // empty: none is known yet
 	Version         uint64    `ch:"version"`        // sequence of the mark in the chain log
 	Progress        uint64    `ch:"progress" sql:"(SELECT sum(next_offset) FROM progress FINAL)"`
+
+	// The ledger of what was looked through: ranges, oldest first, one element of each for
+	// every range. Verification is FAILED, FETCHED, BLOOM or RECEIPTS.
+	From         []uint64 `ch:"from_number"`
+	To           []uint64 `ch:"to_number"` // inclusive
+	Verification []string `ch:"verification"`
+	Failure      []string `ch:"failure"`
 }
 
 // Indexed is what was indexed at one moment.
@@ -46,7 +53,8 @@ func (r *Reader) Now(ctx context.Context, age time.Duration) (*Indexed, error) {
 	}
 	began := time.Now()
 	var s Statement
-	s.Add("SELECT ", Selection[Head](), " FROM heads FINAL ORDER BY chain")
+	s.Add("SELECT ", Selection[Head](),
+		" FROM (SELECT * FROM heads FINAL) AS h LEFT JOIN (SELECT chain, from_number, to_number, verification, failure FROM coverage FINAL) AS c USING chain ORDER BY chain")
 	rows, err := Rows[Head](ctx, r, &s)
 	if err != nil {
 		return nil, err
@@ -73,7 +81,8 @@ type Reading struct {
 	age    time.Duration
 	mutex  sync.Mutex
 	seen   *Indexed
-	busy   bool // rows are being written
+	busy   bool // rows were being written
+	strict bool // what was read has no blocks by which to leave rows out
 	failed bool
 }
 
@@ -138,11 +147,22 @@ func (r *Reading) Again() {
 	r.seen, r.age, r.busy = nil, 0, true
 }
 
-// Busy tells whether rows were being written when the response was made before.
+// Busy tells whether rows beyond the heads are left out, because some were being written
+// when the response was made before.
 func (r *Reading) Busy() bool {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
-	return r.busy
+	return r.busy && !r.strict
+}
+
+// Quiet notes that the response of ctx reads sums, of which rows that are being written
+// cannot be left out: it stands only if none are.
+func Quiet(ctx context.Context) {
+	if r := ReadingOf(ctx); r != nil {
+		r.mutex.Lock()
+		defer r.mutex.Unlock()
+		r.strict = true
+	}
 }
 
 // View is that of all chains at their heads.
@@ -159,10 +179,10 @@ func (r *Reader) View(ctx context.Context) (View, error) {
 
 // Stands tells whether what the response has read is what was indexed when it began.
 // Blocks are written before all other rows of theirs, so rows that any statement may have
-// seen are seen here: of blocks beyond the heads, which only matters if the response
+// seen are seen here: of blocks beyond the heads, which only matter if the response
 // did not leave them out, and of retracted ones. Below finality there are none.
 func (r *Reading) Stands(ctx context.Context) (bool, error) {
-	seen := r.Seen()
+	seen, busy := r.Seen(), r.Busy()
 	if seen == nil {
 		return true, nil
 	}
@@ -171,14 +191,13 @@ func (r *Reading) Stands(ctx context.Context) (bool, error) {
 	known := make([]uint64, len(seen.Heads))
 	for i, head := range seen.Heads {
 		known[i] = head.Chain
-		s.Add(" OR (chain = ", s.Bind("UInt64", head.Chain), " AND number > ", s.Bind("UInt64", head.FinalizedNumber),
-			" AND version > ", s.Bind("UInt64", head.Version))
-		if r.Busy() {
-			s.Add(" AND number <= ", s.Bind("UInt64", head.Number))
+		later := "(version > " + s.Bind("UInt64", head.Version) + " AND number <= " + s.Bind("UInt64", head.Number) + ")"
+		if !busy {
+			later = "(" + later + " OR number > " + s.Bind("UInt64", head.Number) + ")"
 		}
-		s.Add(")")
+		s.Add(" OR (chain = ", s.Bind("UInt64", head.Chain), " AND number > ", s.Bind("UInt64", head.FinalizedNumber), " AND ", later, ")")
 	}
-	if !r.Busy() {
+	if !busy {
 		s.Add(" OR chain NOT IN ", s.Bind("Array(UInt64)", known))
 	}
 	changed, err := Count(ctx, r.reader, &s)

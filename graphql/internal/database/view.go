@@ -23,7 +23,9 @@ func (i *Indexed) view() View {
 }
 
 // At is the view of one chain as it was at a block.
-func At(chain, block uint64) View { return View{chains: []uint64{chain}, blocks: []uint64{block}, past: true} }
+func At(chain, block uint64) View {
+	return View{chains: []uint64{chain}, blocks: []uint64{block}, past: true}
+}
 
 // Only leaves out all chains but some.
 func (v View) Only(chains ...uint64) View {
