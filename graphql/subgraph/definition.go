@@ -3,6 +3,7 @@ package subgraph
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -56,7 +57,6 @@ const (
 	KindInt
 	KindInt8
 	KindBoolean
-	KindTimestamp
 	KindEnum
 	KindReference
 )
@@ -74,7 +74,6 @@ var scalars = map[string]struct {
 	"Int":        {KindInt, "Int32"},
 	"Int8":       {KindInt8, "Int64"},
 	"Boolean":    {KindBoolean, "Bool"},
-	"Timestamp":  {KindTimestamp, "Int64"},
 }
 
 // ParseDefinition reads a file of definitions. Tables are named prefix_<entity in snake
@@ -160,6 +159,9 @@ func (d *Definition) field(source *ast.FieldDefinition) (*Field, error) {
 		}
 		f.Column = kind.Value.Raw
 	}
+	if f.number() && !numberColumn.MatchString(f.Column) {
+		return nil, fmt.Errorf("its column's type %s holds no whole numbers", f.Column)
+	}
 	if derived := source.Directives.ForName("derivedFrom"); derived != nil {
 		from := derived.Arguments.ForName("field")
 		if from == nil || f.Target == nil {
@@ -169,6 +171,11 @@ func (d *Definition) field(source *ast.FieldDefinition) (*Field, error) {
 	}
 	return f, nil
 }
+
+var numberColumn = regexp.MustCompile(`^U?Int(8|16|32|64|128|256)$`)
+
+// number tells whether values of the field are numbers.
+func (f *Field) number() bool { return f.Kind >= KindBigInt && f.Kind <= KindInt8 }
 
 // check makes sure that the compiler can trust the definition: what it will take for
 // columns is there.
