@@ -45,6 +45,8 @@ type Config struct {
 	Limits       Limits               // zero: DefaultLimits
 	Poll         time.Duration        // between looks for news; zero: half a second
 	ClientHeader string               // in which a proxy says who the client is; empty: who connects
+
+	Beside func(*http.ServeMux, *edge.Front) // adds other endpoints to the server; nil: none
 }
 
 // Serve answers requests that come to the listener until ctx ends. Then it tells the
@@ -122,6 +124,9 @@ func newAPI(ctx context.Context, config Config) *api {
 	a.mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
 	a.mux.HandleFunc("/readyz", a.serveReady)
 	a.mux.Handle("/metrics", promhttp.HandlerFor(config.Metrics, promhttp.HandlerOpts{}))
+	if config.Beside != nil {
+		config.Beside(a.mux, &edge.Front{Reader: r, Clients: a.clients, Cache: a.cache})
+	}
 	return a
 }
 

@@ -27,7 +27,7 @@ func unknownType(name string) *gqlerror.Error {
 }
 
 func invalidArgument(at *ast.Position, name string, v any) *gqlerror.Error {
-	return fault(at, "Invalid value provided for argument `%s`: %s", name, debug(v))
+	return fault(at, "Invalid value provided for argument `%s`: %s", name, rustText(v))
 }
 
 func missingArgument(at *ast.Position, name string) *gqlerror.Error {

@@ -342,6 +342,9 @@ func textsOf(f *Field, list []any) ([]string, *gqlerror.Error) {
 // be given without 0x and in any case.
 func textOf(f *Field, value any) (string, *gqlerror.Error) {
 	text := fmt.Sprint(value)
+	if f.Target != nil && f.Target.byName["id"].Kind == KindBytes {
+		return strings.ToLower(text), nil
+	}
 	if f.Kind != KindBytes {
 		return text, nil
 	}

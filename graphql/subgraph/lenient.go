@@ -12,10 +12,7 @@ import (
 
 // lenient takes the document from gqlgen before it is validated, as graph-node validates
 // next to nothing and has clients that rely on it, and leaves a trivial one instead.
-type lenient struct {
-	*server
-	documents graphql.Cache[*ast.QueryDocument]
-}
+type lenient struct{ *server }
 
 var _ interface {
 	graphql.HandlerExtension

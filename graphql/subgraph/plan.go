@@ -293,7 +293,7 @@ func (p *planner) root(g group) *selection {
 	if s.list {
 		s.page = p.pageOf(s.target, arguments)
 	} else {
-		s.id = fmt.Sprint(arguments["id"])
+		s.id, _ = textOf(&Field{Target: s.target}, arguments["id"])
 	}
 	p.plunge(s, g)
 	return s

@@ -4,11 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
+	"runtime/debug"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/99designs/gqlgen/graphql/playground"
@@ -36,57 +37,86 @@ func New(config Config) (http.Handler, error) {
 	if config.Limits == (Limits{}) {
 		config.Limits = DefaultLimits()
 	}
-	return newServer(config, database.NewReader(config.Database, config.Limits.database(), prometheus.NewRegistry()))
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	kind, err := newKind(config.Definition, config.Tables)
+	if err != nil {
+		return nil, err
+	}
+	return newServer(kind, config, database.NewReader(config.Database, config.Limits.database(), prometheus.NewRegistry())), nil
+}
+
+// kind is what the subgraphs of all chains have in common that hold the same entities.
+type kind struct {
+	definition *Definition
+	schema     *ast.Schema
+	documents  graphql.Cache[*ast.QueryDocument]
+}
+
+func newKind(definition, tables string) (*kind, error) {
+	d, err := ParseDefinition(definition, tables)
+	if err != nil {
+		return nil, err
+	}
+	schema, err := d.Schema()
+	return &kind{d, schema, lru.New[*ast.QueryDocument](documents)}, err
 }
 
 // server serves one subgraph of one chain.
 type server struct {
+	*kind
 	Config
-	definition *Definition
-	schema     *ast.Schema
-	reader     *database.Reader
-	graphql    *handler.Server
+	reader  *database.Reader
+	graphql *handler.Server
 }
 
-func newServer(config Config, reader *database.Reader) (*server, error) {
-	definition, err := ParseDefinition(config.Definition, config.Tables)
-	if err != nil {
-		return nil, err
-	}
-	schema, err := definition.Schema()
-	if err != nil {
-		return nil, err
-	}
-	s := &server{Config: config, definition: definition, schema: schema, reader: reader}
+func newServer(k *kind, config Config, reader *database.Reader) *server {
+	s := &server{kind: k, Config: config, reader: reader}
 	s.graphql = handler.New(executable{s})
 	s.graphql.AddTransport(transport.GET{})
 	s.graphql.AddTransport(transport.POST{})
 	s.graphql.SetQueryCache(lru.New[*ast.QueryDocument](1)) // of what lenient lets gqlgen see
 	s.graphql.SetRecoverFunc(func(_ context.Context, cause any) error {
-		config.Log.Error("answering a subgraph query: panic", "cause", cause)
+		config.Log.Error("answering a subgraph query: panic", "cause", cause, "stack", string(debug.Stack()))
 		return errInternal
 	})
-	s.graphql.Use(lenient{s, lru.New[*ast.QueryDocument](documents)})
-	return s, nil
+	s.graphql.Use(extension.AutomaticPersistedQuery{Cache: lru.New[string](documents)})
+	s.graphql.Use(lenient{s})
+	return s
 }
 
 // documents is how many parsed documents are kept.
 const documents = 1000
 
-// ServeHTTP answers a request in bounded time.
+// headAge is how old the head may be that an answer is read at.
+const headAge = 100 * time.Millisecond
+
+// ServeHTTP answers a request.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !edge.AllowOrigins(w, r) {
+		s.serve(w, r, nil)
+	}
+}
+
+// serve answers a request in bounded time, from a cache where there is one. As with
+// graph-node a POST's body counts, whatever is said of its type.
+func (s *server) serve(w http.ResponseWriter, r *http.Request, cache *edge.Cache) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(edge.BodyTimeout + s.Limits.Timeout + edge.WriteTimeout)) // where it can be set
 	switch {
-	case edge.AllowOrigins(w, r):
-	case r.Method == http.MethodGet && !r.URL.Query().Has("query"):
-		playground.Handler("Assay", r.URL.Path).ServeHTTP(w, r)
+	case r.Method == http.MethodGet && !r.URL.Query().Has("query") && !r.URL.Query().Has("extensions"):
+		playground.Handler(s.Deployment, r.URL.Path).ServeHTTP(w, r)
+		return
 	case r.Method == http.MethodPost && !edge.TakeBody(w, r, s.Limits.Body):
-	default:
-		if r.Method == http.MethodPost && !strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
-			r.Header.Set("Content-Type", "application/json") // graph-node looks at the body alone
-		}
-		s.graphql.ServeHTTP(w, r)
+		return
+	case r.Method == http.MethodPost:
+		r.Header.Set("Content-Type", "application/json")
 	}
+	if cache == nil {
+		s.graphql.ServeHTTP(w, r)
+		return
+	}
+	cache.Serve(w, r, s.graphql)
 }
 
 // executable is what gqlgen's server executes: whatever lenient has planned.

@@ -165,8 +165,8 @@ func coerceObject(schema *ast.Schema, v any, definition *ast.Definition) (any, b
 	return coerced, true
 }
 
-// debug writes a value as graph-node does in errors (Rust's form for debugging).
-func debug(v any) string {
+// rustText writes a value as graph-node does in errors (Rust's form for debugging).
+func rustText(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "Null"
@@ -182,9 +182,9 @@ func debug(v any) string {
 		}
 		return "Float(" + string(v) + ")"
 	case []any:
-		return "List([" + join(v, debug) + "])"
+		return "List([" + join(v, rustText) + "])"
 	case map[string]any:
-		return "Object({" + joinObject(v, strconv.Quote, debug) + "})"
+		return "Object({" + joinObject(v, strconv.Quote, rustText) + "})"
 	}
 	return fmt.Sprint(v)
 }

@@ -21,6 +21,7 @@ type Preset struct {
 	DatasetRegistry    string   `json:"datasetRegistry"`
 	WorkerpoolRegistry string   `json:"workerpoolRegistry"`
 	DataProtector      Sharing  `json:"dataProtector,omitzero"` // the marketplace of permissions to use data, where there is one
+	Subgraphs          Hosted   `json:"subgraphs,omitzero"`     // where The Graph hosts the official subgraphs, if it does
 	StartBlock         uint64   `json:"startBlock"`             // of the hub's deployment
 	Native             bool     `json:"native"`                 // RLC is the chain's own coin
 	Confirmations      uint64   `json:"confirmations"`          // how deep a block is before a pool acts on it
@@ -30,6 +31,13 @@ type Preset struct {
 	Eras               []Era    `json:"eras"`                   // in order of FromBlock, the first from 0
 	Development        bool     `json:"development,omitempty"`  // nothing on it is worth anything, so that tests' own roots may vouch for enclaves
 	Workerpools        []string `json:"workerpools,omitempty"`  // of a development chain: what --workerpool means there where it is not given
+}
+
+// Hosted is the ids of the official subgraphs, as they stand in their addresses. Clients that
+// have only the host of such an address changed find Assay's.
+type Hosted struct {
+	PoCo          string `json:"poco"`
+	DataProtector string `json:"dataProtector,omitempty"`
 }
 
 // Sharing names the contracts of DataProtector. Each is optional.

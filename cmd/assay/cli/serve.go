@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"assay/graphql/analytics"
+	"assay/graphql/subgraph"
 	"assay/internal/clickhouse"
 	"assay/internal/telemetry"
 )
@@ -38,6 +39,10 @@ func runServe(command *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	subgraphs, err := subgraph.Site(log)
+	if err != nil {
+		return err
+	}
 	log.Info("GraphQL answers", "address", listener.Addr().String())
-	return analytics.Serve(command.Context(), listener, analytics.Config{Database: db, Log: log, Metrics: telemetry.NewRegistry()})
+	return analytics.Serve(command.Context(), listener, analytics.Config{Database: db, Log: log, Metrics: telemetry.NewRegistry(), Beside: subgraphs})
 }

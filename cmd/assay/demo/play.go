@@ -18,6 +18,7 @@ import (
 	"assay/consensus/engine"
 	"assay/graphql/analytics"
 	"assay/graphql/client"
+	"assay/graphql/subgraph"
 	"assay/internal/clickhouse"
 	"assay/internal/devpki"
 	"assay/internal/telemetry"
@@ -207,12 +208,16 @@ func (p *play) start(ctx context.Context, group *errgroup.Group, deps roles.Deps
 	if err != nil {
 		return err
 	}
+	subgraphs, err := subgraph.Site(p.log)
+	if err != nil {
+		return err
+	}
 	group.Go(func() error { return p.index.Run(ctx) })
 	group.Go(func() error { return pool.Run(ctx) })
 	group.Go(func() error { return fleet.Run(ctx) })
 	group.Go(func() error { return seen.run(ctx, deps.Kafka, deps.Topics().Decisions) })
 	group.Go(func() error {
-		return analytics.Serve(ctx, p.listener, analytics.Config{Database: db, Log: p.log, Metrics: telemetry.NewRegistry()})
+		return analytics.Serve(ctx, p.listener, analytics.Config{Database: db, Log: p.log, Metrics: telemetry.NewRegistry(), Beside: subgraphs})
 	})
 	group.Go(func() error { return p.engineLives(ctx) })
 	return nil
