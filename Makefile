@@ -122,6 +122,8 @@ format: bin/golangci-lint-$(GOLANGCI_VERSION) ## format the code
 generate: deps ## generate code from schema/ and the contracts' ABIs
 	@go run ./internal/tools/protogen schema/proto schema/assaypb
 	@go run ./internal/tools/bindgen node_modules contracts/bindings
+	@go run ./internal/tools/entitygen schema/graphql/subgraph/poco.graphql subgraph \
+		schema/clickhouse/0005_subgraph.sql indexer/projection/subgraph/rows.go
 	@go generate ./graphql/...
 
 bin/golangci-lint-$(GOLANGCI_VERSION):

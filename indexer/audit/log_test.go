@@ -116,7 +116,7 @@ func TestFaultsOfTheLog(t *testing.T) {
 			block, _ := blockOf(r, 4)
 			block.Events[0].TxIndex = 9
 			return r
-		}, "expected one of transaction 9 or later, found 0"},
+		}, "expected one of transaction 9 or later, found 1"},
 		"an event that cannot be read": {func(r []*assaypb.ChainRecord) []*assaypb.ChainRecord {
 			block, _ := blockOf(r, 4)
 			block.Events[0].Body = &assaypb.Event_Lock{Lock: &assaypb.Lock{Owner: []byte{1}}}

@@ -105,24 +105,41 @@ type Terms struct {
 	Trust, Volume                       int
 }
 
-// Match signs the orders of a deal on chain and matches them.
-func (m *Market) Match(t Terms) (deal poco.Hash, ok bool) {
+// params are what requesters tell apps: an object, a list of datasets, and what a reader
+// must not stumble over.
+var params = []string{
+	`{"iexec_args":"<&>"}`, `{"bulk_cid":"QmList"}`, `{"bulk_cid":7}`, `{"bulk_cid":null}`, `1`, `[]`, `"x"`, `{`, ``,
+}
+
+// Orders are fresh orders of a deal.
+func (m *Market) Orders(t Terms) poco.Orders {
 	m.salt++
 	salt := crypto.Keccak256Hash([]byte{byte(m.salt), byte(m.salt >> 8), byte(m.salt >> 16)})
-	app := poco.AppOrder{App: t.App, Price: amount(t.Prices[0]), Volume: amount(t.Volume), Salt: salt}
-	dataset := poco.DatasetOrder{Dataset: t.Dataset, Price: amount(t.Prices[1]), Volume: amount(t.Volume), Salt: salt}
-	pool := poco.WorkerpoolOrder{Workerpool: t.Workerpool, Price: amount(t.Prices[2]), Volume: amount(t.Volume), Trust: amount(t.Trust), Salt: salt}
-	request := poco.RequestOrder{
-		App: t.App, AppMaxPrice: app.Price, Dataset: t.Dataset, DatasetMaxPrice: dataset.Price, WorkerpoolMaxPrice: pool.Price,
-		Requester: t.Requester, Volume: amount(t.Volume), Trust: amount(t.Trust), Beneficiary: t.Requester, Params: `{"iexec_args":"<&>"}`, Salt: salt,
+	o := poco.Orders{
+		App:        poco.AppOrder{App: t.App, Price: amount(t.Prices[0]), Volume: amount(t.Volume), Salt: salt},
+		Dataset:    poco.DatasetOrder{Dataset: t.Dataset, Price: amount(t.Prices[1]), Volume: amount(t.Volume), Salt: salt},
+		Workerpool: poco.WorkerpoolOrder{Workerpool: t.Workerpool, Price: amount(t.Prices[2]), Volume: amount(t.Volume), Trust: amount(t.Trust), Salt: salt},
 	}
-	m.sign(app, t.App)
-	if t.Dataset != (poco.Address{}) {
-		m.sign(dataset, t.Dataset)
+	o.Request = poco.RequestOrder{
+		App: t.App, AppMaxPrice: o.App.Price, Dataset: t.Dataset, DatasetMaxPrice: o.Dataset.Price, WorkerpoolMaxPrice: o.Workerpool.Price,
+		Requester: t.Requester, Volume: amount(t.Volume), Trust: amount(t.Trust), Beneficiary: t.Requester,
+		Params: params[m.salt%uint64(len(params))], Salt: salt,
 	}
-	m.sign(pool, t.Workerpool)
-	m.Call(t.Requester, poco.ManageOrder{Order: request})
-	if !m.Call(m.people[0], poco.MatchOrders{Orders: poco.Orders{App: app, Dataset: dataset, Workerpool: pool, Request: request}}) {
+	return o
+}
+
+// Match signs fresh orders of a deal on chain and matches them.
+func (m *Market) Match(t Terms) (deal poco.Hash, ok bool) { return m.MatchOrders(m.Orders(t)) }
+
+// MatchOrders signs orders on chain and matches them.
+func (m *Market) MatchOrders(o poco.Orders) (deal poco.Hash, ok bool) {
+	m.sign(o.App, o.App.App)
+	if o.Dataset.Dataset != (poco.Address{}) {
+		m.sign(o.Dataset, o.Dataset.Dataset)
+	}
+	m.sign(o.Workerpool, o.Workerpool.Workerpool)
+	m.Call(o.Request.Requester, poco.ManageOrder{Order: o.Request})
+	if !m.Call(m.people[0], poco.MatchOrders{Orders: o}) {
 		return deal, false
 	}
 	return m.rig.deals[len(m.rig.deals)-1], true

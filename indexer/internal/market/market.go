@@ -128,18 +128,31 @@ func (m *Market) Call(sender poco.Address, command poco.Command) bool {
 	if err != nil {
 		return false
 	}
-	tx := crypto.Keccak256(block.Hash, []byte{byte(len(block.Events)), byte(len(block.Events) >> 8)})
+	tx := m.transaction(sender)
 	for _, event := range events {
 		if err := m.State.Evolve(at, event); err != nil {
 			panic(fmt.Errorf("evolving what was decided for %T: %w", command, err))
 		}
 		message := wire.ToProto(event)
-		message.LogIndex, message.TxHash = uint32(2*len(block.Events)), tx // other contracts emit in between
+		message.LogIndex = uint32(2 * len(block.Events)) // other contracts emit in between
+		message.TxHash, message.TxIndex = tx.Hash, tx.Index
 		message.Emitter = common.HexToAddress(Preset.Hub).Bytes()
 		block.Block.Events = append(block.Block.Events, message)
 		m.remember(event)
 	}
 	return true
+}
+
+// transaction adds one to the newest block.
+func (m *Market) transaction(sender poco.Address) *assaypb.Transaction {
+	block := m.Head()
+	n := len(block.Transactions)
+	tx := &assaypb.Transaction{
+		Hash: crypto.Keccak256(block.Hash, []byte{byte(len(block.Events)), byte(len(block.Events) >> 8)}), Index: uint32(n), From: sender.Bytes(),
+		To: common.HexToAddress(Preset.Hub).Bytes(), GasLimit: 1_000_000, GasUsed: 100_000 + uint64(n), GasPrice: []byte{0x3b, 0x9a, 0xca, 0x00},
+	}
+	block.Block.Transactions = append(block.Block.Transactions, tx)
+	return tx
 }
 
 func (m *Market) remember(event poco.Event) {

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"go/format"
+	"strings"
+	"text/template"
+)
+
+// job is what the templates write.
+type job struct {
+	Definitions string
+	Package     string
+	Entities    []entity
+}
+
+//go:embed migration.sql.tmpl
+var migrationTemplate string
+
+//go:embed rows.go.tmpl
+var rowsTemplate string
+
+func (j job) migration() ([]byte, error) { return j.execute(migrationTemplate) }
+
+func (j job) rows() ([]byte, error) {
+	code, err := j.execute(rowsTemplate)
+	if err != nil {
+		return nil, err
+	}
+	return format.Source(code)
+}
+
+func (j job) execute(text string) ([]byte, error) {
+	functions := template.FuncMap{"comment": comment, "quoted": quoted, "reversed": reversed}
+	t, err := template.New("").Funcs(functions).Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, j); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// comment puts a mark before each line of a text.
+func comment(mark, text string) string {
+	return mark + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+mark)
+}
+
+// quoted spells a name that may be a keyword of SQL.
+func quoted(name string) string { return fmt.Sprintf("`%s`", name) }
+
+func reversed(entities []entity) []entity {
+	out := make([]entity, len(entities))
+	for i, e := range entities {
+		out[len(out)-1-i] = e
+	}
+	return out
+}
