@@ -6,6 +6,7 @@ import (
 
 	"assay/consensus/poco"
 	"assay/consensus/poco/wire"
+	"assay/indexer/projection/subgraph"
 	"assay/schema/assaypb"
 	"assay/schema/chains"
 )
@@ -25,6 +26,8 @@ type Projection struct {
 	accounts      notes[poco.Address, accountNote]
 	resources     notes[poco.Address, resourceNote]
 	categories    notes[uint64, uint64] // block of the last change
+
+	entities *subgraph.Fold // nil: the chain names no registries, so there is no market
 
 	head Head   // as last written
 	time uint64 // of the newest block
@@ -56,7 +59,7 @@ func (e *GapError) Error() string {
 // New starts a fold at the beginning of a chain's log.
 func New(preset chains.Preset) *Projection {
 	j := &journal{}
-	return &Projection{
+	p := &Projection{
 		chain:         preset.ChainID,
 		state:         poco.New(poco.RulesOf(preset)),
 		journal:       j,
@@ -67,6 +70,10 @@ func New(preset chains.Preset) *Projection {
 		resources:     newNotes[poco.Address, resourceNote](j),
 		categories:    newNotes[uint64, uint64](j),
 	}
+	if preset.AppRegistry != "" {
+		p.entities = subgraph.New(p.state)
+	}
+	return p
 }
 
 // Next is the sequence of the record that the fold wants next.
@@ -140,6 +147,10 @@ func (p *Projection) block(block *assaypb.Block, version uint64) (Rows, error) {
 	rows.Measures = past.measures
 	p.past, p.time = append(p.past, past), block.Time
 	p.entityRows(&rows, past.touched, version)
+	if p.entities != nil {
+		entities := p.entities.Block(block, events, version)
+		rows.More.Append(entities.Tables()...)
+	}
 	return rows, nil
 }
 
@@ -190,6 +201,10 @@ func (p *Projection) retract(retraction *assaypb.Retraction, version uint64) (Ro
 	p.ledgerTombstones(&rows, past, version)
 	p.entityRows(&rows, past.touched, version)
 	p.historyTombstones(&rows, past.touched, past.number, version)
+	if p.entities != nil {
+		entities := p.entities.Retract(version)
+		rows.More.Append(entities.Tables()...)
+	}
 	for _, m := range past.measures {
 		rows.Measures = append(rows.Measures, m.negated())
 	}
@@ -210,6 +225,9 @@ func (p *Projection) mark(mark *assaypb.Mark, version uint64) (Rows, error) {
 			return Rows{}, fmt.Errorf("finalizing block %d: %w", mark.FinalizedNumber, err)
 		}
 		p.past = append([]past(nil), p.past[final:]...)
+	}
+	if p.entities != nil {
+		p.entities.Final(mark.FinalizedNumber)
 	}
 	p.head = p.headRow(mark, version)
 	return Rows{Coverage: []Coverage{p.coverageRow(mark, version)}, Heads: []Head{p.head}}, nil

@@ -2,8 +2,10 @@ package projection
 
 import (
 	"math/big"
+	"slices"
 	"time"
 
+	"assay/indexer/projection/subgraph"
 	"assay/indexer/projection/table"
 )
 
@@ -50,7 +52,8 @@ type History struct {
 // adds its own here.
 func Schema() []table.Table {
 	none := &Rows{}
-	return append(none.Tables(), none.Heading()...)
+	entities := &subgraph.Rows{}
+	return slices.Concat(none.Tables(), entities.Tables(), none.Heading())
 }
 
 // Tables lists the tables of what happened, which can be written in any order.

@@ -39,6 +39,13 @@ func schemaTables(t testing.TB) map[string]schemaTable {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, match := range create.FindAllStringSubmatch(string(sql), -1) {
+			var columns []string
+			for _, line := range strings.Split(match[2], "\n") {
+				columns = append(columns, strings.Trim(strings.Fields(line)[0], "`"))
+			}
+			out[match[1]] = schemaTable{columns: columns, key: strings.Split(match[3], ", ")}
+		}
 		for _, match := range addColumn.FindAllStringSubmatch(string(sql), -1) {
 			t := out[match[1]]
 			t.columns = slices.Insert(slices.Clone(t.columns), slices.Index(t.columns, match[3])+1, match[2])
@@ -46,13 +53,6 @@ func schemaTables(t testing.TB) map[string]schemaTable {
 		}
 		for _, match := range twin.FindAllStringSubmatch(string(sql), -1) {
 			out[match[1]] = schemaTable{columns: out[match[2]].columns, key: strings.Split(match[3], ", ")}
-		}
-		for _, match := range create.FindAllStringSubmatch(string(sql), -1) {
-			var columns []string
-			for _, line := range strings.Split(match[2], "\n") {
-				columns = append(columns, strings.Fields(line)[0])
-			}
-			out[match[1]] = schemaTable{columns: columns, key: strings.Split(match[3], ", ")}
 		}
 	}
 	if len(out) == 0 {
@@ -174,16 +174,20 @@ func (ts tables) dump() string {
 }
 
 func text(v reflect.Value) string {
+	if v.Kind() == reflect.Pointer && v.Type() != reflect.TypeFor[*big.Int]() {
+		if v.IsNil() {
+			return "null"
+		}
+		return text(v.Elem())
+	}
 	switch x := v.Interface().(type) {
 	case *big.Int:
-		return x.String()
-	case time.Time:
-		return fmt.Sprint(x.Unix())
-	case *bool:
 		if x == nil {
 			return "null"
 		}
-		return fmt.Sprint(*x)
+		return x.String()
+	case time.Time:
+		return fmt.Sprint(x.Unix())
 	case string:
 		return fmt.Sprintf("%q", x)
 	default:

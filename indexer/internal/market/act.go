@@ -105,12 +105,6 @@ type Terms struct {
 	Trust, Volume                       int
 }
 
-// params are what requesters tell apps: an object, a list of datasets, and what a reader
-// must not stumble over.
-var params = []string{
-	`{"iexec_args":"<&>"}`, `{"bulk_cid":"QmList"}`, `{"bulk_cid":7}`, `{"bulk_cid":null}`, `1`, `[]`, `"x"`, `{`, ``,
-}
-
 // Orders are fresh orders of a deal.
 func (m *Market) Orders(t Terms) poco.Orders {
 	m.salt++
@@ -123,7 +117,7 @@ func (m *Market) Orders(t Terms) poco.Orders {
 	o.Request = poco.RequestOrder{
 		App: t.App, AppMaxPrice: o.App.Price, Dataset: t.Dataset, DatasetMaxPrice: o.Dataset.Price, WorkerpoolMaxPrice: o.Workerpool.Price,
 		Requester: t.Requester, Volume: amount(t.Volume), Trust: amount(t.Trust), Beneficiary: t.Requester,
-		Params: params[m.salt%uint64(len(params))], Salt: salt,
+		Params: `{"iexec_args":"<&>"}`, Salt: salt,
 	}
 	return o
 }
@@ -133,16 +127,20 @@ func (m *Market) Match(t Terms) (deal poco.Hash, ok bool) { return m.MatchOrders
 
 // MatchOrders signs orders on chain and matches them.
 func (m *Market) MatchOrders(o poco.Orders) (deal poco.Hash, ok bool) {
+	m.signAll(o)
+	if !m.Call(m.people[0], poco.MatchOrders{Orders: o}) {
+		return deal, false
+	}
+	return m.rig.deals[len(m.rig.deals)-1], true
+}
+
+func (m *Market) signAll(o poco.Orders) {
 	m.sign(o.App, o.App.App)
 	if o.Dataset.Dataset != (poco.Address{}) {
 		m.sign(o.Dataset, o.Dataset.Dataset)
 	}
 	m.sign(o.Workerpool, o.Workerpool.Workerpool)
 	m.Call(o.Request.Requester, poco.ManageOrder{Order: o.Request})
-	if !m.Call(m.people[0], poco.MatchOrders{Orders: o}) {
-		return deal, false
-	}
-	return m.rig.deals[len(m.rig.deals)-1], true
 }
 
 func (m *Market) sign(order poco.AnyOrder, resource poco.Address) {

@@ -51,6 +51,9 @@ func Add[T any](s *Set, name string, rows ...T) { s.Append(Of(name, rows)) }
 // Append adds the rows of tables, which have to be of the types that the set's have.
 func (s *Set) Append(tables ...Table) {
 	for _, t := range tables {
+		if t.Len() == 0 {
+			continue
+		}
 		place, known := s.places[t.Name]
 		if !known {
 			if s.places == nil {
