@@ -26,6 +26,11 @@ func TopicsOf(chain string) Topics {
 	}
 }
 
-// MaxMessageBytes is the largest record of any log. A larger worker message is
-// refused before it is read.
+// MaxMessageBytes is the largest record of any log but the chain log. A larger worker
+// message is refused before it is read.
 const MaxMessageBytes = 1 << 20
+
+// MaxRecordBytes is the largest record of the chain log: one block with its events. A byte
+// of a log costs 8 gas, so blocks of up to 250 million gas fit, several times what any
+// chain has.
+const MaxRecordBytes = 32 << 20

@@ -92,7 +92,7 @@ func newMarket(t testing.TB, members []workers.Agent, period time.Duration) *mar
 		}
 	})
 	for _, topic := range []string{topics.Contributions, topics.Decisions} {
-		check(t, m.log.CreateTopic(t.Context(), topic, 2))
+		check(t, m.log.CreateTopic(t.Context(), topic, 2, schema.MaxMessageBytes))
 	}
 	m.d = need(deploy.Deploy(t.Context(), deploy.Config{Client: m.rpc, Key: m.key, Packages: modules}))(t)
 	m.client = contracts.NewClient(m.rpc, m.d.Hub)

@@ -31,7 +31,7 @@ func kafkaLog(t *testing.T, topics ...string) *kafka.Client {
 		}
 	})
 	for _, topic := range topics {
-		if err := log.CreateTopic(t.Context(), topic, 2); err != nil {
+		if err := log.CreateTopic(t.Context(), topic, 2, schema.MaxMessageBytes); err != nil {
 			t.Fatal(err)
 		}
 	}

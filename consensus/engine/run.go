@@ -151,11 +151,14 @@ func (s *shell) take(next record) ([]*assaypb.Decision, error) {
 	case schema.Collateral:
 		return nil, s.collateral(next.message)
 	}
-	var chain assaypb.ChainRecord
-	if err := proto.Unmarshal(next.message.Value, &chain); err != nil {
+	chain, counts, err := schema.ReadRecord(next.message.Value, next.message.Offset)
+	if err != nil {
 		return nil, fmt.Errorf("chain log, offset %d: %w", next.message.Offset, err)
 	}
-	if err := s.core.Follow(&chain); err != nil {
+	if !counts {
+		return nil, nil
+	}
+	if err := s.core.Follow(chain); err != nil {
 		return nil, err
 	}
 	if chain.GetMark() == nil {
@@ -176,11 +179,14 @@ func (s *shell) collateral(message kafka.Message) error {
 }
 
 func (s *shell) chain(message kafka.Message) error {
-	var chain assaypb.ChainRecord
-	if err := proto.Unmarshal(message.Value, &chain); err != nil {
+	chain, counts, err := schema.ReadRecord(message.Value, message.Offset)
+	if err != nil {
 		return fmt.Errorf("chain log, offset %d: %w", message.Offset, err)
 	}
-	return s.core.Replay(&chain)
+	if !counts {
+		return nil
+	}
+	return s.core.Replay(chain)
 }
 
 func (s *shell) decision(message kafka.Message) error {

@@ -11,7 +11,6 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/rpc"
-	"google.golang.org/protobuf/proto"
 
 	"assay/contracts"
 	"assay/internal/kafka"
@@ -191,8 +190,8 @@ func (a *auditor) tail(ctx context.Context) (mark *assaypb.Mark, err error) {
 	for n := int64(tailRecords); ; n *= 8 {
 		from := max(0, a.next-n)
 		err := a.cfg.Kafka.Read(ctx, a.cfg.Topics.Log, 0, from, a.next, func(m kafka.Message) error {
-			record := &assaypb.ChainRecord{}
-			if err := proto.Unmarshal(m.Value, record); err != nil {
+			record, counts, err := schema.ReadRecord(m.Value, m.Offset)
+			if err != nil || !counts {
 				return nil //nolint:nilerr // the reader will say so
 			}
 			a.later = max(a.later, record.Sequence+1)

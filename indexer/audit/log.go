@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"hash/maphash"
 
-	"google.golang.org/protobuf/proto"
-
 	"assay/internal/kafka"
+	"assay/schema"
 	"assay/schema/assaypb"
 )
 
@@ -60,10 +59,14 @@ func (r *reader) fault(cause *Cause, kind, id, expected, found string) {
 // read takes the record at an offset.
 func (r *reader) read(m kafka.Message) error {
 	r.report.Compared.Log.Records++
-	record := &assaypb.ChainRecord{}
 	id := fmt.Sprintf("at offset %d", m.Offset)
-	if err := proto.Unmarshal(m.Value, record); err != nil {
+	record, counts, err := schema.ReadRecord(m.Value, m.Offset)
+	if err != nil {
 		r.fault(nil, "record", id, "a ChainRecord", err.Error())
+		return nil
+	}
+	if !counts {
+		r.report.Compared.Log.Repeated++
 		return nil
 	}
 	if record.ChainId != r.chain {

@@ -110,8 +110,8 @@ func (w *world) startServers() {
 	w.preset = chains.Preset{Name: "audited", ChainID: chainID, Hub: at.Hub.Hex(), AppRegistry: at.AppRegistry.Hex(),
 		DatasetRegistry: at.DatasetRegistry.Hex(), WorkerpoolRegistry: at.WorkerpoolRegistry.Hex()}
 	w.topics = schema.TopicsOf(w.preset.Name)
-	w.ok(w.kafka.CreateTopic(w.Context(), w.topics.Log, 1))
-	w.ok(w.kafka.CreateTopic(w.Context(), w.topics.Decisions, 1))
+	w.ok(w.kafka.CreateTopic(w.Context(), w.topics.Log, 1, schema.MaxRecordBytes))
+	w.ok(w.kafka.CreateTopic(w.Context(), w.topics.Decisions, 1, schema.MaxMessageBytes))
 }
 
 func (w *world) ok(err error) {
@@ -319,9 +319,11 @@ func (w *world) records() []*assaypb.ChainRecord {
 func (w *world) write(t *testing.T, db driver.Conn, name string, records []*assaypb.ChainRecord) schema.Topics {
 	t.Helper()
 	topics := schema.TopicsOf(strings.ReplaceAll(name, " ", "-"))
-	ok(t, w.kafka.CreateTopic(t.Context(), topics.Log, 1))
+	ok(t, w.kafka.CreateTopic(t.Context(), topics.Log, 1, schema.MaxRecordBytes))
 	var messages []kafka.Message
 	for _, record := range records {
+		record = proto.CloneOf(record)
+		record.Offset = nil // it may be elsewhere now
 		value, err := proto.Marshal(record)
 		ok(t, err)
 		messages = append(messages, kafka.Message{Key: []byte("audited"), Value: value})

@@ -85,8 +85,8 @@ const decisionPartitions = 3
 func fill(t testing.TB, c *kafka.Client, topics schema.Topics, records []*assaypb.ChainRecord, again func(i int) bool) {
 	t.Helper()
 	ctx := context.Background()
-	ok(t, c.CreateTopic(ctx, topics.Log, 1))
-	ok(t, c.CreateTopic(ctx, topics.Decisions, decisionPartitions))
+	ok(t, c.CreateTopic(ctx, topics.Log, 1, schema.MaxRecordBytes))
+	ok(t, c.CreateTopic(ctx, topics.Decisions, decisionPartitions, schema.MaxMessageBytes))
 	var messages []kafka.Message
 	for i, record := range records {
 		message := encode(t, "chain", record)

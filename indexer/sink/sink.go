@@ -128,8 +128,8 @@ func (s *Sink) chainLog(ctx context.Context) error {
 	}
 	fold := projection.New(s.preset)
 	stream := &stream{sink: s, topic: s.topics.Log, fold: func(m kafka.Message) (projection.Rows, error) {
-		record := &assaypb.ChainRecord{}
-		if err := proto.Unmarshal(m.Value, record); err != nil {
+		record, counts, err := schema.ReadRecord(m.Value, m.Offset)
+		if err != nil || !counts {
 			return projection.Rows{}, err
 		}
 		return fold.Apply(record)

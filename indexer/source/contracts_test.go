@@ -24,6 +24,7 @@ import (
 	"assay/indexer/source"
 	"assay/internal/devchain"
 	"assay/internal/kafka"
+	"assay/schema"
 	"assay/schema/assaypb"
 	"assay/schema/chains"
 )
@@ -234,8 +235,10 @@ func (a *actor) compare(log *kafka.Client) {
 	var rows projection.Rows
 	var mark *assaypb.Mark
 	a.ok(log.Read(a.ctx, "log", 0, 0, end, func(m kafka.Message) error {
-		record := &assaypb.ChainRecord{}
-		a.ok(proto.Unmarshal(m.Value, record))
+		record, counts, err := schema.ReadRecord(m.Value, m.Offset)
+		if err != nil || !counts {
+			return err
+		}
 		if record.GetMark() != nil {
 			mark = record.GetMark()
 		}

@@ -1,7 +1,8 @@
 // Package source follows one chain and writes what happened there to the chain log.
 //
 // The log is a list of records with sequence numbers from 0 and no gaps, written by one
-// source at a time: blocks that hold PoCo events, retractions of blocks that left the
+// source at a time (of two, the second one's records do not count: schema.ReadRecord):
+// blocks that hold PoCo events, retractions of blocks that left the
 // canonical chain (newest first, before the blocks that replace them), and marks, which
 // say how far the chain is known. A block is in the log before any mark that covers it.
 //
@@ -48,6 +49,6 @@
 // Temporary ones (the node does not answer, or contradicts itself because it moved on
 // meanwhile) are counted in Status and tried again. After an uncertain append the log's
 // tail is read again before anything else is written. Everything else ends Run: another
-// chain, no contract at the hub's address, a fork below finality, a log that is not one,
-// a block that is not believed.
+// chain, no contract at the hub's address, a fork below finality, a log that is not one
+// or that another source writes to, a block that is not believed.
 package source

@@ -47,6 +47,19 @@ func (e *LogError) Error() string {
 // Unwrap returns what is wrong with the record.
 func (e *LogError) Unwrap() error { return e.Err }
 
+// FencedError says that another indexer writes to the same chain log. Nothing is lost or
+// mixed up: of two that append at once the second one's records do not count.
+type FencedError struct {
+	Topic      string
+	Own, Other uint64 // which runs
+	Record     uint64 // the other's newest
+}
+
+func (e *FencedError) Error() string {
+	return fmt.Sprintf("another indexer writes to %s (run %016x wrote record %d, this is run %016x): one is enough, so this one stops",
+		e.Topic, e.Other, e.Record, e.Own)
+}
+
 // SizeError says that a block's events do not fit into one record of the log.
 type SizeError struct {
 	Number uint64
@@ -108,12 +121,13 @@ func gradeOf(err error) grade {
 		hub   *HubError
 		fork  *ForkError
 		log   *LogError
+		other *FencedError
 		size  *SizeError
 		bare  *ReceiptsError
 		lost  *appendError
 	)
 	switch {
-	case errors.As(err, &chain), errors.As(err, &hub), errors.As(err, &fork), errors.As(err, &log), errors.As(err, &size),
+	case errors.As(err, &chain), errors.As(err, &hub), errors.As(err, &fork), errors.As(err, &log), errors.As(err, &other), errors.As(err, &size),
 		errors.As(err, &bare):
 		return critical
 	case errors.As(err, &lost):

@@ -17,10 +17,10 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rpc"
-	"google.golang.org/protobuf/proto"
 
 	"assay/contracts"
 	"assay/internal/kafka"
+	"assay/schema"
 	"assay/schema/assaypb"
 	"assay/schema/chains"
 )
@@ -305,9 +305,10 @@ type memoryLog struct {
 	mu       sync.Mutex
 	messages []kafka.Message
 	fault    func(messages int) (written int, err error) // of an append
+	before   func()                                      // an append
 }
 
-func (l *memoryLog) CreateTopic(context.Context, string, int) error { return nil }
+func (l *memoryLog) CreateTopic(context.Context, string, int, int) error { return nil }
 
 func (l *memoryLog) End(context.Context, string, int) (int64, error) {
 	l.mu.Lock()
@@ -315,9 +316,13 @@ func (l *memoryLog) End(context.Context, string, int) (int64, error) {
 	return int64(len(l.messages)), nil
 }
 
-func (l *memoryLog) Append(_ context.Context, _ string, messages ...kafka.Message) error {
+func (l *memoryLog) AppendAt(_ context.Context, _ string, _ int, offset int64, messages ...kafka.Message) error {
+	if l.before != nil {
+		l.before()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	end := int64(len(l.messages))
 	written, err := len(messages), error(nil)
 	if l.fault != nil {
 		written, err = l.fault(len(messages))
@@ -325,6 +330,9 @@ func (l *memoryLog) Append(_ context.Context, _ string, messages ...kafka.Messag
 	for _, m := range messages[:written] {
 		m.Offset = int64(len(l.messages))
 		l.messages = append(l.messages, m)
+	}
+	if err == nil && end != offset {
+		err = kafka.ErrElsewhere
 	}
 	return err
 }
@@ -341,16 +349,19 @@ func (l *memoryLog) Read(_ context.Context, _ string, _ int, from, to int64, han
 	return nil
 }
 
-// records are the log's, repeated ones left out.
+// records are the log's, those left out that do not count.
 func (l *memoryLog) records(t testing.TB) []*assaypb.ChainRecord {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []*assaypb.ChainRecord
 	for _, m := range l.messages {
-		record := &assaypb.ChainRecord{}
-		if err := proto.Unmarshal(m.Value, record); err != nil {
+		record, counts, err := schema.ReadRecord(m.Value, m.Offset)
+		if err != nil {
 			t.Fatal(err)
+		}
+		if !counts {
+			continue
 		}
 		if record.Sequence > uint64(len(out)) || record.ChainId != preset.ChainID || string(m.Key) != strconv.FormatUint(preset.ChainID, 10) {
 			t.Fatalf("offset %d: record %d of chain %d, key %q, after %d records", m.Offset, record.Sequence, record.ChainId, m.Key, len(out))
@@ -437,11 +448,18 @@ func sourceOf(t testing.TB, p chains.Preset, n *fakeNode, l Log) *Source {
 	return s
 }
 
-// run starts a source and returns how to stop it, which returns what Run returned.
+// run starts a source and returns how to stop it, which returns what Run returned. If the
+// node does not answer at the very start, it is started again.
 func run(s *Source) (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
+	go func() {
+		err := s.Run(ctx)
+		for err != nil && gradeOf(err) == temporary && s.Status().Head == 0 {
+			err = s.Run(ctx)
+		}
+		done <- err
+	}()
 	return func() error {
 		cancel()
 		return <-done
@@ -472,7 +490,7 @@ func atHead(t testing.TB, n *fakeNode, l *memoryLog) bool {
 // eventually waits until the condition holds; the sources tell what hindered them.
 func eventually(t testing.TB, what string, condition func() bool, sources ...*Source) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !condition(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			for _, s := range sources {
 				t.Logf("%+v", s.Status())

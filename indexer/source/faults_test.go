@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/big"
 	"math/rand"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,7 +58,9 @@ func rigOf(t *testing.T, chain *rpctest.Chain, p chains.Preset, verify Verify, f
 	r.source.pause = func(int) time.Duration { return 200 * time.Microsecond }
 	r.source.nodes.pause = r.source.pause
 	for _, n := range r.source.nodes.nodes {
-		n.patience = 300 * time.Millisecond
+		if slices.ContainsFunc(faults, func(f rpctest.Faults) bool { return f.HangEvery > 0 }) {
+			n.patience = 300 * time.Millisecond
+		}
 	}
 	return r
 }
@@ -69,7 +72,7 @@ func (r *rig) run() error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- r.source.Run(ctx) }()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Millisecond) {
 		select {
 		case err := <-done:
 			return err

@@ -17,9 +17,9 @@ import (
 
 // Log is what the source needs of Kafka; *kafka.Client has it.
 type Log interface {
-	CreateTopic(ctx context.Context, name string, partitions int) error
+	CreateTopic(ctx context.Context, name string, partitions, maxBytes int) error
 	End(ctx context.Context, topic string, partition int) (int64, error)
-	Append(ctx context.Context, topic string, messages ...kafka.Message) error
+	AppendAt(ctx context.Context, topic string, partition int, offset int64, messages ...kafka.Message) error
 	Read(ctx context.Context, topic string, partition int, from, to int64, handle func(kafka.Message) error) error
 }
 
@@ -28,8 +28,16 @@ type chainLog struct {
 	kafka   Log
 	topic   string
 	chainID uint64
+	writer  uint64 // this run
 	next    uint64 // sequence of the next record
+	end     int64  // where the log ended when it was last looked at
+	owned   bool   // a record of this run is in the log, and counts
+	lost    int    // appends that came too late, since the log was last owned
 }
+
+// maxLost is how many appends of a new run may come too late: what its predecessor sent
+// before it was killed may still be on its way, but does not go on for ever.
+const maxLost = 5
 
 // point is a block up to which the log was complete when it was written.
 type point struct {
@@ -42,6 +50,7 @@ type point struct {
 type tail struct {
 	empty  bool
 	next   uint64        // sequence of the next record
+	writer uint64        // of the last record
 	mark   *assaypb.Mark // the newest; nil: none
 	points []point       // above the mark's finalized block, in the order of the log
 	base   bool          // the tail reaches down to where no block above finality lies before it
@@ -50,22 +59,30 @@ type tail struct {
 // append writes records in order and returns when they are safe. After an error it is
 // not known how many of them the log took; those that it did come first.
 func (l *chainLog) append(ctx context.Context, records ...*assaypb.ChainRecord) error {
+	if len(records) == 0 {
+		return nil
+	}
 	messages := make([]kafka.Message, len(records))
 	for i, record := range records {
-		record.ChainId, record.Sequence = l.chainID, l.next+uint64(i)
+		record.ChainId, record.Sequence, record.Writer = l.chainID, l.next+uint64(i), l.writer
+		record.Offset = proto.Uint64(uint64(l.end) + uint64(i))
 		value, err := proto.Marshal(record)
 		if err != nil {
 			return fmt.Errorf("encoding record %d: %w", record.Sequence, err)
 		}
-		if len(value) > schema.MaxMessageBytes {
+		if len(value) > schema.MaxRecordBytes {
 			return &SizeError{Number: record.GetBlock().GetNumber(), Bytes: len(value)}
 		}
 		messages[i] = kafka.Message{Key: []byte(strconv.FormatUint(l.chainID, 10)), Value: value}
 	}
-	if err := l.kafka.Append(ctx, l.topic, messages...); err != nil {
+	if err := l.kafka.AppendAt(ctx, l.topic, 0, l.end, messages...); err != nil {
+		if errors.Is(err, kafka.ErrElsewhere) {
+			l.lost++
+		}
 		return &appendError{err: err}
 	}
-	l.next += uint64(len(records))
+	l.next, l.end = l.next+uint64(len(records)), l.end+int64(len(records))
+	l.owned, l.lost = true, 0
 	return nil
 }
 
@@ -83,10 +100,23 @@ func (l *chainLog) recover(ctx context.Context) (*tail, error) {
 			return nil, err
 		}
 		if from == 0 || t.base {
-			l.next = t.next
-			return t, nil
+			l.next, l.end = t.next, end
+			return t, l.fenced(t)
 		}
 	}
+}
+
+// fenced fails if another run writes to the log: it wrote after this one, or was faster
+// again and again.
+func (l *chainLog) fenced(t *tail) error {
+	if t.empty || t.writer == l.writer {
+		l.owned = l.owned || !t.empty
+		return nil
+	}
+	if l.owned || l.lost >= maxLost {
+		return &FencedError{Topic: l.topic, Own: l.writer, Other: t.writer, Record: t.next - 1}
+	}
+	return nil
 }
 
 func (l *chainLog) read(ctx context.Context, from, end int64) (*tail, error) {
@@ -95,11 +125,11 @@ func (l *chainLog) read(ctx context.Context, from, end int64) (*tail, error) {
 		return t, nil
 	}
 	err := l.kafka.Read(ctx, l.topic, 0, from, end, func(m kafka.Message) error {
-		record := &assaypb.ChainRecord{}
-		if err := proto.Unmarshal(m.Value, record); err != nil {
-			return &LogError{Offset: m.Offset, Err: err}
+		record, counts, err := schema.ReadRecord(m.Value, m.Offset)
+		if err == nil && counts {
+			err = t.take(record, l.chainID)
 		}
-		if err := t.take(record, l.chainID); err != nil {
+		if err != nil {
 			return &LogError{Offset: m.Offset, Err: err}
 		}
 		return nil
@@ -120,7 +150,7 @@ func (t *tail) take(record *assaypb.ChainRecord, chainID uint64) error {
 	case !t.empty && record.Sequence > t.next:
 		return fmt.Errorf("record %d is missing before it", t.next)
 	}
-	t.empty, t.next = false, record.Sequence+1
+	t.empty, t.next, t.writer = false, record.Sequence+1, record.Writer
 	switch body := record.Body.(type) {
 	case *assaypb.ChainRecord_Block:
 		t.points = append(t.points, point{number: body.Block.Number, hash: common.BytesToHash(body.Block.Hash), block: true})

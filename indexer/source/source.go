@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"assay/contracts"
+	"assay/schema"
 	"assay/schema/assaypb"
 	"assay/schema/chains"
 )
@@ -91,7 +93,7 @@ func New(cfg Config) *Source {
 	s := &Source{
 		preset: cfg.Preset, hub: decoder.Hub, pools: decoder.WorkerpoolRegistry, roaming: decoder.Roaming(), decoder: decoder,
 		nodes: newNodes(cfg.Endpoints, decoder), verify: cfg.Verify, workers: cfg.Workers, bits: wantedBits(decoder),
-		log:    chainLog{kafka: cfg.Kafka, topic: cfg.Topic, chainID: cfg.Preset.ChainID},
+		log:    chainLog{kafka: cfg.Kafka, topic: cfg.Topic, chainID: cfg.Preset.ChainID, writer: rand.Uint64()}, //nolint:gosec // it only tells runs apart
 		logger: cfg.Log, poll: cfg.Poll, pause: backoff,
 		watches: map[common.Address]bool{}, known: map[common.Address]bool{},
 	}
@@ -174,7 +176,7 @@ func (s *Source) start(ctx context.Context) error {
 	if _, err := s.head(ctx); err != nil { // which checks that it is the right chain
 		return err
 	}
-	if err := s.log.kafka.CreateTopic(ctx, s.log.topic, 1); err != nil {
+	if err := s.log.kafka.CreateTopic(ctx, s.log.topic, 1, schema.MaxRecordBytes); err != nil {
 		return fmt.Errorf("making the chain log: %w", err)
 	}
 	return nil

@@ -351,15 +351,26 @@ func TestALogThatIsNoneStops(t *testing.T) {
 	}
 }
 
-// TestAHugeBlockStops: it would not fit into the log, and cannot be left out.
-func TestAHugeBlockStops(t *testing.T) {
+// TestAHugeBlock: a block may have as many bytes of logs as its gas can pay for.
+func TestAHugeBlock(t *testing.T) {
 	n, l := newFakeNode(), &memoryLog{}
-	big := n.grow([]common.Address{hub})
+	huge := n.grow([]common.Address{hub})
 	n.mu.Lock()
-	big.logs[0].Topics, big.logs[0].Data = []common.Hash{{1}}, make([]byte, 2<<20)
+	huge.logs[0].Topics, huge.logs[0].Data = []common.Hash{{1}}, make([]byte, 8<<20)
 	n.mu.Unlock()
+	n.grow([]common.Address{hub})
+	catchUp(t, newSource(t, n, l), n, l)
+	if data := l.records(t)[0].GetBlock().GetEvents()[0].GetUnknown().GetData(); len(data) != 8<<20 {
+		t.Errorf("%d bytes of the log are left", len(data))
+	}
+}
+
+// TestABlockThatNoLogCanHoldStops: it cannot be left out.
+func TestABlockThatNoLogCanHoldStops(t *testing.T) {
+	l := &chainLog{kafka: &memoryLog{}}
+	block := &assaypb.Block{Number: 7, Events: []*assaypb.Event{{Body: &assaypb.Event_Unknown{Unknown: &assaypb.UnknownEvent{Data: make([]byte, 33<<20)}}}}}
 	var size *SizeError
-	if err := newSource(t, n, l).Run(context.Background()); !errors.As(err, &size) || size.Number != big.Number {
+	if err := l.append(t.Context(), &assaypb.ChainRecord{Body: &assaypb.ChainRecord_Block{Block: block}}); !errors.As(err, &size) || size.Number != 7 || gradeOf(err) != critical {
 		t.Errorf("got %v", err)
 	}
 }

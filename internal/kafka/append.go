@@ -14,15 +14,43 @@ const frameBytes = 64
 // them. Messages with equal keys go to one partition, in their order; messages of one
 // call to one partition stay in their order. When it fails some may have been written,
 // and where it had to try again some may have been written twice. One message above
-// the size limit fails the whole call with ErrTooLarge before anything is written.
+// the size limit fails the whole call with ErrTooLarge before anything is written; one
+// above a topic's own, smaller limit when it is its turn.
 func (c *Client) Append(ctx context.Context, topic string, messages ...Message) error {
+	if err := checkSizes(topic, messages); err != nil {
+		return err
+	}
+	if err := c.appendAll(ctx, topic, messages); err != nil {
+		return fmt.Errorf("appending %d messages to %s: %w", len(messages), topic, err)
+	}
+	return nil
+}
+
+// AppendAt writes messages to a partition that is to end at an offset, in their order. It
+// returns ErrElsewhere if the log ended elsewhere, because somebody else wrote to it or
+// because it had to try again: the messages may then be in the log, but further on.
+func (c *Client) AppendAt(ctx context.Context, topic string, partition int, offset int64, messages ...Message) error {
+	if err := checkSizes(topic, messages); err != nil {
+		return err
+	}
+	for _, batch := range batches(messages) {
+		base, err := c.produce(ctx, topic, partition, batch)
+		if err == nil && base != offset {
+			err = fmt.Errorf("%w: the log ended at %d, not at %d", ErrElsewhere, base, offset)
+		}
+		if err != nil {
+			return fmt.Errorf("appending %d messages to %s/%d: %w", len(messages), topic, partition, err)
+		}
+		offset += int64(len(batch))
+	}
+	return nil
+}
+
+func checkSizes(topic string, messages []Message) error {
 	for i := range messages {
 		if err := checkSize(messages[i]); err != nil {
 			return fmt.Errorf("appending message %d of %d to %s: %w", i+1, len(messages), topic, err)
 		}
-	}
-	if err := c.appendAll(ctx, topic, messages); err != nil {
-		return fmt.Errorf("appending %d messages to %s: %w", len(messages), topic, err)
 	}
 	return nil
 }
@@ -45,7 +73,7 @@ func (c *Client) appendAll(ctx context.Context, topic string, messages []Message
 	}
 	for partition, own := range distribute(messages, partitions) {
 		for _, batch := range batches(own) {
-			if err := c.produce(ctx, topic, partition, batch); err != nil {
+			if _, err := c.produce(ctx, topic, partition, batch); err != nil {
 				return err
 			}
 		}
@@ -97,7 +125,7 @@ func batches(messages []Message) [][]Message {
 	start, size := 0, frameBytes
 	for i := range messages {
 		own := len(messages[i].Key) + len(messages[i].Value) + frameBytes
-		if i > start && size+own > maxBatchBytes {
+		if i > start && size+own > batchBytes {
 			result = append(result, messages[start:i])
 			start, size = i, frameBytes
 		}
@@ -109,17 +137,19 @@ func batches(messages []Message) [][]Message {
 	return result
 }
 
-// produce writes one batch to a partition.
-func (c *Client) produce(ctx context.Context, topic string, partition int, batch []Message) error {
-	return c.retry(ctx, place{topic, partition}, func(ctx context.Context) error {
+// produce writes one batch to a partition and returns its first message's offset.
+func (c *Client) produce(ctx context.Context, topic string, partition int, batch []Message) (base int64, err error) {
+	err = c.retry(ctx, place{topic, partition}, func(ctx context.Context) error {
 		response, err := c.kafka.Produce(ctx, &kafka.ProduceRequest{
 			Topic: topic, Partition: partition, RequiredAcks: kafka.RequireAll, Records: records(batch),
 		})
 		if err != nil {
 			return err
 		}
+		base = response.BaseOffset
 		return response.Error
 	})
+	return base, err
 }
 
 func records(batch []Message) kafka.RecordReader {

@@ -67,7 +67,7 @@ func openCluster(dir string, port int, log *failures) (*kfake.Cluster, error) {
 		kfake.BrokerConfigs(map[string]string{
 			// kfake's default of seven days can reach topics that ask for no end.
 			"log.retention.ms":  "-1",
-			"message.max.bytes": strconv.Itoa(maxBatchBytes),
+			"message.max.bytes": strconv.Itoa(MaxValueBytes + frame),
 		}))
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

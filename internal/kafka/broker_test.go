@@ -95,7 +95,7 @@ func TestFollowerSurvivesRestarts(t *testing.T) {
 	broker, err := kafka.StartBroker(dir, 0)
 	check(t, err)
 	client, port := connect(t, broker.Addr()), portOf(t, broker)
-	check(t, client.CreateTopic(t.Context(), "log", 1))
+	check(t, client.CreateTopic(t.Context(), "log", 1, 1<<20))
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -133,7 +133,7 @@ func TestFollowerNoticesACutLog(t *testing.T) {
 	client, port := connect(t, broker.Addr()), portOf(t, broker)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	check(t, client.CreateTopic(ctx, "log", 1))
+	check(t, client.CreateTopic(ctx, "log", 1, 1<<20))
 	check(t, client.Append(ctx, "log", numbered(0, 10)...))
 	caughtUp, done := make(chan bool, 100), make(chan error, 1)
 	go func() {
@@ -148,7 +148,7 @@ func TestFollowerNoticesACutLog(t *testing.T) {
 	other := t.TempDir()
 	seed, err := kafka.StartBroker(other, 0)
 	check(t, err)
-	check(t, connect(t, seed.Addr()).CreateTopic(ctx, "log", 1))
+	check(t, connect(t, seed.Addr()).CreateTopic(ctx, "log", 1, 1<<20))
 	check(t, seed.Close())
 	broker, err = kafka.StartBroker(other, port)
 	check(t, err)
@@ -188,7 +188,7 @@ func TestNothingAckedIsLostWhenTheBrokerIsKilled(t *testing.T) {
 	client := connect(t, addr)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
-	check(t, client.CreateTopic(ctx, "log", 1))
+	check(t, client.CreateTopic(ctx, "log", 1, 1<<20))
 
 	stop := make(chan struct{})
 	acked, errs := make([][]attempt, writers), make([]error, writers)
@@ -295,7 +295,7 @@ func filled(t *testing.T, killed bool) (dir, segment string) {
 		stop = func() { check(t, broker.Close()) }
 	}
 	client := connect(t, fmt.Sprintf("127.0.0.1:%d", port))
-	check(t, client.CreateTopic(t.Context(), "log", 1))
+	check(t, client.CreateTopic(t.Context(), "log", 1, 1<<20))
 	for i := range 50 {
 		check(t, client.Append(t.Context(), "log", numbered(i, i+1)...))
 	}

@@ -23,15 +23,18 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// MaxValueBytes is the largest value of a record, and maxKeyBytes its largest key.
+// MaxValueBytes is the largest value that a record of any topic may have, and maxKeyBytes
+// its largest key.
 const (
-	MaxValueBytes = 1 << 20
+	MaxValueBytes = 32 << 20
 	maxKeyBytes   = 4 << 10
 )
 
-// maxBatchBytes is what a broker must take in one batch, set on every topic: a record
-// of the largest size with its frame.
-const maxBatchBytes = MaxValueBytes + 64<<10
+// frame is how much larger than its records a batch may be.
+const frame = 64 << 10
+
+// batchBytes is about how much goes into one batch: a larger one holds a single record.
+const batchBytes = 1<<20 + frame
 
 // Errors that no second try mends.
 var (
@@ -40,6 +43,7 @@ var (
 	ErrOutOfRange   = errors.New("the log does not hold the offset")
 	ErrGap          = errors.New("records are missing in the log")
 	ErrPartitions   = errors.New("the topic has another number of partitions")
+	ErrElsewhere    = errors.New("the records were not written where they were meant to be")
 )
 
 // tryTimeout bounds one request; metadataTTL is how long the client may route by an

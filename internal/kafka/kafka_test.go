@@ -30,7 +30,7 @@ func start(t testing.TB, dir string) (*kafka.Broker, *kafka.Client) {
 func withTopic(t testing.TB, partitions int) *kafka.Client {
 	t.Helper()
 	_, client := start(t, t.TempDir())
-	check(t, client.CreateTopic(t.Context(), "log", partitions))
+	check(t, client.CreateTopic(t.Context(), "log", partitions, 1<<20))
 	return client
 }
 
@@ -237,16 +237,48 @@ func TestReadRefusesOffsetsTheLogDoesNotHold(t *testing.T) {
 func TestOversizeMessagesAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 	client := withTopic(t, 1)
 	ctx := t.Context()
-	large := kafka.Message{Value: make([]byte, kafka.MaxValueBytes)}
-	check(t, client.Append(ctx, "log", large))
 	larger := kafka.Message{Value: make([]byte, kafka.MaxValueBytes+1)}
 	wantError(t, client.Append(ctx, "log", numbered(0, 1)[0], larger), kafka.ErrTooLarge)
 	wantError(t, client.Append(ctx, "log", kafka.Message{Key: make([]byte, 1<<20)}), kafka.ErrTooLarge)
-	if end, err := client.End(ctx, "log", 0); end != 1 || err != nil {
-		t.Errorf("the log ends at %d (%v), want 1", end, err)
+	if end, err := client.End(ctx, "log", 0); end != 0 || err != nil {
+		t.Errorf("the log ends at %d (%v), want 0", end, err)
 	}
-	if got := collect(t, client, 0, 0, 1)[0]; len(got.Value) != kafka.MaxValueBytes {
-		t.Errorf("the largest message came back with %d bytes", len(got.Value))
+}
+
+// TestTopicsHaveLimitsOfTheirOwn: of what one record may have. The largest one comes
+// through, although it is larger than what is fetched at once.
+func TestTopicsHaveLimitsOfTheirOwn(t *testing.T) {
+	client := withTopic(t, 1)
+	ctx := t.Context()
+	check(t, client.CreateTopic(ctx, "huge", 1, kafka.MaxValueBytes))
+	largest := kafka.Message{Value: bytes.Repeat([]byte{1}, kafka.MaxValueBytes)}
+	wantError(t, client.Append(ctx, "log", largest), kafka.ErrTooLarge)
+	check(t, client.Append(ctx, "huge", numbered(0, 1)[0], largest, numbered(2, 3)[0]))
+	var sizes []int
+	check(t, client.Read(ctx, "huge", 0, 0, 3, func(m kafka.Message) error {
+		sizes = append(sizes, len(m.Value))
+		return nil
+	}))
+	if len(sizes) != 3 || sizes[1] != kafka.MaxValueBytes {
+		t.Errorf("records of %v bytes came back", sizes)
+	}
+}
+
+// TestAppendAt: of two writers who both know where the log ends, the first wins, and the
+// second is told.
+func TestAppendAt(t *testing.T) {
+	client := withTopic(t, 1)
+	ctx := t.Context()
+	check(t, client.AppendAt(ctx, "log", 0, 0, numbered(0, 3)...))
+	wantError(t, client.AppendAt(ctx, "log", 0, 2, numbered(9, 10)...), kafka.ErrElsewhere)
+	check(t, client.AppendAt(ctx, "log", 0, 4))
+	var messages []kafka.Message
+	for range 5 { // more than one batch
+		messages = append(messages, kafka.Message{Value: make([]byte, 700<<10)})
+	}
+	check(t, client.AppendAt(ctx, "log", 0, 4, messages...))
+	if end, err := client.End(ctx, "log", 0); end != 9 || err != nil {
+		t.Errorf("the log ends at %d (%v), want 9", end, err)
 	}
 }
 
@@ -268,7 +300,7 @@ func TestCreateTopicMayBeRepeated(t *testing.T) {
 	client := withTopic(t, 3)
 	ctx := t.Context()
 	check(t, client.Append(ctx, "log", numbered(0, 10)...))
-	check(t, client.CreateTopic(ctx, "log", 3))
+	check(t, client.CreateTopic(ctx, "log", 3, 1<<20))
 	if n, err := client.Partitions(ctx, "log"); n != 3 || err != nil {
 		t.Errorf("%d partitions (%v), want 3", n, err)
 	}
@@ -281,7 +313,7 @@ func TestCreateTopicMayBeRepeated(t *testing.T) {
 	if kept != 10 {
 		t.Errorf("%d messages after the topic was created again, want 10", kept)
 	}
-	wantError(t, client.CreateTopic(ctx, "log", 4), kafka.ErrPartitions)
+	wantError(t, client.CreateTopic(ctx, "log", 4, 1<<20), kafka.ErrPartitions)
 }
 
 func TestUnknownTopicsAreReportedAtOnce(t *testing.T) {
@@ -304,8 +336,8 @@ func TestUnknownTopicsAreReportedAtOnce(t *testing.T) {
 // created since.
 func TestTopicsOfOtherClientsAreFound(t *testing.T) {
 	broker, client := start(t, t.TempDir())
-	check(t, client.CreateTopic(t.Context(), "first", 1))
-	check(t, connect(t, broker.Addr()).CreateTopic(t.Context(), "log", 1))
+	check(t, client.CreateTopic(t.Context(), "first", 1, 1<<20))
+	check(t, connect(t, broker.Addr()).CreateTopic(t.Context(), "log", 1, 1<<20))
 	check(t, client.Append(t.Context(), "log", numbered(0, 3)...))
 	collect(t, client, 0, 0, 3)
 }

@@ -166,7 +166,7 @@ func readBatch(in io.Reader, buffer []byte) ([]byte, error) {
 		return buffer, err
 	}
 	size := batchFrame + int(binary.BigEndian.Uint32(buffer[8:]))
-	if size < batchHeader || size > 2*maxBatchBytes {
+	if size < batchHeader || size > 2*(MaxValueBytes+frame) {
 		return buffer, fmt.Errorf("a batch of %d bytes", size)
 	}
 	buffer = slices.Grow(buffer, size-batchFrame)[:size]

@@ -193,6 +193,12 @@ type ChainRecord struct {
 	// record twice; readers skip a sequence they have already seen.
 	Sequence uint64 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	ChainId  uint64 `protobuf:"varint,2,opt,name=chain_id,json=chainId,proto3" json:"chain_id,omitempty"`
+	// The run of an indexer that wrote it, picked at random. None in logs from before there
+	// was fencing.
+	Writer uint64 `protobuf:"fixed64,3,opt,name=writer,proto3" json:"writer,omitempty"`
+	// Where in the topic it was meant to be. Elsewhere it does not count: another indexer
+	// wrote there first, or it is the second try of an append. None: it counts anywhere.
+	Offset *uint64 `protobuf:"varint,4,opt,name=offset,proto3,oneof" json:"offset,omitempty"`
 	// Types that are valid to be assigned to Body:
 	//
 	//	*ChainRecord_Block
@@ -243,6 +249,20 @@ func (x *ChainRecord) GetSequence() uint64 {
 func (x *ChainRecord) GetChainId() uint64 {
 	if x != nil {
 		return x.ChainId
+	}
+	return 0
+}
+
+func (x *ChainRecord) GetWriter() uint64 {
+	if x != nil {
+		return x.Writer
+	}
+	return 0
+}
+
+func (x *ChainRecord) GetOffset() uint64 {
+	if x != nil && x.Offset != nil {
+		return *x.Offset
 	}
 	return 0
 }
@@ -4515,17 +4535,20 @@ var File_chain_proto protoreflect.FileDescriptor
 
 const file_chain_proto_rawDesc = "" +
 	"\n" +
-	"\vchain.proto\x12\bassay.v1\"\xd3\x01\n" +
+	"\vchain.proto\x12\bassay.v1\"\x93\x02\n" +
 	"\vChainRecord\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x19\n" +
-	"\bchain_id\x18\x02 \x01(\x04R\achainId\x12'\n" +
+	"\bchain_id\x18\x02 \x01(\x04R\achainId\x12\x16\n" +
+	"\x06writer\x18\x03 \x01(\x06R\x06writer\x12\x1b\n" +
+	"\x06offset\x18\x04 \x01(\x04H\x01R\x06offset\x88\x01\x01\x12'\n" +
 	"\x05block\x18\n" +
 	" \x01(\v2\x0f.assay.v1.BlockH\x00R\x05block\x126\n" +
 	"\n" +
 	"retraction\x18\v \x01(\v2\x14.assay.v1.RetractionH\x00R\n" +
 	"retraction\x12$\n" +
 	"\x04mark\x18\f \x01(\v2\x0e.assay.v1.MarkH\x00R\x04markB\x06\n" +
-	"\x04body\"\xcc\x01\n" +
+	"\x04bodyB\t\n" +
+	"\a_offset\"\xcc\x01\n" +
 	"\x05Block\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x12\n" +
 	"\x04hash\x18\x02 \x01(\fR\x04hash\x12\x1f\n" +

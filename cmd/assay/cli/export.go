@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-	"google.golang.org/protobuf/proto"
 
 	"assay/cmd/assay/whatif"
 	"assay/internal/kafka"
@@ -101,11 +100,14 @@ func (c Config) readKafka(ctx context.Context, topic string, show *bars, handle 
 		return err
 	}
 	return client.Read(ctx, topic, 0, 0, end, func(m kafka.Message) error {
-		record := &assaypb.ChainRecord{}
-		if err := proto.Unmarshal(m.Value, record); err != nil {
+		record, counts, err := schema.ReadRecord(m.Value, m.Offset)
+		if err != nil {
 			return fmt.Errorf("%s at offset %d is damaged: %w", topic, m.Offset, err)
 		}
-		if err := handle(record); err != nil {
+		if counts {
+			err = handle(record)
+		}
+		if err != nil {
 			return err
 		}
 		show.show("records of the chain log", uint64(m.Offset)+1, uint64(end))

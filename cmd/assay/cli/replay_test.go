@@ -12,6 +12,7 @@ import (
 
 	"assay/cmd/assay/whatif"
 	"assay/internal/kafka"
+	"assay/schema"
 	"assay/schema/assaypb"
 )
 
@@ -67,7 +68,7 @@ func fill(t *testing.T, broker string) []byte {
 	t.Helper()
 	client := kafka.NewClient([]string{broker})
 	defer client.Close()
-	if err := client.CreateTopic(t.Context(), "assay.demo.log", 1); err != nil {
+	if err := client.CreateTopic(t.Context(), "assay.demo.log", 1, schema.MaxRecordBytes); err != nil {
 		t.Fatal(err)
 	}
 	whole, err := os.ReadFile(demoLog)

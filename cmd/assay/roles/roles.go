@@ -88,14 +88,14 @@ func WithoutURL(err error) error {
 // CreateTopics makes the chain's logs, where they are missing.
 func (d Deps) CreateTopics(ctx context.Context) error {
 	topics := d.Topics()
-	if err := d.Kafka.CreateTopic(ctx, topics.Log, 1); err != nil {
+	if err := d.Kafka.CreateTopic(ctx, topics.Log, 1, schema.MaxRecordBytes); err != nil {
 		return err
 	}
 	if err := collateral.CreateTopic(ctx, d.Kafka); err != nil {
 		return err
 	}
 	for _, topic := range []string{topics.Contributions, topics.Decisions} {
-		if err := d.Kafka.CreateTopic(ctx, topic, Partitions); err != nil {
+		if err := d.Kafka.CreateTopic(ctx, topic, Partitions, schema.MaxMessageBytes); err != nil {
 			return err
 		}
 	}

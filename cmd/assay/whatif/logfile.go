@@ -16,7 +16,7 @@ import (
 // behind its length in bytes as a varint (protobuf's delimited form).
 
 // maxRecord is the size of the largest record that a log can hold.
-const maxRecord = schema.MaxMessageBytes
+const maxRecord = schema.MaxRecordBytes
 
 // WriteRecord appends a record to a log file.
 func WriteRecord(w io.Writer, record *assaypb.ChainRecord) error {
