@@ -78,5 +78,5 @@ func (p Publisher) Read(ctx context.Context) (*Log, error) {
 
 // CreateTopic makes the collateral log where it is missing.
 func CreateTopic(ctx context.Context, client *kafka.Client) error {
-	return client.CreateTopic(ctx, schema.Collateral, 1)
+	return client.CreateTopic(ctx, schema.Collateral, 1, schema.MaxMessageBytes)
 }
