@@ -23,8 +23,12 @@ const maxMessage = 64 << 10
 // operator's pool, a record that was answered before). As with Plan, what it returns
 // counts as decided.
 func (c *Core) Judge(partition uint32, offset uint64, value []byte) (*assaypb.Decision, error) {
-	at := source{partition, offset}
-	message, refusal := c.open(value)
+	return c.judge(partition, offset, c.config.open(value))
+}
+
+// judge does what Judge does with a record that has been opened.
+func (c *Core) judge(partition uint32, offset uint64, message *message) (*assaypb.Decision, error) {
+	at, refusal := source{partition, offset}, message.refusal
 	if refusal == nil && message.payload.GetHeartbeat() != nil {
 		if c.pools[common.BytesToAddress(message.payload.GetHeartbeat().Workerpool)] == nil {
 			return nil, nil
@@ -50,12 +54,15 @@ func (c *Core) Judge(partition uint32, offset uint64, value []byte) (*assaypb.De
 
 // message is a worker's message that has been opened as far as it could be.
 type message struct {
+	refusal *refusal // why no further
 	payload *assaypb.WorkerPayload
 	id      poco.Hash    // keccak256 of the payload's bytes
 	worker  poco.Address // as the payload says
 	task    poco.Hash
 	body    *assaypb.Contribution
 	session *assaypb.EnclaveSession
+	enclave poco.Address // who signed the result in the enclave's place; zero: nobody
+	quote   []byte       // keccak256 of the quote; nil: there is none
 }
 
 // about says that a message is about a task.
@@ -71,22 +78,31 @@ func refuse(reason assaypb.Reason, format string, args ...any) *refusal {
 	return &refusal{reason, fmt.Sprintf(format, args...)}
 }
 
-// open decodes and authenticates a record. The message holds what could be read of it.
-func (c *Core) open(value []byte) (*message, *refusal) {
+// open decodes and authenticates a record. That takes most of the arithmetic and nothing
+// of what a core knows, so records can be opened side by side. The message holds what
+// could be read of it.
+func (c *Config) open(value []byte) *message {
 	opened := &message{}
+	if opened.refusal = c.decode(opened, value); opened.refusal == nil {
+		opened.examine()
+	}
+	return opened
+}
+
+func (c *Config) decode(opened *message, value []byte) *refusal {
 	if len(value) > maxMessage {
-		return opened, refuse(assaypb.Reason_REASON_OVERSIZED, "%d bytes, at most %d are read", len(value), maxMessage)
+		return refuse(assaypb.Reason_REASON_OVERSIZED, "%d bytes, at most %d are read", len(value), maxMessage)
 	}
 	var envelope assaypb.WorkerMessage
 	if err := proto.Unmarshal(value, &envelope); err != nil {
-		return opened, refuse(assaypb.Reason_REASON_MALFORMED, "not a worker message")
+		return refuse(assaypb.Reason_REASON_MALFORMED, "not a worker message")
 	}
 	payload := &assaypb.WorkerPayload{}
 	if err := proto.Unmarshal(envelope.Payload, payload); err != nil {
-		return opened, refuse(assaypb.Reason_REASON_MALFORMED, "not a worker's payload")
+		return refuse(assaypb.Reason_REASON_MALFORMED, "not a worker's payload")
 	}
 	if malformed := wrongSizes(payload); malformed != nil {
-		return opened, malformed
+		return malformed
 	}
 	opened.payload, opened.id = payload, crypto.Keccak256Hash(envelope.Payload)
 	opened.worker = common.BytesToAddress(payload.Worker)
@@ -96,15 +112,32 @@ func (c *Core) open(value []byte) (*message, *refusal) {
 	if session := payload.GetSession(); session != nil {
 		opened.session, opened.task = session, common.BytesToHash(session.Task)
 	}
-	if payload.ChainId != c.config.ChainID || common.BytesToAddress(payload.Hub) != c.config.Hub {
-		return opened, refuse(assaypb.Reason_REASON_WRONG_CHAIN, "meant for chain %d and contract %s",
-			payload.ChainId, hexutil.Encode(payload.Hub))
+	if payload.ChainId != c.ChainID || common.BytesToAddress(payload.Hub) != c.Hub {
+		return refuse(assaypb.Reason_REASON_WRONG_CHAIN, "meant for chain %d and contract %s", payload.ChainId, hexutil.Encode(payload.Hub))
 	}
 	signer, err := contracts.RecoverMessage(opened.id, envelope.Signature)
 	if err != nil || signer != opened.worker {
-		return opened, refuse(assaypb.Reason_REASON_BAD_SIGNATURE, "not signed by %s", opened.worker)
+		return refuse(assaypb.Reason_REASON_BAD_SIGNATURE, "not signed by %s", opened.worker)
 	}
-	return opened, nil
+	return nil
+}
+
+// examine finds out who signed the result in the enclave's place, and hashes the quote.
+func (m *message) examine() {
+	quote := m.session.GetQuote()
+	if m.body != nil {
+		quote = m.body.Quote
+	}
+	if len(quote) > 0 {
+		m.quote = crypto.Keccak256(quote)
+	}
+	if m.body == nil || len(m.body.EnclaveSignature) == 0 {
+		return
+	}
+	sealed := contracts.EnclaveHash(common.BytesToHash(m.body.ResultHash), common.BytesToHash(m.body.ResultSeal))
+	if signer, err := contracts.RecoverMessage(sealed, m.body.EnclaveSignature); err == nil {
+		m.enclave = signer
+	}
 }
 
 // wrongSizes checks the width of every field: nothing is padded or cut.

@@ -51,13 +51,13 @@ func (c *Core) enclave(task *task, opened *message, verdict *assaypb.Verdict) *r
 	if binding.ResultHash == (common.Hash{}) || binding.ResultSeal == (common.Hash{}) {
 		return refuse(assaypb.Reason_REASON_QUOTE_NOT_BOUND, "a result of zeros: only a session's quote binds none")
 	}
-	signer, err := contracts.RecoverMessage(contracts.EnclaveHash(binding.ResultHash, binding.ResultSeal), body.EnclaveSignature)
-	if err != nil || signer != binding.EnclaveChallenge {
+	if opened.enclave != binding.EnclaveChallenge || opened.enclave == (poco.Address{}) {
 		return refuse(assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, "the result is not signed by the enclave's key")
 	}
 	if len(body.Quote) == 0 {
 		return c.inSession(task, opened, binding.EnclaveChallenge, verdict)
 	}
+	verdict.QuoteHash = opened.quote
 	return c.prove(task, body.Quote, binding, assaypb.Attestation_RESULT, verdict)
 }
 
@@ -87,6 +87,7 @@ func (c *Core) openSession(task *task, opened *message, verdict *assaypb.Verdict
 		verdict.Attestation = known.proof
 		return nil
 	}
+	verdict.QuoteHash = opened.quote
 	return c.prove(task, body.Quote, c.binding(task, opened, body.EnclaveChallenge), assaypb.Attestation_SESSION, verdict)
 }
 
@@ -108,7 +109,6 @@ func (c *Core) prove(task *task, quote []byte, binding contracts.Binding, mode a
 	}
 	force := c.collateral.At(c.now)
 	data := binding.ReportData()
-	verdict.QuoteHash = crypto.Keccak256(quote)
 	verdict.Attestation = &assaypb.Attestation{
 		Mode: mode, Quote: quote, ReportData: data[:], PolicyHash: force.PolicyHash[:], JudgedAt: c.now, TcbStatus: "Unknown",
 		PlatformStatus: "Unknown", QeStatus: "Unknown", ModuleStatus: "Unknown",

@@ -44,6 +44,7 @@ type shell struct {
 type record struct {
 	topic   string
 	message kafka.Message
+	opened  *message // of the contributions log
 }
 
 // run replays the logs as far as they stand, then follows them. The chain comes first,
@@ -89,13 +90,18 @@ func (s *shell) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// follow sends what is appended to a topic to the inbox.
+// follow sends what is appended to a topic to the inbox. Contributions are opened on the
+// way, those of different partitions side by side.
 func (s *shell) follow(ctx context.Context, group *errgroup.Group, topic string, from []int64) {
 	for partition, offset := range from {
 		group.Go(func() error {
 			return s.client.Read(ctx, topic, partition, offset, -1, func(message kafka.Message) error {
+				next := record{topic: topic, message: message}
+				if topic == s.topics.Contributions {
+					next.opened = s.core.config.open(message.Value)
+				}
 				select {
-				case s.inbox <- record{topic, message}:
+				case s.inbox <- next:
 					return nil
 				case <-ctx.Done():
 					return ctx.Err()
@@ -145,7 +151,7 @@ func (s *shell) batch(next record) ([]*assaypb.Decision, error) {
 func (s *shell) take(next record) ([]*assaypb.Decision, error) {
 	switch next.topic {
 	case s.topics.Contributions:
-		return s.judge(next.message)
+		return one(s.core.judge(uint32(next.message.Partition), uint64(next.message.Offset), next.opened))
 	case s.topics.Decisions:
 		return nil, s.decision(next.message)
 	case schema.Collateral:
@@ -198,7 +204,11 @@ func (s *shell) decision(message kafka.Message) error {
 }
 
 func (s *shell) judge(message kafka.Message) ([]*assaypb.Decision, error) {
-	decision, err := s.core.Judge(uint32(message.Partition), uint64(message.Offset), message.Value)
+	return one(s.core.Judge(uint32(message.Partition), uint64(message.Offset), message.Value))
+}
+
+// one is a decision, if there is one, as a list.
+func one(decision *assaypb.Decision, err error) ([]*assaypb.Decision, error) {
 	if err != nil || decision == nil {
 		return nil, err
 	}
