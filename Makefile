@@ -66,6 +66,20 @@ bench: deps ## run the benchmarks (options: BENCH=regexp)
 bench-index: ## measure the indexer's source beside a client that drops what it fetches (options: EVENTS=1000000)
 	@ASSAY_BENCH_EVENTS=$(or $(EVENTS),100000) go test -run '^$$' -bench BenchmarkIndex -benchtime 1x -timeout 30m ./indexer/source
 
+# What the profile counts as signature arithmetic; the yardstick's own is left out.
+engine_signatures := crypto/ecdsa\.Verify$$|secp256k1/v4/ecdsa\.(RecoverCompact|SignCompact)$$|crypto/secp256k1\.(RecoverPubkey|Sign)$$
+engine_work       := engine\.\(\*Core\)\.judge$$|engine\.\(\*Config\)\.open$$
+
+.PHONY: bench-engine
+bench-engine: ## measure the engine: contributions per second without enclaves, in sessions, one quote each
+	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	profile() { go tool pprof -top -nodefraction=0 -show_from='$(engine_work)' "$$@" "$$dir/engine.test" "$$dir/cpu" 2>/dev/null \
+		| awk '/^Showing nodes/ {value = $$5; unit = (value ~ /ms,$$/) ? 1 : 1000; sub(/m?s,$$/, "", value); print value * unit}'; }; \
+	for mode in no-enclave session quote-each; do \
+		go test ./consensus/engine -run '^$$' -bench "Engine/$$mode" -benchtime $(or $(ROUNDS),10)x -cpuprofile "$$dir/cpu" -o "$$dir/engine.test" | grep '^Benchmark'; \
+		echo "$$(profile -focus='$(engine_signatures)') $$(profile)" | awk '{printf "  signature arithmetic: %.0f %% of the CPU\n", 100 * $$1 / $$2}'; \
+	done
+
 .PHONY: differential
 differential: deps ## compare PoCo's rules with the real contracts for as long as asked (DURATION=30m)
 	@DURATION=$(or $(DURATION),10m) go test -vet=off -count=1 -timeout 0 -v ./consensus/poco/differential

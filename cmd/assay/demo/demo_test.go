@@ -79,7 +79,7 @@ func settled(t *testing.T, summary Summary) {
 	if summary.Tasks["COMPLETED"] != 7 || summary.Tasks["FAILED"] != 1 || total(summary.Tasks) != 8 {
 		t.Errorf("tasks ended %v, want 7 completed and 1 failed", summary.Tasks)
 	}
-	for _, reason := range []string{"OK", "MALFORMED", "OVERSIZED", "BAD_SIGNATURE", "REPLAYED"} {
+	for _, reason := range []string{"OK", "MALFORMED", "OVERSIZED", "BAD_SIGNATURE", "REPLAYED", "WRONG_ENCLAVE"} {
 		if summary.Reasons[reason] == 0 {
 			t.Errorf("no verdict says %s: %v", reason, summary.Reasons)
 		}
