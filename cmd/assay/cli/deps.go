@@ -53,10 +53,8 @@ func (c Config) check(ctx context.Context, deps roles.Deps) error {
 	if err := deps.CheckChain(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := deps.Kafka.Ping(ctx); err != nil {
-		return fmt.Errorf("Kafka cannot be reached, check --kafka: %w", err)
+	if err := pingKafka(ctx, deps.Kafka); err != nil {
+		return err
 	}
 	return deps.CreateTopics(ctx)
 }

@@ -9,10 +9,7 @@
 package chdb
 
 import (
-	"fmt"
 	"unsafe"
-
-	"github.com/ebitengine/purego"
 )
 
 // Opaque handles of the library. Null is nil.
@@ -48,17 +45,9 @@ type Library struct {
 
 // Load opens the library in the file at path and turns its signal handlers off.
 func Load(path string) (*Library, error) {
-	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
-	if err != nil {
-		return nil, fmt.Errorf("loading %s: %w", path, err)
-	}
 	library := new(Library)
-	for name, function := range library.functions() {
-		symbol, err := purego.Dlsym(handle, name)
-		if err != nil {
-			return nil, fmt.Errorf("%s is not the libchdb this program knows (26.7.3): %w", path, err)
-		}
-		purego.RegisterFunc(function, symbol)
+	if err := bindAll(path, library.functions()); err != nil {
+		return nil, err
 	}
 	library.setSignalHandlers(0)
 	return library, nil
