@@ -84,6 +84,11 @@ bench-engine: ## measure the engine: contributions per second without enclaves, 
 differential: deps ## compare PoCo's rules with the real contracts for as long as asked (DURATION=30m)
 	@DURATION=$(or $(DURATION),10m) go test -vet=off -count=1 -timeout 0 -v ./consensus/poco/differential
 
+# A module of its own: the other verifiers and what they depend on stay out of ours.
+.PHONY: differential-attest
+differential-attest: ## compare the verifier of quotes with oasis-core, go-tdx-guest and @phala/dcap-qvl
+	@cd consensus/attest/differential && { [ -d node_modules/@phala/dcap-qvl ] || npm ci --silent --no-progress; } && go test -vet=off -count=1 .
+
 .PHONY: bench-poco
 bench-poco: ## measure the rules: events, snapshots, memory (options: EVENTS=100000000 ORDERS=keep)
 	@ASSAY_EVENTS=$(EVENTS) ASSAY_ORDERS=$(ORDERS) go test -count 1 -timeout 60m -v -run TestMemoryIsBoundedByLiveTasks \

@@ -26,7 +26,7 @@ func attestCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  help,
 	}
-	command.AddCommand(attestWatchCommand(), attestVerifyCommand(), attestFetchCommand(), attestPublishCommand())
+	command.AddCommand(attestShowCommand(), attestWatchCommand(), attestVerifyCommand(), attestFetchCommand(), attestPublishCommand())
 	return command
 }
 

@@ -3680,7 +3680,7 @@ type Attestation {
   evaluationNumber: Uint64
   "SHA-256 of the collateral set that it was judged by. Null: refused."
   collateralHash: Hash
-  "SHA-256 of the policy that it was judged by. Null: the pool's own default."
+  "SHA-256 of the policy that it was judged by."
   policyHash: Hash
   "From when on all certificates and the collateral are valid. Null: refused."
   notBefore: Time
