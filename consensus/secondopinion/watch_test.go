@@ -77,7 +77,7 @@ func TestWatcherRaisesAnAlarmOnDisagreement(t *testing.T) {
 	topics := schema.TopicsOf("dev")
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
-	if err := client.CreateTopic(ctx, topics.Decisions, 1); err != nil {
+	if err := client.CreateTopic(ctx, topics.Decisions, 1, schema.MaxRecordBytes); err != nil {
 		t.Fatal(err)
 	}
 	write := func(decisions ...*assaypb.Decision) {

@@ -16,7 +16,7 @@ func TestShowPrintsWhatHasTheHash(t *testing.T) {
 	defer broker.Close()
 	client := kafka.NewClient([]string{broker.Addr()})
 	defer client.Close()
-	if err := client.CreateTopic(t.Context(), schema.Collateral, 1); err != nil {
+	if err := client.CreateTopic(t.Context(), schema.Collateral, 1, schema.MaxRecordBytes); err != nil {
 		t.Fatal(err)
 	}
 	hash := func(b string) []byte { return []byte(strings.Repeat(b, 32)) }
