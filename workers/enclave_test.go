@@ -52,12 +52,7 @@ func TestContributionFromAnEnclave(t *testing.T) {
 	w := newWorld(1, 1, true, worker)
 	w.turn()
 	w.turn()
-	value := w.fleet.letters[0].Value
-	var envelope assaypb.WorkerMessage
-	var payload assaypb.WorkerPayload
-	if err := errors.Join(proto.Unmarshal(value, &envelope), proto.Unmarshal(envelope.Payload, &payload)); err != nil {
-		t.Fatal(err)
-	}
+	envelope, payload := letter(t, w.fleet.letters[0].Value)
 	address := crypto.PubkeyToAddress(worker.Key.PublicKey)
 	if signer := must(contracts.RecoverMessage(crypto.Keccak256Hash(envelope.Payload), envelope.Signature)); signer != address {
 		t.Errorf("signed by %s, not by the worker", signer)
@@ -74,5 +69,45 @@ func TestContributionFromAnEnclave(t *testing.T) {
 	}.ReportData()
 	if binary.LittleEndian.Uint32(body.Quote) != 1 || !bytes.Equal(body.Quote[16+48+320:16+48+384], data[:]) {
 		t.Error("the quote is not Open Enclave's, or does not bind the contribution")
+	}
+}
+
+func letter(t *testing.T, value []byte) (*assaypb.WorkerMessage, *assaypb.WorkerPayload) {
+	t.Helper()
+	envelope, payload := &assaypb.WorkerMessage{}, &assaypb.WorkerPayload{}
+	if err := errors.Join(proto.Unmarshal(value, envelope), proto.Unmarshal(envelope.Payload, payload)); err != nil {
+		t.Fatal(err)
+	}
+	return envelope, payload
+}
+
+// In session mode the key is quoted, without a result, before the contribution is made,
+// which has no quote. That the session is open does not authorize anything.
+func TestSessionOfAnEnclave(t *testing.T) {
+	worker := member(0, Behaviour{})
+	worker.Enclave, worker.Session = devEnclave("s"), true
+	w := newWorld(1, 1, true, worker)
+	w.turn()
+	w.turn()
+	if len(w.fleet.letters) != 2 {
+		t.Fatalf("%d messages are published, want 2", len(w.fleet.letters))
+	}
+	_, first := letter(t, w.fleet.letters[0].Value)
+	_, second := letter(t, w.fleet.letters[1].Value)
+	session, body := first.GetSession(), second.GetContribution()
+	data := contracts.Binding{
+		ChainID: fakeChainID, Task: fakeTask0, Worker: crypto.PubkeyToAddress(worker.Key.PublicKey),
+		EnclaveChallenge: common.BytesToAddress(session.GetEnclaveChallenge()),
+	}.ReportData()
+	if session == nil || !bytes.Equal(session.Quote[16+48+320:16+48+384], data[:]) {
+		t.Errorf("the session is %v", session)
+	}
+	if len(body.GetQuote()) > 0 || !bytes.Equal(body.EnclaveChallenge, session.EnclaveChallenge) || len(body.EnclaveSignature) != 65 {
+		t.Errorf("the contribution is %v", body)
+	}
+	w.decide(verdictFor(w, assaypb.Verdict_ACCEPTED, assaypb.Reason_REASON_OK)) // without an authorization
+	w.turn()
+	if sent := w.fleet.Progress().Sent; sent != 0 {
+		t.Errorf("%d transactions sent without an authorization", sent)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rpc"
 
+	"assay/cmd/assay/roles"
 	"assay/contracts"
 	"assay/contracts/deploy"
 	"assay/internal/clickhouse"
@@ -151,24 +152,27 @@ func (s *servers) until(what string, happened func() bool) {
 	}
 }
 
-// deal registers an app, deposits and matches orders with the pool that was furnished.
+// deal registers an app of development enclaves, deposits and matches orders that ask for
+// one with the pool that was furnished.
 func (s *servers) deal() (task common.Hash) {
 	s.Helper()
 	ctx := s.Context()
 	client := contracts.NewClient(s.rpc, s.Hub)
-	app, err := deploy.RegisterApp(ctx, client, s.wallet, s.AppRegistry, contracts.App{Name: "numbers", Type: "DOCKER"})
+	app, err := deploy.RegisterApp(ctx, client, s.wallet, s.AppRegistry, contracts.App{
+		Name: "numbers", Type: "DOCKER", MREnclave: []byte(roles.DevMeasurement),
+	})
 	s.ok(err)
 	pool, owner := s.pool()
 	s.ok(deploy.Deposit(ctx, s.wallet, s.Deployment, big.NewInt(1e12)))
 	domain := contracts.Domain{ChainID: 1337, Hub: s.Hub}
-	one := big.NewInt(1)
-	appOrder, err := contracts.AppOrder{App: app, Volume: one}.Signed(domain, key)
+	one, tag := big.NewInt(1), common.Hash{31: 3}
+	appOrder, err := contracts.AppOrder{App: app, Volume: one, Tag: tag}.Signed(domain, key)
 	s.ok(err)
-	poolOrder, err := contracts.WorkerpoolOrder{Workerpool: pool, Workerpoolprice: big.NewInt(1e9), Volume: one, Trust: one}.Signed(domain, owner)
+	poolOrder, err := contracts.WorkerpoolOrder{Workerpool: pool, Workerpoolprice: big.NewInt(1e9), Volume: one, Trust: one, Tag: tag}.Signed(domain, owner)
 	s.ok(err)
 	request, err := contracts.RequestOrder{
 		App: app, Workerpool: pool, Workerpoolmaxprice: big.NewInt(1e9), Requester: s.wallet.Address(), Volume: one, Trust: one,
-		Params: `{"cmd":"primes","n":1000}`,
+		Tag: tag, Params: `{"cmd":"primes","n":1000}`,
 	}.Signed(domain, key)
 	s.ok(err)
 	_, err = s.wallet.Send(ctx, contracts.Call{To: s.Hub, Data: contracts.MatchOrdersCall(appOrder, contracts.DatasetOrder{}, poolOrder, request)})
@@ -207,19 +211,33 @@ func (s *servers) completed(api string, task common.Hash) bool {
 }
 
 // TestRolesApart runs each role as its own command, with nothing in common but addresses:
-// they settle a deal, and GraphQL tells of it.
+// they settle a deal that asks for an enclave, and GraphQL tells of it.
 func TestRolesApart(t *testing.T) {
 	s := start3(t)
 	task := s.deal()
 	s.command(append([]string{"migrate"}, s.common...)...)
-	api, metrics := s.free(), s.free()
+	api, metrics, poolMetrics := s.free(), s.free(), s.free()
+	s.ok(os.WriteFile(s.file("policy.yaml"), []byte("version: 1\nplatform_weight: 2\n"), 0o600))
 	s.role(append(append([]string{"index", "--metrics", metrics}, s.common...), s.chain...)...)
 	s.role(append([]string{"serve", "--listen", api}, s.common...)...)
-	s.role(append([]string{"pool", "--metrics", s.free(), "--key-file", s.file("pool")}, s.chain...)...)
-	s.role(append([]string{"worker", "--metrics", s.free(), "--key-file", s.file("worker")}, s.chain...)...)
+	s.role(append([]string{"pool", "--metrics", poolMetrics, "--key-file", s.file("pool"), "--policy", s.file("policy.yaml")}, s.chain...)...)
+	s.role(append([]string{"worker", "--metrics", s.free(), "--key-file", s.file("worker"), "--quote-mode", "session"}, s.chain...)...)
 	s.until("the task is completed, and served so", func() bool { return s.completed(api, task) })
 	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
 		s.command("health", "http://"+metrics+path)
 		s.command("health", "http://"+api+path)
 	}
+	if text := s.get("http://" + poolMetrics + "/metrics"); !strings.Contains(text, `assay_collateral_left_seconds{ca="Intel SGX PCK Platform CA",`) {
+		s.Errorf("the pool does not show how long collateral lasts: %s", text)
+	}
+}
+
+func (s *servers) get(url string) string {
+	s.Helper()
+	response, err := http.Get(url) //nolint:gosec,noctx // our own server
+	s.ok(err)
+	defer func() { s.ok(response.Body.Close()) }()
+	text, err := io.ReadAll(response.Body)
+	s.ok(err)
+	return string(text)
 }
