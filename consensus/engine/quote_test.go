@@ -222,8 +222,36 @@ func TestPlatformCountsOnce(t *testing.T) {
 	}
 }
 
+// TestPlatformCountsOnceInSessions: also where sessions were opened before anything counted.
+func TestPlatformCountsOnceInSessions(t *testing.T) {
+	p, first, asked := askedFor(t, 3)
+	var workers []string
+	for _, decision := range p.decisions {
+		if decision.GetAssignment() != nil {
+			workers = append(workers, p.names[common.BytesToAddress(decision.Worker)])
+		}
+	}
+	for _, worker := range workers {
+		p.wants(p.openSessionOn("one machine", worker, asked, nil), assaypb.Reason_REASON_OK)
+	}
+	for _, worker := range workers {
+		want := assaypb.Reason_REASON_PLATFORM_COUNTED
+		if worker == first {
+			want = assaypb.Reason_REASON_OK
+		}
+		body := p.contribution(worker, asked, "right")
+		body.Quote = nil
+		p.wants(p.judged(worker, body), want)
+	}
+}
+
 // openSession posts the quote of a worker's key.
 func (p *pool) openSession(name string, asked *assaypb.Decision, change func(*contracts.Binding)) *assaypb.Verdict {
+	p.Helper()
+	return p.openSessionOn(name, name, asked, change)
+}
+
+func (p *pool) openSessionOn(machine, name string, asked *assaypb.Decision, change func(*contracts.Binding)) *assaypb.Verdict {
 	p.Helper()
 	task := asked.Task
 	binding := contracts.Binding{
@@ -234,7 +262,7 @@ func (p *pool) openSession(name string, asked *assaypb.Decision, change func(*co
 		change(&binding)
 	}
 	return p.post(p.seal65(name, &assaypb.WorkerPayload{Body: &assaypb.WorkerPayload_Session{Session: &assaypb.EnclaveSession{
-		Task: task, EnclaveChallenge: challenge[:], Quote: p.quote(p.pki, name, testEnclave, binding),
+		Task: task, EnclaveChallenge: challenge[:], Quote: p.quote(p.pki, machine, testEnclave, binding),
 	}}})).GetVerdict()
 }
 
