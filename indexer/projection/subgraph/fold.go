@@ -8,16 +8,16 @@ import (
 
 	"assay/consensus/poco"
 	"assay/contracts"
+	"assay/indexer/projection/entity"
 	"assay/schema/assaypb"
 )
 
 // Fold makes rows of one chain's blocks. It reads a state that somebody else evolves. It is
 // not safe for concurrent use.
 type Fold struct {
-	chain  uint64
 	state  *poco.State
 	domain contracts.Domain // of orders
-	past   []past           // blocks that can still be retracted, oldest first
+	book   *entity.Book[Rows]
 
 	accounts      kind[poco.Address, accountNote, Account, *Account]
 	apps          kind[poco.Address, resourceNote, App, *App]
@@ -34,19 +34,8 @@ type Fold struct {
 	requestOrders orders[RequestOrder, *RequestOrder]
 }
 
-// past is what it takes to retract a block, and to forget what ended in it.
-type past struct {
-	number    uint64
-	positions []int  // of each ledger, before the block
-	made      []made // rows that never change
-	ended     ended
-}
-
-// made is a row of an immutable entity.
-type made struct {
-	list int // which, in Rows.immutable
-	id   string
-}
+// kind is all entities of one type of this subgraph that can change.
+type kind[K comparable, N any, R any, P entity.Row[R]] = entity.Kind[K, N, R, P, Rows]
 
 // ended is what will not change any more once the block is final.
 type ended struct {
@@ -57,95 +46,45 @@ type ended struct {
 // New starts a fold beside a state to which nothing has happened yet.
 func New(state *poco.State) *Fold {
 	rules := state.Rules()
-	f := &Fold{
-		chain: rules.ChainID, state: state, domain: contracts.Domain{ChainID: rules.ChainID, Hub: rules.Hub},
-	}
+	f := &Fold{state: state, domain: contracts.Domain{ChainID: rules.ChainID, Hub: rules.Hub}}
 	f.keepMarket()
 	f.keepWork()
 	f.keepOrders()
-	return f
-}
-
-// ledgers lists all that can be undone, always in one order.
-func (f *Fold) ledgers() []ledger {
-	return []ledger{
+	f.book = entity.NewBook(rules.ChainID, (*Rows).immutable,
 		&f.accounts, &f.apps, &f.datasets, &f.workerpools, &f.categories, &f.deals, &f.tasks, &f.contributions,
-		&f.protocol, &f.appOrders, &f.datasetOrders, &f.poolOrders, &f.requestOrders,
-	}
+		&f.protocol, &f.appOrders, &f.datasetOrders, &f.poolOrders, &f.requestOrders)
+	return f
 }
 
 // Block returns the rows of a block whose events the state has folded. events are those of
 // the block in the rules' words, nil where they have none.
 func (f *Fold) Block(block *assaypb.Block, events []poco.Event, version uint64) Rows {
-	p := past{number: block.Number}
-	for _, l := range f.ledgers() {
-		p.positions = append(p.positions, l.position())
-	}
-	var rows Rows
-	h := handler{Fold: f, rows: &rows, block: block}
-	for i, event := range events {
-		h.message = block.Events[i]
-		h.handle(event)
-	}
-	s := stamp{chain: f.chain, block: block.Number, version: version}
-	for i, l := range rows.immutable() {
-		l.stamp(s, func(id string) { p.made = append(p.made, made{i, id}) })
-	}
-	for i, l := range f.ledgers() {
-		l.write(&rows, p.positions[i], s)
-	}
-	p.ended = h.ended
-	f.past = append(f.past, p)
-	return rows
+	return f.book.Block(block.Number, version, func(rows *Rows) func() {
+		h := handler{Fold: f, rows: rows, block: block}
+		for i, event := range events {
+			h.message = block.Events[i]
+			h.handle(event)
+		}
+		return func() { f.forget(h.ended) }
+	})
 }
 
 // Retract returns the rows that take back the newest block, which the state has undone.
-func (f *Fold) Retract(version uint64) Rows {
-	p := f.past[len(f.past)-1]
-	f.past = f.past[:len(f.past)-1]
-	var rows Rows
-	s := stamp{chain: f.chain, block: p.number, version: version}
-	lists := rows.immutable()
-	for _, m := range p.made {
-		lists[m.list].bury(m.id, s)
-	}
-	for i, l := range f.ledgers() {
-		l.retract(&rows, p.positions[i], s)
-	}
-	return rows
-}
+func (f *Fold) Retract(version uint64) Rows { return f.book.Retract(version) }
 
 // Final lets go of what only undoing blocks up to a number needed, and of all that ended in
 // them.
-func (f *Fold) Final(number uint64) {
-	n := 0
-	for n < len(f.past) && f.past[n].number <= number {
-		f.forget(f.past[n].ended)
-		n++
-	}
-	if n == 0 {
-		return
-	}
-	for i, l := range f.ledgers() {
-		before := l.position()
-		if n < len(f.past) {
-			before = f.past[n].positions[i]
-		}
-		l.release(before)
-	}
-	clear(f.past[:n])
-	f.past = f.past[n:]
-}
+func (f *Fold) Final(number uint64) { f.book.Final(number) }
 
 func (f *Fold) forget(e ended) {
 	for _, id := range e.deals {
-		delete(f.deals.notes, id)
+		f.deals.Forget(id)
 	}
 	for _, id := range e.tasks {
-		delete(f.tasks.notes, id)
+		f.tasks.Forget(id)
 	}
 	for _, id := range e.contributions {
-		delete(f.contributions.notes, id)
+		f.contributions.Forget(id)
 	}
 }
 

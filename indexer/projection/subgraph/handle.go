@@ -85,8 +85,8 @@ func (h *handler) other() {
 
 // account returns the id of an account that an entity mentions, which has a row from then on.
 func (h *handler) account(a poco.Address) string {
-	if !h.accounts.has(a) {
-		h.accounts.set(h.block.Number, a, accountNote{})
+	if !h.accounts.Has(a) {
+		h.accounts.Set(h.block.Number, a, accountNote{})
 	}
 	return address(a)
 }
@@ -96,15 +96,15 @@ func (h *handler) touch(a poco.Address) string {
 	if a == (poco.Address{}) {
 		return h.account(a)
 	}
-	h.accounts.set(h.block.Number, a, h.accounts.get(a))
+	h.accounts.Set(h.block.Number, a, h.accounts.Get(a))
 	return address(a)
 }
 
 // count changes the totals of the market.
 func (h *handler) count(edit func(*protocolNote)) {
-	now := h.protocol.get(struct{}{})
+	now := h.protocol.Get(struct{}{})
 	edit(&now)
-	h.protocol.set(h.block.Number, struct{}{}, now)
+	h.protocol.Set(h.block.Number, struct{}{}, now)
 }
 
 func (h *handler) transfer(e poco.Transfer) {
@@ -146,8 +146,8 @@ func (h *handler) unlock(e poco.Unlock) {
 // accurate follows the score from event to event (IexecPoco2Facet.distributeRewards: one
 // point more): poco.State has but the one after the block.
 func (h *handler) accurate(e poco.AccurateContribution) {
-	score := h.accounts.get(e.Worker).score + 1
-	h.accounts.set(h.block.Number, e.Worker, accountNote{score})
+	score := h.accounts.Get(e.Worker).score + 1
+	h.accounts.Set(h.block.Number, e.Worker, accountNote{score})
 	h.rows.AccurateContribution = append(h.rows.AccurateContribution, AccurateContribution{
 		ID: h.id(), Transaction: h.transaction(), Timestamp: h.block.Time, Account: address(e.Worker),
 		Contribution: contributionID{e.Task, e.Worker}.String(), Score: counted(score),
@@ -156,8 +156,8 @@ func (h *handler) accurate(e poco.AccurateContribution) {
 
 // faulty is accurate for a third less.
 func (h *handler) faulty(e poco.FaultyContribution) {
-	score := h.accounts.get(e.Worker).score * 2 / 3
-	h.accounts.set(h.block.Number, e.Worker, accountNote{score})
+	score := h.accounts.Get(e.Worker).score * 2 / 3
+	h.accounts.Set(h.block.Number, e.Worker, accountNote{score})
 	h.rows.FaultyContribution = append(h.rows.FaultyContribution, FaultyContribution{
 		ID: h.id(), Transaction: h.transaction(), Timestamp: h.block.Time, Account: address(e.Worker),
 		Contribution: contributionID{e.Task, e.Worker}.String(), Score: counted(score),
@@ -165,7 +165,7 @@ func (h *handler) faulty(e poco.FaultyContribution) {
 }
 
 func (h *handler) initialize(e poco.TaskInitialize) {
-	h.tasks.set(h.block.Number, e.Task, taskNote{timestamp: h.block.Time})
+	h.tasks.Set(h.block.Number, e.Task, taskNote{timestamp: h.block.Time})
 	h.rows.TaskInitialize = append(h.rows.TaskInitialize, TaskInitialize{
 		ID: h.id(), Transaction: h.transaction(), Timestamp: h.block.Time, Task: hash(e.Task), Workerpool: address(e.Workerpool),
 	})
@@ -173,14 +173,14 @@ func (h *handler) initialize(e poco.TaskInitialize) {
 
 // step dates a task.
 func (h *handler) step(task poco.Hash) {
-	now := h.tasks.get(task)
+	now := h.tasks.Get(task)
 	now.timestamp = h.block.Time
-	h.tasks.set(h.block.Number, task, now)
+	h.tasks.Set(h.block.Number, task, now)
 }
 
 func (h *handler) contribute(e poco.TaskContribute) {
 	h.step(e.Task)
-	h.contributions.set(h.block.Number, contributionID{e.Task, e.Worker}, contributionNote{h.block.Time, poco.Contributed})
+	h.contributions.Set(h.block.Number, contributionID{e.Task, e.Worker}, contributionNote{h.block.Time, poco.Contributed})
 	h.rows.TaskContribute = append(h.rows.TaskContribute, TaskContribute{
 		ID: h.id(), Transaction: h.transaction(), Timestamp: h.block.Time, Task: hash(e.Task),
 		Worker: h.account(e.Worker), Hash: hash(e.ResultHash),
@@ -197,9 +197,9 @@ func (h *handler) consensus(e poco.TaskConsensus) {
 func (h *handler) reveal(e poco.TaskReveal) {
 	h.step(e.Task)
 	id := contributionID{e.Task, e.Worker}
-	now := h.contributions.get(id)
+	now := h.contributions.Get(id)
 	now.status = poco.Proved
-	h.contributions.set(h.block.Number, id, now)
+	h.contributions.Set(h.block.Number, id, now)
 	h.rows.TaskReveal = append(h.rows.TaskReveal, TaskReveal{
 		ID: h.id(), Transaction: h.transaction(), Timestamp: h.block.Time, Task: hash(e.Task),
 		Worker: h.account(e.Worker), Digest: hash(e.Digest),
@@ -226,12 +226,12 @@ func (h *handler) reject(task poco.Hash, lost func(worker poco.Address) bool) {
 	}
 	for _, worker := range t.Contributors {
 		id := contributionID{task, worker}
-		now := h.contributions.get(id)
+		now := h.contributions.Get(id)
 		if now.status != poco.Contributed || !lost(worker) {
 			continue
 		}
 		now.status = poco.Rejected
-		h.contributions.set(h.block.Number, id, now)
+		h.contributions.Set(h.block.Number, id, now)
 	}
 }
 
@@ -254,9 +254,9 @@ func (h *handler) finalized(task poco.Hash, results []byte) {
 
 // completed counts a task that ended well.
 func (h *handler) completed(task, deal poco.Hash) {
-	now := h.deals.get(deal)
+	now := h.deals.Get(deal)
 	now.completed++
-	h.deals.set(h.block.Number, deal, now)
+	h.deals.Set(h.block.Number, deal, now)
 	h.count(func(n *protocolNote) { n.completed++ })
 	h.end(task, deal)
 }
@@ -269,7 +269,7 @@ func (h *handler) end(task, deal poco.Hash) {
 			h.ended.contributions = append(h.ended.contributions, contributionID{task, worker})
 		}
 	}
-	now := h.deals.get(deal)
+	now := h.deals.Get(deal)
 	if d, ok := h.state.Deal(deal); ok && now.completed+now.claimed == d.BotSize {
 		h.ended.deals = append(h.ended.deals, deal)
 	}
@@ -281,9 +281,9 @@ func (h *handler) claimed(e poco.TaskClaimed) {
 		return // of a Boost deal that no event made
 	}
 	h.step(e.Task)
-	now := h.deals.get(deal)
+	now := h.deals.Get(deal)
 	now.claimed++
-	h.deals.set(h.block.Number, deal, now)
+	h.deals.Set(h.block.Number, deal, now)
 	h.count(func(n *protocolNote) { n.claimed++ })
 	h.end(e.Task, deal)
 	h.rows.TaskClaimed = append(h.rows.TaskClaimed, TaskClaimed{
@@ -305,14 +305,14 @@ func (h *handler) dealOf(task poco.Hash) (deal poco.Hash, known bool) {
 	if t, ok := h.state.Task(task); ok && t.Deal != (poco.Hash{}) {
 		return t.Deal, true
 	}
-	for id, n := range h.deals.notes {
+	for id, n := range h.deals.All() {
 		d, ok := h.state.Deal(id)
-		if !n.value.boost || !ok {
+		if !n.boost || !ok {
 			continue
 		}
 		for index := range min(d.BotSize, mostBoosts) {
 			if poco.TaskID(id, new(poco.Amount).SetUint64(index)) == task {
-				h.tasks.set(h.block.Number, task, taskNote{deal: id, index: index})
+				h.tasks.Set(h.block.Number, task, taskNote{deal: id, index: index})
 				return id, true
 			}
 		}

@@ -33,28 +33,28 @@ type protocolNote struct {
 // keepMarket sets up the kinds of what there is before any deal.
 func (f *Fold) keepMarket() {
 	f.accounts = kind[poco.Address, accountNote, Account, *Account]{
-		notes: map[poco.Address]note[accountNote]{}, name: address, row: f.accountRow,
-		rows: func(r *Rows) *[]Account { return &r.Account }, history: func(r *Rows) *[]Account { return &r.AccountHistory },
+		Name: address, Row: f.accountRow,
+		Rows: func(r *Rows) *[]Account { return &r.Account }, History: func(r *Rows) *[]Account { return &r.AccountHistory },
 	}
 	f.apps = kind[poco.Address, resourceNote, App, *App]{
-		notes: map[poco.Address]note[resourceNote]{}, name: address, row: f.appRow,
-		rows: func(r *Rows) *[]App { return &r.App }, history: func(r *Rows) *[]App { return &r.AppHistory },
+		Name: address, Row: f.appRow,
+		Rows: func(r *Rows) *[]App { return &r.App }, History: func(r *Rows) *[]App { return &r.AppHistory },
 	}
 	f.datasets = kind[poco.Address, resourceNote, Dataset, *Dataset]{
-		notes: map[poco.Address]note[resourceNote]{}, name: address, row: f.datasetRow,
-		rows: func(r *Rows) *[]Dataset { return &r.Dataset }, history: func(r *Rows) *[]Dataset { return &r.DatasetHistory },
+		Name: address, Row: f.datasetRow,
+		Rows: func(r *Rows) *[]Dataset { return &r.Dataset }, History: func(r *Rows) *[]Dataset { return &r.DatasetHistory },
 	}
 	f.workerpools = kind[poco.Address, resourceNote, Workerpool, *Workerpool]{
-		notes: map[poco.Address]note[resourceNote]{}, name: address, row: f.workerpoolRow,
-		rows: func(r *Rows) *[]Workerpool { return &r.Workerpool }, history: func(r *Rows) *[]Workerpool { return &r.WorkerpoolHistory },
+		Name: address, Row: f.workerpoolRow,
+		Rows: func(r *Rows) *[]Workerpool { return &r.Workerpool }, History: func(r *Rows) *[]Workerpool { return &r.WorkerpoolHistory },
 	}
 	f.categories = kind[uint64, categoryNote, Category, *Category]{
-		notes: map[uint64]note[categoryNote]{}, name: decimal, row: f.categoryRow,
-		rows: func(r *Rows) *[]Category { return &r.Category }, history: func(r *Rows) *[]Category { return &r.CategoryHistory },
+		Name: decimal, Row: f.categoryRow,
+		Rows: func(r *Rows) *[]Category { return &r.Category }, History: func(r *Rows) *[]Category { return &r.CategoryHistory },
 	}
 	f.protocol = kind[struct{}, protocolNote, Protocol, *Protocol]{
-		notes: map[struct{}]note[protocolNote]{}, name: func(struct{}) string { return "iExec" }, row: f.protocolRow,
-		rows: func(r *Rows) *[]Protocol { return &r.Protocol }, history: func(r *Rows) *[]Protocol { return &r.ProtocolHistory },
+		Name: func(struct{}) string { return "iExec" }, Row: f.protocolRow,
+		Rows: func(r *Rows) *[]Protocol { return &r.Protocol }, History: func(r *Rows) *[]Protocol { return &r.ProtocolHistory },
 	}
 }
 
@@ -119,7 +119,7 @@ func (f *Fold) protocolRow(_ struct{}, n protocolNote) Protocol {
 
 func (h *handler) createCategory(e poco.CreateCategory) {
 	h.transaction()
-	h.categories.set(h.block.Number, e.ID.Uint64(), categoryNote{h.block.Time}) // they count from 0: the state has made sure
+	h.categories.Set(h.block.Number, e.ID.Uint64(), categoryNote{h.block.Time}) // they count from 0: the state has made sure
 	h.count(func(*protocolNote) {})
 }
 
@@ -156,10 +156,10 @@ func (n *protocolNote) register(kind poco.ResourceKind) {
 
 // policyUpdate follows registered workerpools alone: any contract can log the same event.
 func (h *handler) policyUpdate(e poco.PolicyUpdate) {
-	if !h.workerpools.has(e.Workerpool) {
+	if !h.workerpools.Has(e.Workerpool) {
 		return
 	}
-	h.workerpools.set(h.block.Number, e.Workerpool, h.workerpools.get(e.Workerpool))
+	h.workerpools.Set(h.block.Number, e.Workerpool, h.workerpools.Get(e.Workerpool))
 	h.rows.PolicyUpdate = append(h.rows.PolicyUpdate, PolicyUpdate{
 		ID: h.id(), Transaction: h.transaction(), Timestamp: h.block.Time, Workerpool: address(e.Workerpool),
 		OldWorkerStakeRatio: e.OldWorkerStakeRatio.ToBig(), NewWorkerStakeRatio: e.NewWorkerStakeRatio.ToBig(),
@@ -181,7 +181,7 @@ func (h *handler) ordersMatched(e poco.OrdersMatched) {
 	for _, a := range []poco.Address{d.Requester, d.Beneficiary, d.Callback, d.Sponsor, d.App.Owner, d.Dataset.Owner, d.Workerpool.Owner} {
 		h.account(a)
 	}
-	h.deals.set(h.block.Number, e.Deal, dealNote{
+	h.deals.Set(h.block.Number, e.Deal, dealNote{
 		timestamp: h.block.Time, app: e.AppHash, dataset: e.DatasetHash, workerpool: e.WorkerpoolHash, request: e.RequestHash,
 		boost: d.Boost,
 	})
@@ -199,27 +199,27 @@ func (h *handler) ordersMatched(e poco.OrdersMatched) {
 
 // resources is a kind of resource.
 type resources interface {
-	has(a poco.Address) bool
-	get(a poco.Address) resourceNote
-	set(block uint64, a poco.Address, n resourceNote)
+	Has(a poco.Address) bool
+	Get(a poco.Address) resourceNote
+	Set(block uint64, a poco.Address, n resourceNote)
 }
 
 // hand dates a resource that has a new owner.
 func (h *handler) hand(of resources, a poco.Address) {
-	now := of.get(a)
+	now := of.Get(a)
 	now.transferred = h.block.Time
-	of.set(h.block.Number, a, now)
+	of.Set(h.block.Number, a, now)
 }
 
 // use counts the tasks of a deal that names a resource.
 func (h *handler) use(of resources, a poco.Address, tasks *poco.Amount) {
-	if !of.has(a) {
+	if !of.Has(a) {
 		return // registered before the log begins
 	}
-	now := of.get(a)
+	now := of.Get(a)
 	add(&now.usages, tasks)
 	now.used = h.block.Time
-	of.set(h.block.Number, a, now)
+	of.Set(h.block.Number, a, now)
 }
 
 // add adds up numbers of tasks; 2²⁵⁶−1 stands for more.

@@ -7,6 +7,7 @@ import (
 
 	"assay/consensus/poco"
 	"assay/contracts"
+	"assay/indexer/projection/entity"
 	"assay/schema/assaypb"
 )
 
@@ -16,32 +17,33 @@ import (
 
 // orders is the kind of one of the four orders. What is noted of an order is that it has a
 // row; the row is kept until the block's rows are written.
-type orders[R any, P row[R]] struct {
-	kind[poco.Hash, struct{}, R, P]
+type orders[R any, P entity.Row[R]] struct {
+	entity.Kind[poco.Hash, struct{}, R, P, Rows]
 	fresh map[poco.Hash]R
 }
 
-func keep[R any, P row[R]](rows, history func(*Rows) *[]R) orders[R, P] {
+func keep[R any, P entity.Row[R]](rows, history func(*Rows) *[]R) orders[R, P] {
 	o := orders[R, P]{fresh: map[poco.Hash]R{}}
-	o.kind = kind[poco.Hash, struct{}, R, P]{
-		notes: map[poco.Hash]note[struct{}]{}, name: hash, rows: rows, history: history,
-		row: func(id poco.Hash, _ struct{}) R { return o.fresh[id] },
+	o.Kind = kind[poco.Hash, struct{}, R, P]{
+		Name: hash, Rows: rows, History: history,
+		Row: func(id poco.Hash, _ struct{}) R { return o.fresh[id] },
 	}
 	return o
 }
 
 // mention makes the row of an order that has none.
 func (o *orders[R, P]) mention(block uint64, id poco.Hash, r R) {
-	if o.has(id) {
+	if o.Has(id) {
 		return
 	}
-	P(&r).identify(hash(id))
+	P(&r).Identify(hash(id))
 	o.fresh[id] = r
-	o.set(block, id, struct{}{})
+	o.Set(block, id, struct{}{})
 }
 
-func (o *orders[R, P]) write(rows *Rows, since int, s stamp) {
-	o.kind.write(rows, since, s)
+// Write adds the rows of all orders that were mentioned since a position.
+func (o *orders[R, P]) Write(rows *Rows, since int, s entity.Stamp) {
+	o.Kind.Write(rows, since, s)
 	clear(o.fresh)
 }
 
@@ -89,19 +91,19 @@ func (h *handler) broadcast(message *assaypb.BroadcastOrder) {
 	id := order.Hash(h.domain)
 	switch o := order.(type) {
 	case contracts.AppOrder:
-		if h.apps.has(o.App) {
+		if h.apps.Has(o.App) {
 			h.appOrders.mention(h.block.Number, id, appOrder(o))
 		}
 	case contracts.DatasetOrder:
-		if h.datasets.has(o.Dataset) {
+		if h.datasets.Has(o.Dataset) {
 			h.datasetOrders.mention(h.block.Number, id, datasetOrder(o))
 		}
 	case contracts.WorkerpoolOrder:
-		if h.workerpools.has(o.Workerpool) {
+		if h.workerpools.Has(o.Workerpool) {
 			h.poolOrders.mention(h.block.Number, id, workerpoolOrder(o))
 		}
 	case contracts.RequestOrder:
-		if h.apps.has(o.App) {
+		if h.apps.Has(o.App) {
 			for _, a := range []common.Address{o.Requester, o.Beneficiary, o.Callback} {
 				h.account(a)
 			}

@@ -5,6 +5,7 @@ package subgraph
 import (
 	"math/big"
 
+	"assay/indexer/projection/entity"
 	"assay/indexer/projection/table"
 )
 
@@ -119,31 +120,31 @@ func (r *Rows) Tables() []table.Table {
 }
 
 // immutable lists the rows of entities that never change, in the order of the definitions.
-func (r *Rows) immutable() []list {
-	return []list{
-		rowsOf[Transaction, *Transaction]{&r.Transaction},
-		rowsOf[Transfer, *Transfer]{&r.Transfer},
-		rowsOf[Reward, *Reward]{&r.Reward},
-		rowsOf[Seize, *Seize]{&r.Seize},
-		rowsOf[Lock, *Lock]{&r.Lock},
-		rowsOf[Unlock, *Unlock]{&r.Unlock},
-		rowsOf[AccurateContribution, *AccurateContribution]{&r.AccurateContribution},
-		rowsOf[FaultyContribution, *FaultyContribution]{&r.FaultyContribution},
-		rowsOf[AppTransfer, *AppTransfer]{&r.AppTransfer},
-		rowsOf[DatasetTransfer, *DatasetTransfer]{&r.DatasetTransfer},
-		rowsOf[WorkerpoolTransfer, *WorkerpoolTransfer]{&r.WorkerpoolTransfer},
-		rowsOf[SchedulerNotice, *SchedulerNotice]{&r.SchedulerNotice},
-		rowsOf[PolicyUpdate, *PolicyUpdate]{&r.PolicyUpdate},
-		rowsOf[Bulk, *Bulk]{&r.Bulk},
-		rowsOf[BulkSlice, *BulkSlice]{&r.BulkSlice},
-		rowsOf[OrdersMatched, *OrdersMatched]{&r.OrdersMatched},
-		rowsOf[TaskInitialize, *TaskInitialize]{&r.TaskInitialize},
-		rowsOf[TaskContribute, *TaskContribute]{&r.TaskContribute},
-		rowsOf[TaskConsensus, *TaskConsensus]{&r.TaskConsensus},
-		rowsOf[TaskReveal, *TaskReveal]{&r.TaskReveal},
-		rowsOf[TaskReopen, *TaskReopen]{&r.TaskReopen},
-		rowsOf[TaskFinalize, *TaskFinalize]{&r.TaskFinalize},
-		rowsOf[TaskClaimed, *TaskClaimed]{&r.TaskClaimed},
+func (r *Rows) immutable() []entity.List {
+	return []entity.List{
+		entity.ListOf(&r.Transaction),
+		entity.ListOf(&r.Transfer),
+		entity.ListOf(&r.Reward),
+		entity.ListOf(&r.Seize),
+		entity.ListOf(&r.Lock),
+		entity.ListOf(&r.Unlock),
+		entity.ListOf(&r.AccurateContribution),
+		entity.ListOf(&r.FaultyContribution),
+		entity.ListOf(&r.AppTransfer),
+		entity.ListOf(&r.DatasetTransfer),
+		entity.ListOf(&r.WorkerpoolTransfer),
+		entity.ListOf(&r.SchedulerNotice),
+		entity.ListOf(&r.PolicyUpdate),
+		entity.ListOf(&r.Bulk),
+		entity.ListOf(&r.BulkSlice),
+		entity.ListOf(&r.OrdersMatched),
+		entity.ListOf(&r.TaskInitialize),
+		entity.ListOf(&r.TaskContribute),
+		entity.ListOf(&r.TaskConsensus),
+		entity.ListOf(&r.TaskReveal),
+		entity.ListOf(&r.TaskReopen),
+		entity.ListOf(&r.TaskFinalize),
+		entity.ListOf(&r.TaskClaimed),
 	}
 }
 
@@ -168,12 +169,15 @@ type Transaction struct {
 	Deleted     uint8    `ch:"deleted"`
 }
 
-func (r *Transaction) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Transaction) Identify(id string) { r.ID = id }
 
-func (r *Transaction) identity() string { return r.ID }
+// Identity is the id.
+func (r *Transaction) Identity() string { return r.ID }
 
-func (r *Transaction) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Transaction) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Value == nil {
 		r.Value = zero
 	}
@@ -195,12 +199,15 @@ type Account struct {
 	Deleted uint8    `ch:"deleted"`
 }
 
-func (r *Account) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Account) Identify(id string) { r.ID = id }
 
-func (r *Account) identity() string { return r.ID }
+// Identity is the id.
+func (r *Account) Identity() string { return r.ID }
 
-func (r *Account) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Account) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Balance == nil {
 		r.Balance = zero
 	}
@@ -227,12 +234,15 @@ type Transfer struct {
 	Deleted     uint8    `ch:"deleted"`
 }
 
-func (r *Transfer) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Transfer) Identify(id string) { r.ID = id }
 
-func (r *Transfer) identity() string { return r.ID }
+// Identity is the id.
+func (r *Transfer) Identity() string { return r.ID }
 
-func (r *Transfer) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Transfer) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Value == nil {
 		r.Value = zero
 	}
@@ -253,12 +263,15 @@ type Reward struct {
 	Deleted     uint8    `ch:"deleted"`
 }
 
-func (r *Reward) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Reward) Identify(id string) { r.ID = id }
 
-func (r *Reward) identity() string { return r.ID }
+// Identity is the id.
+func (r *Reward) Identity() string { return r.ID }
 
-func (r *Reward) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Reward) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Value == nil {
 		r.Value = zero
 	}
@@ -279,12 +292,15 @@ type Seize struct {
 	Deleted     uint8    `ch:"deleted"`
 }
 
-func (r *Seize) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Seize) Identify(id string) { r.ID = id }
 
-func (r *Seize) identity() string { return r.ID }
+// Identity is the id.
+func (r *Seize) Identity() string { return r.ID }
 
-func (r *Seize) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Seize) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Value == nil {
 		r.Value = zero
 	}
@@ -304,12 +320,15 @@ type Lock struct {
 	Deleted     uint8    `ch:"deleted"`
 }
 
-func (r *Lock) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Lock) Identify(id string) { r.ID = id }
 
-func (r *Lock) identity() string { return r.ID }
+// Identity is the id.
+func (r *Lock) Identity() string { return r.ID }
 
-func (r *Lock) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Lock) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Value == nil {
 		r.Value = zero
 	}
@@ -329,12 +348,15 @@ type Unlock struct {
 	Deleted     uint8    `ch:"deleted"`
 }
 
-func (r *Unlock) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Unlock) Identify(id string) { r.ID = id }
 
-func (r *Unlock) identity() string { return r.ID }
+// Identity is the id.
+func (r *Unlock) Identity() string { return r.ID }
 
-func (r *Unlock) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Unlock) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Value == nil {
 		r.Value = zero
 	}
@@ -355,12 +377,15 @@ type AccurateContribution struct {
 	Deleted      uint8    `ch:"deleted"`
 }
 
-func (r *AccurateContribution) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *AccurateContribution) Identify(id string) { r.ID = id }
 
-func (r *AccurateContribution) identity() string { return r.ID }
+// Identity is the id.
+func (r *AccurateContribution) Identity() string { return r.ID }
 
-func (r *AccurateContribution) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *AccurateContribution) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Score == nil {
 		r.Score = zero
 	}
@@ -381,12 +406,15 @@ type FaultyContribution struct {
 	Deleted      uint8    `ch:"deleted"`
 }
 
-func (r *FaultyContribution) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *FaultyContribution) Identify(id string) { r.ID = id }
 
-func (r *FaultyContribution) identity() string { return r.ID }
+// Identity is the id.
+func (r *FaultyContribution) Identity() string { return r.ID }
 
-func (r *FaultyContribution) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *FaultyContribution) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Score == nil {
 		r.Score = zero
 	}
@@ -411,12 +439,15 @@ type App struct {
 	Deleted            uint8    `ch:"deleted"`
 }
 
-func (r *App) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *App) Identify(id string) { r.ID = id }
 
-func (r *App) identity() string { return r.ID }
+// Identity is the id.
+func (r *App) Identity() string { return r.ID }
 
-func (r *App) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *App) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.UsageCount == nil {
 		r.UsageCount = zero
 	}
@@ -437,12 +468,15 @@ type Dataset struct {
 	Deleted   uint8  `ch:"deleted"`
 }
 
-func (r *Dataset) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Dataset) Identify(id string) { r.ID = id }
 
-func (r *Dataset) identity() string { return r.ID }
+// Identity is the id.
+func (r *Dataset) Identity() string { return r.ID }
 
-func (r *Dataset) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Dataset) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // Workerpool is a row of subgraph_workerpool.
@@ -462,12 +496,15 @@ type Workerpool struct {
 	Deleted              uint8    `ch:"deleted"`
 }
 
-func (r *Workerpool) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Workerpool) Identify(id string) { r.ID = id }
 
-func (r *Workerpool) identity() string { return r.ID }
+// Identity is the id.
+func (r *Workerpool) Identity() string { return r.ID }
 
-func (r *Workerpool) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Workerpool) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.WorkerStakeRatio == nil {
 		r.WorkerStakeRatio = zero
 	}
@@ -494,12 +531,15 @@ type AppTransfer struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *AppTransfer) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *AppTransfer) Identify(id string) { r.ID = id }
 
-func (r *AppTransfer) identity() string { return r.ID }
+// Identity is the id.
+func (r *AppTransfer) Identity() string { return r.ID }
 
-func (r *AppTransfer) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *AppTransfer) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // DatasetTransfer is a row of subgraph_dataset_transfer.
@@ -517,12 +557,15 @@ type DatasetTransfer struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *DatasetTransfer) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *DatasetTransfer) Identify(id string) { r.ID = id }
 
-func (r *DatasetTransfer) identity() string { return r.ID }
+// Identity is the id.
+func (r *DatasetTransfer) Identity() string { return r.ID }
 
-func (r *DatasetTransfer) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *DatasetTransfer) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // WorkerpoolTransfer is a row of subgraph_workerpool_transfer.
@@ -540,12 +583,15 @@ type WorkerpoolTransfer struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *WorkerpoolTransfer) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *WorkerpoolTransfer) Identify(id string) { r.ID = id }
 
-func (r *WorkerpoolTransfer) identity() string { return r.ID }
+// Identity is the id.
+func (r *WorkerpoolTransfer) Identity() string { return r.ID }
 
-func (r *WorkerpoolTransfer) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *WorkerpoolTransfer) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // SchedulerNotice is a row of subgraph_scheduler_notice.
@@ -562,12 +608,15 @@ type SchedulerNotice struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *SchedulerNotice) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *SchedulerNotice) Identify(id string) { r.ID = id }
 
-func (r *SchedulerNotice) identity() string { return r.ID }
+// Identity is the id.
+func (r *SchedulerNotice) Identity() string { return r.ID }
 
-func (r *SchedulerNotice) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *SchedulerNotice) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // PolicyUpdate is a row of subgraph_policy_update.
@@ -587,12 +636,15 @@ type PolicyUpdate struct {
 	Deleted                 uint8    `ch:"deleted"`
 }
 
-func (r *PolicyUpdate) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *PolicyUpdate) Identify(id string) { r.ID = id }
 
-func (r *PolicyUpdate) identity() string { return r.ID }
+// Identity is the id.
+func (r *PolicyUpdate) Identity() string { return r.ID }
 
-func (r *PolicyUpdate) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *PolicyUpdate) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.OldWorkerStakeRatio == nil {
 		r.OldWorkerStakeRatio = zero
 	}
@@ -626,12 +678,15 @@ type AppOrder struct {
 	Deleted            uint8    `ch:"deleted"`
 }
 
-func (r *AppOrder) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *AppOrder) Identify(id string) { r.ID = id }
 
-func (r *AppOrder) identity() string { return r.ID }
+// Identity is the id.
+func (r *AppOrder) Identity() string { return r.ID }
 
-func (r *AppOrder) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *AppOrder) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Appprice == nil {
 		r.Appprice = zero
 	}
@@ -656,12 +711,15 @@ type DatasetOrder struct {
 	Deleted            uint8    `ch:"deleted"`
 }
 
-func (r *DatasetOrder) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *DatasetOrder) Identify(id string) { r.ID = id }
 
-func (r *DatasetOrder) identity() string { return r.ID }
+// Identity is the id.
+func (r *DatasetOrder) Identity() string { return r.ID }
 
-func (r *DatasetOrder) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *DatasetOrder) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Datasetprice == nil {
 		r.Datasetprice = zero
 	}
@@ -688,12 +746,15 @@ type WorkerpoolOrder struct {
 	Deleted           uint8    `ch:"deleted"`
 }
 
-func (r *WorkerpoolOrder) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *WorkerpoolOrder) Identify(id string) { r.ID = id }
 
-func (r *WorkerpoolOrder) identity() string { return r.ID }
+// Identity is the id.
+func (r *WorkerpoolOrder) Identity() string { return r.ID }
 
-func (r *WorkerpoolOrder) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *WorkerpoolOrder) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.Workerpoolprice == nil {
 		r.Workerpoolprice = zero
 	}
@@ -725,12 +786,15 @@ type RequestOrder struct {
 	Deleted            uint8    `ch:"deleted"`
 }
 
-func (r *RequestOrder) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *RequestOrder) Identify(id string) { r.ID = id }
 
-func (r *RequestOrder) identity() string { return r.ID }
+// Identity is the id.
+func (r *RequestOrder) Identity() string { return r.ID }
 
-func (r *RequestOrder) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *RequestOrder) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // Category is a row of subgraph_category.
@@ -747,12 +811,15 @@ type Category struct {
 	Deleted          uint8  `ch:"deleted"`
 }
 
-func (r *Category) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Category) Identify(id string) { r.ID = id }
 
-func (r *Category) identity() string { return r.ID }
+// Identity is the id.
+func (r *Category) Identity() string { return r.ID }
 
-func (r *Category) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Category) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // Deal is a row of subgraph_deal.
@@ -795,12 +862,15 @@ type Deal struct {
 	Deleted              uint8    `ch:"deleted"`
 }
 
-func (r *Deal) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Deal) Identify(id string) { r.ID = id }
 
-func (r *Deal) identity() string { return r.ID }
+// Identity is the id.
+func (r *Deal) Identity() string { return r.ID }
 
-func (r *Deal) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Deal) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.AppPrice == nil {
 		r.AppPrice = zero
 	}
@@ -832,12 +902,15 @@ type Bulk struct {
 	Deleted uint8  `ch:"deleted"`
 }
 
-func (r *Bulk) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Bulk) Identify(id string) { r.ID = id }
 
-func (r *Bulk) identity() string { return r.ID }
+// Identity is the id.
+func (r *Bulk) Identity() string { return r.ID }
 
-func (r *Bulk) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Bulk) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // BulkSlice is a row of subgraph_bulk_slice.
@@ -856,12 +929,15 @@ type BulkSlice struct {
 	Deleted       uint8    `ch:"deleted"`
 }
 
-func (r *BulkSlice) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *BulkSlice) Identify(id string) { r.ID = id }
 
-func (r *BulkSlice) identity() string { return r.ID }
+// Identity is the id.
+func (r *BulkSlice) Identity() string { return r.ID }
 
-func (r *BulkSlice) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *BulkSlice) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // Task is a row of subgraph_task.
@@ -887,12 +963,15 @@ type Task struct {
 	Deleted              uint8    `ch:"deleted"`
 }
 
-func (r *Task) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Task) Identify(id string) { r.ID = id }
 
-func (r *Task) identity() string { return r.ID }
+// Identity is the id.
+func (r *Task) Identity() string { return r.ID }
 
-func (r *Task) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Task) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // Contribution is a row of subgraph_contribution.
@@ -912,12 +991,15 @@ type Contribution struct {
 	Deleted   uint8  `ch:"deleted"`
 }
 
-func (r *Contribution) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Contribution) Identify(id string) { r.ID = id }
 
-func (r *Contribution) identity() string { return r.ID }
+// Identity is the id.
+func (r *Contribution) Identity() string { return r.ID }
 
-func (r *Contribution) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Contribution) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // OrdersMatched is a row of subgraph_orders_matched.
@@ -933,12 +1015,15 @@ type OrdersMatched struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *OrdersMatched) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *OrdersMatched) Identify(id string) { r.ID = id }
 
-func (r *OrdersMatched) identity() string { return r.ID }
+// Identity is the id.
+func (r *OrdersMatched) Identity() string { return r.ID }
 
-func (r *OrdersMatched) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *OrdersMatched) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // TaskInitialize is a row of subgraph_task_initialize.
@@ -955,12 +1040,15 @@ type TaskInitialize struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *TaskInitialize) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *TaskInitialize) Identify(id string) { r.ID = id }
 
-func (r *TaskInitialize) identity() string { return r.ID }
+// Identity is the id.
+func (r *TaskInitialize) Identity() string { return r.ID }
 
-func (r *TaskInitialize) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *TaskInitialize) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // TaskContribute is a row of subgraph_task_contribute.
@@ -978,12 +1066,15 @@ type TaskContribute struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *TaskContribute) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *TaskContribute) Identify(id string) { r.ID = id }
 
-func (r *TaskContribute) identity() string { return r.ID }
+// Identity is the id.
+func (r *TaskContribute) Identity() string { return r.ID }
 
-func (r *TaskContribute) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *TaskContribute) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // TaskConsensus is a row of subgraph_task_consensus.
@@ -1000,12 +1091,15 @@ type TaskConsensus struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *TaskConsensus) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *TaskConsensus) Identify(id string) { r.ID = id }
 
-func (r *TaskConsensus) identity() string { return r.ID }
+// Identity is the id.
+func (r *TaskConsensus) Identity() string { return r.ID }
 
-func (r *TaskConsensus) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *TaskConsensus) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // TaskReveal is a row of subgraph_task_reveal.
@@ -1023,12 +1117,15 @@ type TaskReveal struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *TaskReveal) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *TaskReveal) Identify(id string) { r.ID = id }
 
-func (r *TaskReveal) identity() string { return r.ID }
+// Identity is the id.
+func (r *TaskReveal) Identity() string { return r.ID }
 
-func (r *TaskReveal) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *TaskReveal) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // TaskReopen is a row of subgraph_task_reopen.
@@ -1044,12 +1141,15 @@ type TaskReopen struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *TaskReopen) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *TaskReopen) Identify(id string) { r.ID = id }
 
-func (r *TaskReopen) identity() string { return r.ID }
+// Identity is the id.
+func (r *TaskReopen) Identity() string { return r.ID }
 
-func (r *TaskReopen) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *TaskReopen) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // TaskFinalize is a row of subgraph_task_finalize.
@@ -1066,12 +1166,15 @@ type TaskFinalize struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *TaskFinalize) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *TaskFinalize) Identify(id string) { r.ID = id }
 
-func (r *TaskFinalize) identity() string { return r.ID }
+// Identity is the id.
+func (r *TaskFinalize) Identity() string { return r.ID }
 
-func (r *TaskFinalize) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *TaskFinalize) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // TaskClaimed is a row of subgraph_task_claimed.
@@ -1087,12 +1190,15 @@ type TaskClaimed struct {
 	Deleted     uint8  `ch:"deleted"`
 }
 
-func (r *TaskClaimed) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *TaskClaimed) Identify(id string) { r.ID = id }
 
-func (r *TaskClaimed) identity() string { return r.ID }
+// Identity is the id.
+func (r *TaskClaimed) Identity() string { return r.ID }
 
-func (r *TaskClaimed) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *TaskClaimed) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 }
 
 // Protocol is a row of subgraph_protocol.
@@ -1114,12 +1220,15 @@ type Protocol struct {
 	Deleted             uint8    `ch:"deleted"`
 }
 
-func (r *Protocol) identify(id string) { r.ID = id }
+// Identify sets the id.
+func (r *Protocol) Identify(id string) { r.ID = id }
 
-func (r *Protocol) identity() string { return r.ID }
+// Identity is the id.
+func (r *Protocol) Identity() string { return r.ID }
 
-func (r *Protocol) stamp(s stamp) {
-	r.Chain, r.Block, r.Version, r.Deleted = s.chain, s.block, s.version, s.deleted
+// Stamp sets what is no field of the entity.
+func (r *Protocol) Stamp(s entity.Stamp) {
+	r.Chain, r.Block, r.Version, r.Deleted = s.Chain, s.Block, s.Version, s.Deleted
 	if r.TasksCount == nil {
 		r.TasksCount = zero
 	}

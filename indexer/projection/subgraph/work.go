@@ -37,16 +37,16 @@ func (id contributionID) String() string { return hash(id.task) + "-" + address(
 // keepWork sets up the kinds of what is done for a deal.
 func (f *Fold) keepWork() {
 	f.deals = kind[poco.Hash, dealNote, Deal, *Deal]{
-		notes: map[poco.Hash]note[dealNote]{}, name: hash, row: f.dealRow,
-		rows: func(r *Rows) *[]Deal { return &r.Deal }, history: func(r *Rows) *[]Deal { return &r.DealHistory },
+		Name: hash, Row: f.dealRow,
+		Rows: func(r *Rows) *[]Deal { return &r.Deal }, History: func(r *Rows) *[]Deal { return &r.DealHistory },
 	}
 	f.tasks = kind[poco.Hash, taskNote, Task, *Task]{
-		notes: map[poco.Hash]note[taskNote]{}, name: hash, row: f.taskRow,
-		rows: func(r *Rows) *[]Task { return &r.Task }, history: func(r *Rows) *[]Task { return &r.TaskHistory },
+		Name: hash, Row: f.taskRow,
+		Rows: func(r *Rows) *[]Task { return &r.Task }, History: func(r *Rows) *[]Task { return &r.TaskHistory },
 	}
 	f.contributions = kind[contributionID, contributionNote, Contribution, *Contribution]{
-		notes: map[contributionID]note[contributionNote]{}, name: contributionID.String, row: f.contributionRow,
-		rows: func(r *Rows) *[]Contribution { return &r.Contribution }, history: func(r *Rows) *[]Contribution { return &r.ContributionHistory },
+		Name: contributionID.String, Row: f.contributionRow,
+		Rows: func(r *Rows) *[]Contribution { return &r.Contribution }, History: func(r *Rows) *[]Contribution { return &r.ContributionHistory },
 	}
 }
 
