@@ -143,6 +143,8 @@ generate: deps ## generate code from schema/ and the contracts' ABIs
 	@go run ./internal/tools/bindgen node_modules contracts/bindings
 	@go run ./internal/tools/entitygen schema/graphql/subgraph/poco.graphql subgraph \
 		schema/clickhouse/0005_subgraph.sql indexer/projection/subgraph/rows.go
+	@go run ./internal/tools/entitygen schema/graphql/subgraph/dataprotector.graphql dataprotector \
+		schema/clickhouse/0006_dataprotector.sql indexer/projection/dataprotector/rows.go
 	@go generate ./graphql/...
 
 bin/golangci-lint-$(GOLANGCI_VERSION):

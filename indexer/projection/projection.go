@@ -6,6 +6,7 @@ import (
 
 	"assay/consensus/poco"
 	"assay/consensus/poco/wire"
+	"assay/indexer/projection/dataprotector"
 	"assay/indexer/projection/subgraph"
 	"assay/schema/assaypb"
 	"assay/schema/chains"
@@ -27,7 +28,8 @@ type Projection struct {
 	resources     notes[poco.Address, resourceNote]
 	categories    notes[uint64, uint64] // block of the last change
 
-	entities *subgraph.Fold // nil: the chain names no registries, so there is no market
+	entities *subgraph.Fold      // nil: the chain names no registries, so there is no market
+	sharing  *dataprotector.Fold // nil: the chain has no DataProtector
 
 	head Head   // as last written
 	time uint64 // of the newest block
@@ -72,6 +74,9 @@ func New(preset chains.Preset) *Projection {
 	}
 	if preset.AppRegistry != "" {
 		p.entities = subgraph.New(p.state)
+	}
+	if preset.DataProtector.Core != "" {
+		p.sharing = dataprotector.New(p.state)
 	}
 	return p
 }
@@ -151,6 +156,10 @@ func (p *Projection) block(block *assaypb.Block, version uint64) (Rows, error) {
 		entities := p.entities.Block(block, events, version)
 		rows.More.Append(entities.Tables()...)
 	}
+	if p.sharing != nil {
+		entities := p.sharing.Block(block, version)
+		rows.More.Append(entities.Tables()...)
+	}
 	return rows, nil
 }
 
@@ -205,6 +214,10 @@ func (p *Projection) retract(retraction *assaypb.Retraction, version uint64) (Ro
 		entities := p.entities.Retract(version)
 		rows.More.Append(entities.Tables()...)
 	}
+	if p.sharing != nil {
+		entities := p.sharing.Retract(version)
+		rows.More.Append(entities.Tables()...)
+	}
 	for _, m := range past.measures {
 		rows.Measures = append(rows.Measures, m.negated())
 	}
@@ -228,6 +241,9 @@ func (p *Projection) mark(mark *assaypb.Mark, version uint64) (Rows, error) {
 	}
 	if p.entities != nil {
 		p.entities.Final(mark.FinalizedNumber)
+	}
+	if p.sharing != nil {
+		p.sharing.Final(mark.FinalizedNumber)
 	}
 	p.head = p.headRow(mark, version)
 	return Rows{Coverage: []Coverage{p.coverageRow(mark, version)}, Heads: []Head{p.head}}, nil

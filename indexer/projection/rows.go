@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"assay/indexer/projection/dataprotector"
 	"assay/indexer/projection/subgraph"
 	"assay/indexer/projection/table"
 )
@@ -52,8 +53,8 @@ type History struct {
 // adds its own here.
 func Schema() []table.Table {
 	none := &Rows{}
-	entities := &subgraph.Rows{}
-	return slices.Concat(none.Tables(), entities.Tables(), none.Heading())
+	entities, sharing := &subgraph.Rows{}, &dataprotector.Rows{}
+	return slices.Concat(none.Tables(), entities.Tables(), sharing.Tables(), none.Heading())
 }
 
 // Tables lists the tables of what happened, which can be written in any order.
