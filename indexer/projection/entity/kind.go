@@ -75,6 +75,7 @@ func (k *Kind[K, N, R, P, S]) Set(block uint64, key K, value N) {
 	k.notes[key] = note[N]{block, value}
 }
 
+// Position is where the next change goes.
 func (k *Kind[K, N, R, P, S]) Position() int { return k.gone + len(k.undo) }
 
 func (k *Kind[K, N, R, P, S]) since(position int) []former[K, N] { return k.undo[position-k.gone:] }
@@ -95,6 +96,7 @@ func (k *Kind[K, N, R, P, S]) add(rows *S, key K, s Stamp) {
 	*list = append(*list, r)
 }
 
+// Retract undoes what changed since a position and adds the rows that say so.
 func (k *Kind[K, N, R, P, S]) Retract(rows *S, since int, s Stamp) {
 	changed := k.since(since)
 	for _, f := range changed { // each key once
@@ -118,6 +120,7 @@ func (k *Kind[K, N, R, P, S]) Retract(rows *S, since int, s Stamp) {
 	k.undo = k.undo[:len(k.undo)-len(changed)]
 }
 
+// Release lets go of what undoes changes before a position.
 func (k *Kind[K, N, R, P, S]) Release(before int) {
 	n := before - k.gone
 	clear(k.undo[:n])
