@@ -3,6 +3,7 @@ package differential_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"github.com/edgelesssys/ego/attestation/tcbstatus"
+	googletest "github.com/google/go-tdx-guest/testing"
+	"github.com/google/go-tdx-guest/testing/testdata"
 	"github.com/google/go-tdx-guest/verify"
 	"github.com/oasisprotocol/oasis-core/go/common/sgx/pcs"
 
@@ -62,7 +65,40 @@ func (v vector) ours(policy attest.Policy) error {
 
 // vectors are all of them; those that are real where they are at hand.
 func vectors(t *testing.T) []vector {
-	return append(realVectors(t), madeVectors()...)
+	return append(append(realVectors(t), googleVector(t)), madeVectors()...)
+}
+
+// googleVector is go-tdx-guest's own quote with its collateral: a real one that is always
+// at hand.
+func googleVector(t *testing.T) vector {
+	chain := func(header map[string][]string) string {
+		for _, values := range header {
+			return must(url.QueryUnescape(values[0]))
+		}
+		return ""
+	}
+	var info struct {
+		TCBInfo   json.RawMessage
+		Signature string
+	}
+	var identity struct {
+		EnclaveIdentity json.RawMessage
+		Signature       string
+	}
+	if err := errors.Join(json.Unmarshal(testdata.TcbInfoBody, &info), json.Unmarshal(testdata.QeIdentityBody, &identity)); err != nil {
+		t.Fatal(err)
+	}
+	const header = 48 + 584 // of the quote, with the report; then the length of the signature section
+	raw := testdata.RawQuote
+	end := header + 4 + binary.LittleEndian.Uint32(raw[header:]) // other bytes follow
+	return vector{
+		name: "go-tdx-guest's", raw: raw[:end], root: attest.IntelRoot(), at: time.Date(2023, 7, 1, 1, 0, 0, 0, time.UTC), tdx: true,
+		file: devpki.File{
+			PCKCRL: hex.EncodeToString(testdata.PckCrlBody), PCKCRLChain: chain(googletest.PckCrlHeader), RootCRL: hex.EncodeToString(testdata.RootCrlBody),
+			TCBInfo: string(info.TCBInfo), TCBSignature: info.Signature, TCBChain: chain(googletest.TcbInfoHeader),
+			QEIdentity: string(identity.EnclaveIdentity), QESignature: identity.Signature, QEChain: chain(googletest.QeIdentityHeader),
+		},
+	}
 }
 
 func realVectors(t *testing.T) (out []vector) {
@@ -353,4 +389,12 @@ func TestPhala(t *testing.T) {
 		"sgx3_mobilecoin_00906e_2023-07": stale, "tdx4_oe_50806f_2023-07": td, "tdx5_alibaba_90c06f_2025-07": td, "TDX SEPT_VE enabled": td,
 		"SGX TCB info version 2": "it reads version 2 for SGX",
 	}))
+}
+
+// Agreement on a refusal would mean little if the reason were ours alone. That platform's
+// firmware is below all that the sample's TCB info knows; all else holds.
+func TestGooglesQuoteIsRefusedForItsLevelOnly(t *testing.T) {
+	if err := googleVector(t).ours(lax()); attest.ClassOf(err) != attest.ClassTCB {
+		t.Error(err)
+	}
 }
