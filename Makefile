@@ -79,6 +79,14 @@ bench-engine: ## measure the engine: contributions per second without enclaves, 
 		go test ./consensus/engine -run '^$$' -bench "Engine/$$mode" -benchtime $(or $(ROUNDS),10)x -cpuprofile "$$dir/cpu" -o "$$dir/engine.test" | grep '^Benchmark'; \
 		echo "$$(profile -focus='$(engine_signatures)') $$(profile)" | awk '{printf "  signature arithmetic: %.0f %% of the CPU\n", 100 * $$1 / $$2}'; \
 	done
+.PHONY: bench-api
+bench-api: deps ## load the GraphQL endpoints with 32 clients (options: EVENTS=1000000 SECONDS=20)
+	@ASSAY_BENCH_EVENTS=$(or $(EVENTS),10000000) ASSAY_BENCH_SECONDS=$(or $(SECONDS),20) ASSAY_BENCH_DIR=$(BENCH_DIR) \
+		go test -vet=off -count=1 -timeout 60m -v -run TestPages ./graphql/loadtest
+
+.PHONY: conformance
+conformance: deps ## compare the subgraph endpoint with its reference in every case (options: TRIES=5)
+	@ASSAY_CONFORMANCE=$(or $(TRIES),1) go test -vet=off -count=1 -timeout 60m -v ./graphql/subgraph/conformance
 
 .PHONY: differential
 differential: deps ## compare PoCo's rules with the real contracts for as long as asked (DURATION=30m)

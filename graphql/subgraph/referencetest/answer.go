@@ -32,6 +32,9 @@ func (w *World) Ask(document string, variables []byte) (map[string]any, error) {
 	}
 	a := &answerer{world: w, document: parsed, views: map[uint64]*view{}}
 	operation := parsed.Operations[0]
+	if operation.Operation != ast.Query {
+		return nil, errors.New("only queries are answered")
+	}
 	if a.variables, err = variablesOf(operation, variables); err != nil {
 		return nil, err
 	}
@@ -204,7 +207,9 @@ func (w *World) constrained(argument any) (Block, error) {
 		return w.Head(), err
 	}
 	if number, ok := object["number"]; ok {
-		return w.byNumber(number)
+		block, err := w.byNumber(number)
+		block.Hash = "" // graph-node does not look for it: see _Meta_.block in its meta.graphql
+		return block, err
 	}
 	if len(object) > 0 {
 		return Block{}, fmt.Errorf("block is %v", argument)
@@ -411,6 +416,9 @@ func (a *answerer) metaBlock(f chosen, block Block) (any, error) {
 			answer[f.key] = json.Number(fmt.Sprint(block.Time))
 		case "hash":
 			answer[f.key] = block.Hash
+			if block.Hash == "" {
+				answer[f.key] = nil
+			}
 		case "parentHash":
 			answer[f.key] = block.Parent
 		default:

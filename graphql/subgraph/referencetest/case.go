@@ -303,7 +303,7 @@ func (c *caser) nested(t *Type) iter.Seq[Case] {
 	}
 }
 
-// bools joins filters by and and or.
+// bools joins filters: and, or.
 func (c *caser) bools(t *Type) iter.Seq[Case] {
 	return func(yield func(Case) bool) {
 		for _, joined := range []string{"and", "or"} {

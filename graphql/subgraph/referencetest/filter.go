@@ -1,6 +1,7 @@
 package referencetest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -221,29 +222,71 @@ func fulfils(have any, suffix string, want any) bool {
 		return compare(have, want) <= 0
 	}
 	positive, negated := strings.CutPrefix(suffix, "not_")
-	return textual(text(have), positive, text(want)) != negated
-}
-
-// text makes Bytes searchable by whole bytes.
-func text(value any) string {
-	if b, ok := value.(bytesValue); ok {
-		return string(b)
+	if b, ok := have.(bytesValue); ok { // only contains, by whole bytes
+		return bytes.Contains(b, want.(bytesValue)) != negated
 	}
-	return value.(string)
+	return textual(have.(string), positive, want.(string)) != negated
 }
 
+// textual matches as PostgreSQL's LIKE does the patterns that graph-node makes: a client's
+// own % and _ are not escaped, and contains takes a text that begins or ends with % for the
+// whole pattern (relational_queries.rs: contains, starts_or_ends_with).
 func textual(have, suffix, want string) bool {
 	if kept, nocase := strings.CutSuffix(suffix, "_nocase"); nocase {
 		return textual(strings.ToLower(have), kept, strings.ToLower(want))
 	}
-	switch suffix {
-	case "contains":
-		return strings.Contains(have, want)
-	case "starts_with":
-		return strings.HasPrefix(have, want)
-	case "ends_with":
-		return strings.HasSuffix(have, want)
-	default:
-		panic("no filter " + suffix)
+	pattern := tokens(want)
+	anything := token{any: true}
+	switch {
+	case suffix == "starts_with":
+		pattern = append(pattern, anything)
+	case suffix == "ends_with":
+		pattern = append([]token{anything}, pattern...)
+	case !strings.HasPrefix(want, "%") && !strings.HasSuffix(want, "%"):
+		pattern = append(append([]token{anything}, pattern...), anything)
 	}
+	return like([]rune(have), pattern)
+}
+
+// token is an element of a pattern: %, _ or a character.
+type token struct {
+	any, one bool
+	is       rune
+}
+
+// tokens reads a pattern. A backslash makes the next character an ordinary one; at the end,
+// where PostgreSQL refuses it, it stands for itself.
+func tokens(pattern string) []token {
+	var out []token
+	runes := []rune(pattern)
+	for i := 0; i < len(runes); i++ {
+		switch {
+		case runes[i] == '\\' && i+1 < len(runes):
+			i++
+			out = append(out, token{is: runes[i]})
+		case runes[i] == '%':
+			out = append(out, token{any: true})
+		case runes[i] == '_':
+			out = append(out, token{one: true})
+		default:
+			out = append(out, token{is: runes[i]})
+		}
+	}
+	return out
+}
+
+func like(text []rune, pattern []token) bool {
+	if len(pattern) == 0 {
+		return len(text) == 0
+	}
+	first, rest := pattern[0], pattern[1:]
+	if first.any {
+		for i := range len(text) + 1 {
+			if like(text[i:], rest) {
+				return true
+			}
+		}
+		return false
+	}
+	return len(text) > 0 && (first.one || first.is == text[0]) && like(text[1:], rest)
 }

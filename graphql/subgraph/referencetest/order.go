@@ -124,7 +124,7 @@ func (p page) of(v *view, all []*entity) []*entity {
 func (p page) compare(v *view, a, b *entity) int {
 	if p.key != nil {
 		ka, kb := p.key(v, a), p.key(v, b)
-		order := 0
+		var order int
 		if ka == nil || kb == nil {
 			order = rank(ka == nil) - rank(kb == nil)
 		} else {

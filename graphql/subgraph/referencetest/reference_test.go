@@ -120,8 +120,8 @@ func TestTheReferenceFiltersAsGraphNode(t *testing.T) {
 	for _, c := range []struct{ where, want string }{
 		{``, "a b c"},
 		{`name: "bee"`, "b"}, {`name_not: "bee"`, "a c"}, {`name_gt: "Ant"`, "a b"}, {`name_lte: "Ant"`, "c"},
-		{`name_contains: "nt"`, "a c"}, {`name_contains: "_"`, "a"}, {`name_contains_nocase: "AN"`, "a c"}, {`name_not_contains_nocase: "AN"`, "b"},
-		{`name_starts_with: "a"`, ""}, {`name_starts_with_nocase: "a"`, "a c"}, {`name_ends_with: "%"`, "a"}, {`name_not_ends_with: "t"`, "a b"},
+		{`name_contains: "nt"`, "a c"}, {`name_contains: "_"`, "a b c"}, {`name_contains: "\\_"`, "a"}, {`name_contains: "A_t"`, "a c"}, {`name_contains: "%t"`, "c"}, {`name_not_contains: "b%"`, "a c"}, {`name_contains_nocase: "AN"`, "a c"}, {`name_not_contains_nocase: "AN"`, "b"},
+		{`name_starts_with: "a"`, ""}, {`name_starts_with_nocase: "a"`, "a c"}, {`name_ends_with: "\\%"`, "a"}, {`name_ends_with: "n_"`, "c"}, {`name_not_ends_with: "t"`, "a b"},
 		{`name_in: ["bee", "Ant"]`, "b c"}, {`name_in: []`, ""}, {`name_not_in: ["bee"]`, "a c"}, {`name_not_in: []`, ""},
 		{`size: SMALL`, "a"}, {`size: "LARGE"`, "b c"}, {`size_not: SMALL`, "b c"}, {`size_in: [SMALL, "LARGE"]`, "a b c"},
 		{`tag: null`, "b"}, {`tag_not: null`, "a c"}, {`tag_not: "0x1234"`, "c"}, {`tag: "1234"`, "a"}, {`tag: "0xFF"`, "c"},
