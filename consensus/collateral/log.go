@@ -94,14 +94,18 @@ func (l *Log) foldSet(next *entry, raw []byte) (bool, error) {
 		return false, err
 	}
 	next.set, next.hash = set, set.Hash()
-	old := l.newest[set.Key()]
-	if old == nil || old.hash == next.hash {
-		return old == nil, nil
+	if old := l.newest[set.Key()]; old != nil {
+		if old.hash == next.hash {
+			return false, nil
+		}
+		if err := set.Succeeds(old.set); err != nil {
+			return false, err
+		}
+		next.from = max(next.from, old.from)
 	}
-	if err := set.Succeeds(old.set); err != nil {
-		return false, err
+	if _, to := set.Valid(); next.from > seconds(to) { // else it would keep its successors waiting, too
+		return false, fmt.Errorf("%w: the set would count only after its end", ErrRecord)
 	}
-	next.from = max(next.from, old.from)
 	return true, nil
 }
 

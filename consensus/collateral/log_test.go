@@ -102,6 +102,7 @@ func TestUnusableRecordsArePassedOver(t *testing.T) {
 		"empty":          nil,
 		"another root":   wrong(&assaypb.CollateralRecord{Hash: make([]byte, 32), Body: &assaypb.CollateralRecord_Set{Set: foreign}}),
 		"wrong hash":     wrong(&assaypb.CollateralRecord{Hash: make([]byte, 32), Body: &assaypb.CollateralRecord_Set{Set: setAt(instant, nil)}}),
+		"too late":       setRecord(uint64(instant.AddDate(0, 2, 0).Unix()), setAt(instant, nil)),
 		"not a policy":   policyRecord(0, "version: 2"),
 		"no version":     policyRecord(0, "allow_debug: true"),
 		"one enclave":    policyRecord(0, fmt.Sprintf(`{"version":1,"mrsigner":"%064x"}`, 1)),

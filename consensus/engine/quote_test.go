@@ -424,7 +424,7 @@ func TestSameLogsSameDecisions(t *testing.T) {
 			}
 		}
 		p.hire(names...)
-		for range rapid.IntRange(3, 12).Draw(r, "turns") {
+		for range rapid.IntRange(3, 8).Draw(r, "turns") {
 			switch rapid.IntRange(0, 5).Draw(r, "move") {
 			case 0, 1:
 				p.deal(rapid.Uint64Range(1, 4).Draw(r, "trust"), inEnclave)
@@ -450,7 +450,7 @@ func (p *pool) sameEverywhere(r *rapid.T) {
 		r.Fatal(err)
 	}
 	var group errgroup.Group
-	others := make([][]byte, 4)
+	others := make([][]byte, 2)
 	for i := range others {
 		core := New(p.config)
 		if i%2 == 0 {

@@ -41,6 +41,9 @@ not appended again. The process exits with 3 if it is refused, and then appends 
 	return command
 }
 
+// farthest is how far ahead of its time something may be published.
+const farthest = 30 * 24 * time.Hour
+
 // publish is a set or a policy on its way into the collateral log.
 type publish struct {
 	root        *x509.Certificate
@@ -118,6 +121,9 @@ func (p publish) from(known *collateral.Log, key *attest.Key) (uint64, error) {
 	at, err := time.Parse(time.RFC3339, p.activeFrom)
 	if err != nil || at.Unix() < 0 {
 		return 0, fmt.Errorf("--active-from %q is not an instant like 2026-01-31T12:00:00Z", p.activeFrom)
+	}
+	if at.Sub(p.at) > farthest {
+		return 0, fmt.Errorf("--active-from %s is more than %d days ahead: nothing that is published later could count before", p.activeFrom, farthest/(24*time.Hour))
 	}
 	return uint64(at.Unix()), nil
 }

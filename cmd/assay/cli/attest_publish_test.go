@@ -46,6 +46,7 @@ func TestPublish(t *testing.T) {
 		{[]string{"publish", "--policy", policy}, "policy ", 0},
 		{[]string{"publish", "--policy", policy}, "is in the log already", 0},
 		{[]string{"publish", "--policy", bad}, "says no version", exitDifferent},
+		{[]string{"publish", "--policy", policy, "--active-from", "2999-01-01T00:00:00Z"}, "days ahead", exitUsage},
 		{[]string{"publish"}, "--collateral or --policy", exitUsage},
 		{[]string{"publish", "--policy", policy, "--active-from", "now"}, "--active-from", exitUsage},
 	} {
