@@ -5,6 +5,11 @@
 -- nRLC. block_number is the block of the row's last change. Other conventions are those of
 -- 0001. An entity that changes has a twin <table>_history: one row for each thing and block
 -- in which it changed.
+--
+-- Lists are found without FINAL, by a projection (by_<column>: in that column's order, newest
+-- first) or an index; that may name rows that have been replaced since. Read the rows
+-- themselves by id, with FINAL, and check again: SELECT … FROM t FINAL WHERE chain = … AND id
+-- IN (SELECT id FROM t WHERE chain = … AND … ORDER BY timestamp DESC, id DESC LIMIT …) AND ….
 
 -- +goose Up
 
@@ -24,9 +29,10 @@ CREATE TABLE IF NOT EXISTS subgraph_transaction (
     version UInt64,
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
-    SETTINGS non_replicated_deduplication_window = 1000;
+    SETTINGS non_replicated_deduplication_window = 1000, deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1;
 ALTER TABLE subgraph_transaction ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_transaction ADD INDEX IF NOT EXISTS by_from `from` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_transaction ADD PROJECTION IF NOT EXISTS by_from (SELECT chain, `from`, `timestamp`, `id` ORDER BY (chain, `from`, `timestamp`, `id`));
+ALTER TABLE subgraph_transaction ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`));
 
 -- An address that takes part in the market, in any role.
 CREATE TABLE IF NOT EXISTS subgraph_account (
@@ -40,11 +46,11 @@ CREATE TABLE IF NOT EXISTS subgraph_account (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_account ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS subgraph_account_history AS subgraph_account
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_account_to_history TO subgraph_account_history AS SELECT * FROM subgraph_account;
+ALTER TABLE subgraph_account ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- Stake that moved from one account to another. From the zero address it is a deposit, to it a withdrawal.
 CREATE TABLE IF NOT EXISTS subgraph_transfer (
@@ -61,6 +67,7 @@ CREATE TABLE IF NOT EXISTS subgraph_transfer (
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_transfer ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_transfer ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_transfer ADD INDEX IF NOT EXISTS by_from `from` TYPE bloom_filter GRANULARITY 1;
 ALTER TABLE subgraph_transfer ADD INDEX IF NOT EXISTS by_to `to` TYPE bloom_filter GRANULARITY 1;
 
@@ -80,6 +87,7 @@ CREATE TABLE IF NOT EXISTS subgraph_reward (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_reward ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_reward ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_reward ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_reward ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
 ALTER TABLE subgraph_reward ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
@@ -99,6 +107,7 @@ CREATE TABLE IF NOT EXISTS subgraph_seize (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_seize ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_seize ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_seize ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_seize ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
 ALTER TABLE subgraph_seize ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
@@ -117,6 +126,7 @@ CREATE TABLE IF NOT EXISTS subgraph_lock (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_lock ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_lock ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_lock ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_lock ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
 
 -- An account's locked stake was given back to it.
@@ -134,6 +144,7 @@ CREATE TABLE IF NOT EXISTS subgraph_unlock (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_unlock ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_unlock ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_unlock ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_unlock ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
 
 -- A worker's result turned out to be right: its score rises by one.
@@ -152,6 +163,7 @@ CREATE TABLE IF NOT EXISTS subgraph_accurate_contribution (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_accurate_contribution ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_accurate_contribution ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_accurate_contribution ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_accurate_contribution ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
 
 -- A worker's result was wrong, or it did not reveal it: its score falls by a third.
@@ -170,6 +182,7 @@ CREATE TABLE IF NOT EXISTS subgraph_faulty_contribution (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_faulty_contribution ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_faulty_contribution ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_faulty_contribution ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_faulty_contribution ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
 
 -- A program that can be bought for tasks.
@@ -190,12 +203,13 @@ CREATE TABLE IF NOT EXISTS subgraph_app (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_app ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_app ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS subgraph_app_history AS subgraph_app
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_to_history TO subgraph_app_history AS SELECT * FROM subgraph_app;
+ALTER TABLE subgraph_app ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_app ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_app ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- Data that can be bought for tasks.
 CREATE TABLE IF NOT EXISTS subgraph_dataset (
@@ -211,12 +225,13 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_dataset ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_dataset ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS subgraph_dataset_history AS subgraph_dataset
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_to_history TO subgraph_dataset_history AS SELECT * FROM subgraph_dataset;
+ALTER TABLE subgraph_dataset ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_dataset ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_dataset ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A scheduler and its workers, whose work can be bought.
 CREATE TABLE IF NOT EXISTS subgraph_workerpool (
@@ -234,12 +249,13 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_workerpool ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_workerpool ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS subgraph_workerpool_history AS subgraph_workerpool
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_to_history TO subgraph_workerpool_history AS SELECT * FROM subgraph_workerpool;
+ALTER TABLE subgraph_workerpool ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_workerpool ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_workerpool ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An app changed hands.
 CREATE TABLE IF NOT EXISTS subgraph_app_transfer (
@@ -257,6 +273,7 @@ CREATE TABLE IF NOT EXISTS subgraph_app_transfer (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_app_transfer ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_app_transfer ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_app_transfer ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_app_transfer ADD INDEX IF NOT EXISTS by_app `app` TYPE bloom_filter GRANULARITY 1;
 
 -- A dataset changed hands.
@@ -275,6 +292,7 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset_transfer (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_dataset_transfer ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_dataset_transfer ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_dataset_transfer ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_dataset_transfer ADD INDEX IF NOT EXISTS by_dataset `dataset` TYPE bloom_filter GRANULARITY 1;
 
 -- A workerpool changed hands.
@@ -293,6 +311,7 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool_transfer (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_workerpool_transfer ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_workerpool_transfer ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_workerpool_transfer ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_workerpool_transfer ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
 
 -- A workerpool's scheduler was told of a deal.
@@ -310,6 +329,7 @@ CREATE TABLE IF NOT EXISTS subgraph_scheduler_notice (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_scheduler_notice ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_scheduler_notice ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_scheduler_notice ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_scheduler_notice ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
 
 -- A workerpool asks something else of its workers, or keeps something else for itself.
@@ -330,6 +350,7 @@ CREATE TABLE IF NOT EXISTS subgraph_policy_update (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_policy_update ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_policy_update ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_policy_update ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_policy_update ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
 
 -- An app's owner offers it. Null: the chain does not tell.
@@ -350,12 +371,12 @@ CREATE TABLE IF NOT EXISTS subgraph_app_order (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_app_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_app_order ADD INDEX IF NOT EXISTS by_app `app` TYPE bloom_filter GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS subgraph_app_order_history AS subgraph_app_order
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_order_to_history TO subgraph_app_order_history AS SELECT * FROM subgraph_app_order;
+ALTER TABLE subgraph_app_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_app_order ADD INDEX IF NOT EXISTS by_app `app` TYPE bloom_filter GRANULARITY 1;
 
 -- A dataset's owner offers it. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_dataset_order (
@@ -375,12 +396,12 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset_order (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_dataset_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_dataset_order ADD INDEX IF NOT EXISTS by_dataset `dataset` TYPE bloom_filter GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS subgraph_dataset_order_history AS subgraph_dataset_order
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_order_to_history TO subgraph_dataset_order_history AS SELECT * FROM subgraph_dataset_order;
+ALTER TABLE subgraph_dataset_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_dataset_order ADD INDEX IF NOT EXISTS by_dataset `dataset` TYPE bloom_filter GRANULARITY 1;
 
 -- A workerpool's owner offers work. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_workerpool_order (
@@ -402,12 +423,12 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool_order (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_workerpool_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_workerpool_order ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS subgraph_workerpool_order_history AS subgraph_workerpool_order
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_order_to_history TO subgraph_workerpool_order_history AS SELECT * FROM subgraph_workerpool_order;
+ALTER TABLE subgraph_workerpool_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_workerpool_order ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
 
 -- A requester asks for work. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_request_order (
@@ -434,14 +455,14 @@ CREATE TABLE IF NOT EXISTS subgraph_request_order (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS by_requester `requester` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS by_beneficiary `beneficiary` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS by_callback `callback` TYPE bloom_filter GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS subgraph_request_order_history AS subgraph_request_order
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_request_order_to_history TO subgraph_request_order_history AS SELECT * FROM subgraph_request_order;
+ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS by_requester `requester` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS by_beneficiary `beneficiary` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS by_callback `callback` TYPE bloom_filter GRANULARITY 1;
 
 -- A size of task.
 CREATE TABLE IF NOT EXISTS subgraph_category (
@@ -456,11 +477,12 @@ CREATE TABLE IF NOT EXISTS subgraph_category (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_category ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS subgraph_category_history AS subgraph_category
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_category_to_history TO subgraph_category_history AS SELECT * FROM subgraph_category;
+ALTER TABLE subgraph_category ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_category ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- Orders that fit were matched: so many tasks are bought.
 CREATE TABLE IF NOT EXISTS subgraph_deal (
@@ -500,24 +522,25 @@ CREATE TABLE IF NOT EXISTS subgraph_deal (
     version UInt64,
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
+    SETTINGS non_replicated_deduplication_window = 1000, deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1;
+CREATE TABLE IF NOT EXISTS subgraph_deal_history AS subgraph_deal
+    ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_deal_to_history TO subgraph_deal_history AS SELECT * FROM subgraph_deal;
 ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_app `app` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_dataset `dataset` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_deal ADD PROJECTION IF NOT EXISTS by_app (SELECT chain, `app`, `timestamp`, `id` ORDER BY (chain, `app`, `timestamp`, `id`));
+ALTER TABLE subgraph_deal ADD PROJECTION IF NOT EXISTS by_dataset (SELECT chain, `dataset`, `timestamp`, `id` ORDER BY (chain, `dataset`, `timestamp`, `id`));
+ALTER TABLE subgraph_deal ADD PROJECTION IF NOT EXISTS by_workerpool (SELECT chain, `workerpool`, `timestamp`, `id` ORDER BY (chain, `workerpool`, `timestamp`, `id`));
 ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_category `category` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_requester `requester` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_deal ADD PROJECTION IF NOT EXISTS by_requester (SELECT chain, `requester`, `timestamp`, `id` ORDER BY (chain, `requester`, `timestamp`, `id`));
 ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_beneficiary `beneficiary` TYPE bloom_filter GRANULARITY 1;
 ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_callback `callback` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_deal ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`));
 ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_apporder `apporder` TYPE bloom_filter GRANULARITY 1;
 ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_datasetorder `datasetorder` TYPE bloom_filter GRANULARITY 1;
 ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_workerpoolorder `workerpoolorder` TYPE bloom_filter GRANULARITY 1;
 ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_requestorder `requestorder` TYPE bloom_filter GRANULARITY 1;
 ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_bulk `bulk` TYPE bloom_filter GRANULARITY 1;
-CREATE TABLE IF NOT EXISTS subgraph_deal_history AS subgraph_deal
-    ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
-    SETTINGS non_replicated_deduplication_window = 1000;
-CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_deal_to_history TO subgraph_deal_history AS SELECT * FROM subgraph_deal;
 
 -- The list of datasets of a deal that uses many, published off chain.
 CREATE TABLE IF NOT EXISTS subgraph_bulk (
@@ -572,14 +595,15 @@ CREATE TABLE IF NOT EXISTS subgraph_task (
     version UInt64,
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
-    SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_task ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task ADD INDEX IF NOT EXISTS by_deal `deal` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_task ADD INDEX IF NOT EXISTS by_requester `requester` TYPE bloom_filter GRANULARITY 1;
+    SETTINGS non_replicated_deduplication_window = 1000, deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1;
 CREATE TABLE IF NOT EXISTS subgraph_task_history AS subgraph_task
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_to_history TO subgraph_task_history AS SELECT * FROM subgraph_task;
+ALTER TABLE subgraph_task ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_task ADD PROJECTION IF NOT EXISTS by_deal (SELECT chain, `deal`, `timestamp`, `id` ORDER BY (chain, `deal`, `timestamp`, `id`));
+ALTER TABLE subgraph_task ADD INDEX IF NOT EXISTS by_requester `requester` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`));
 
 -- A worker's commitment to a task's result.
 CREATE TABLE IF NOT EXISTS subgraph_contribution (
@@ -596,13 +620,14 @@ CREATE TABLE IF NOT EXISTS subgraph_contribution (
     version UInt64,
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
-    SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_contribution ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_contribution ADD INDEX IF NOT EXISTS by_worker `worker` TYPE bloom_filter GRANULARITY 1;
+    SETTINGS non_replicated_deduplication_window = 1000, deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1;
 CREATE TABLE IF NOT EXISTS subgraph_contribution_history AS subgraph_contribution
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_contribution_to_history TO subgraph_contribution_history AS SELECT * FROM subgraph_contribution;
+ALTER TABLE subgraph_contribution ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_contribution ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_contribution ADD PROJECTION IF NOT EXISTS by_worker (SELECT chain, `worker`, `timestamp`, `id` ORDER BY (chain, `worker`, `timestamp`, `id`));
 
 -- A deal was made.
 CREATE TABLE IF NOT EXISTS subgraph_orders_matched (
@@ -617,6 +642,7 @@ CREATE TABLE IF NOT EXISTS subgraph_orders_matched (
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_orders_matched ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_orders_matched ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_orders_matched ADD INDEX IF NOT EXISTS by_deal `deal` TYPE bloom_filter GRANULARITY 1;
 
 -- A task was initialized.
@@ -634,6 +660,7 @@ CREATE TABLE IF NOT EXISTS subgraph_task_initialize (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_task_initialize ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_initialize ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_initialize ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_initialize ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- A worker contributed to a task.
@@ -652,6 +679,7 @@ CREATE TABLE IF NOT EXISTS subgraph_task_contribute (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_task_contribute ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_contribute ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_contribute ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_contribute ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- Enough weight agrees on a result.
@@ -669,6 +697,7 @@ CREATE TABLE IF NOT EXISTS subgraph_task_consensus (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_task_consensus ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_consensus ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_consensus ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_consensus ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- A worker revealed a task's result.
@@ -687,6 +716,7 @@ CREATE TABLE IF NOT EXISTS subgraph_task_reveal (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_task_reveal ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_reveal ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_reveal ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_reveal ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- Nobody revealed the agreed result in time: the task is active again.
@@ -703,6 +733,7 @@ CREATE TABLE IF NOT EXISTS subgraph_task_reopen (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_task_reopen ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_reopen ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_reopen ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_reopen ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- A task was completed and paid.
@@ -720,6 +751,7 @@ CREATE TABLE IF NOT EXISTS subgraph_task_finalize (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_task_finalize ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_finalize ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_finalize ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_finalize ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- A task failed, and everyone had their money back.
@@ -736,6 +768,7 @@ CREATE TABLE IF NOT EXISTS subgraph_task_claimed (
     SETTINGS non_replicated_deduplication_window = 1000;
 ALTER TABLE subgraph_task_claimed ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_claimed ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_claimed ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 ALTER TABLE subgraph_task_claimed ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- The market as a whole.
@@ -756,11 +789,11 @@ CREATE TABLE IF NOT EXISTS subgraph_protocol (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_protocol ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS subgraph_protocol_history AS subgraph_protocol
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_protocol_to_history TO subgraph_protocol_history AS SELECT * FROM subgraph_protocol;
+ALTER TABLE subgraph_protocol ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- +goose Down
 DROP VIEW subgraph_protocol_to_history;

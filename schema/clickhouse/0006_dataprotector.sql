@@ -5,6 +5,11 @@
 -- nRLC. block_number is the block of the row's last change. Other conventions are those of
 -- 0001. An entity that changes has a twin <table>_history: one row for each thing and block
 -- in which it changed.
+--
+-- Lists are found without FINAL, by a projection (by_<column>: in that column's order, newest
+-- first) or an index; that may name rows that have been replaced since. Read the rows
+-- themselves by id, with FINAL, and check again: SELECT … FROM t FINAL WHERE chain = … AND id
+-- IN (SELECT id FROM t WHERE chain = … AND … ORDER BY timestamp DESC, id DESC LIMIT …) AND ….
 
 -- +goose Up
 
@@ -19,11 +24,11 @@ CREATE TABLE IF NOT EXISTS dataprotector_schema_entry (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_schema_entry ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS dataprotector_schema_entry_history AS dataprotector_schema_entry
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_schema_entry_to_history TO dataprotector_schema_entry_history AS SELECT * FROM dataprotector_schema_entry;
+ALTER TABLE dataprotector_schema_entry ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A dataset whose owner has said what is in it. What it holds stays encrypted.
 CREATE TABLE IF NOT EXISTS dataprotector_protected_data (
@@ -49,13 +54,13 @@ CREATE TABLE IF NOT EXISTS dataprotector_protected_data (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_protected_data ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_protected_data ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE dataprotector_protected_data ADD INDEX IF NOT EXISTS by_collection `collection` TYPE bloom_filter GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS dataprotector_protected_data_history AS dataprotector_protected_data
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_protected_data_to_history TO dataprotector_protected_data_history AS SELECT * FROM dataprotector_protected_data;
+ALTER TABLE dataprotector_protected_data ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE dataprotector_protected_data ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE dataprotector_protected_data ADD INDEX IF NOT EXISTS by_collection `collection` TYPE bloom_filter GRANULARITY 1;
 
 -- An address that owns, rents, buys or subscribes.
 CREATE TABLE IF NOT EXISTS dataprotector_account (
@@ -66,11 +71,11 @@ CREATE TABLE IF NOT EXISTS dataprotector_account (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_account ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS dataprotector_account_history AS dataprotector_account
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_account_to_history TO dataprotector_account_history AS SELECT * FROM dataprotector_account;
+ALTER TABLE dataprotector_account ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- Protected data that is shared under one owner's terms, an ERC-721 token.
 CREATE TABLE IF NOT EXISTS dataprotector_collection (
@@ -86,12 +91,12 @@ CREATE TABLE IF NOT EXISTS dataprotector_collection (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_collection ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_collection ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS dataprotector_collection_history AS dataprotector_collection
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_to_history TO dataprotector_collection_history AS SELECT * FROM dataprotector_collection;
+ALTER TABLE dataprotector_collection ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE dataprotector_collection ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
 
 -- For what one can subscribe to a collection.
 CREATE TABLE IF NOT EXISTS dataprotector_subscription_param (
@@ -104,11 +109,11 @@ CREATE TABLE IF NOT EXISTS dataprotector_subscription_param (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_subscription_param ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS dataprotector_subscription_param_history AS dataprotector_subscription_param
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_subscription_param_to_history TO dataprotector_subscription_param_history AS SELECT * FROM dataprotector_subscription_param;
+ALTER TABLE dataprotector_subscription_param ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A subscription to a collection.
 CREATE TABLE IF NOT EXISTS dataprotector_collection_subscription (
@@ -160,11 +165,11 @@ CREATE TABLE IF NOT EXISTS dataprotector_rental_param (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_rental_param ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS dataprotector_rental_param_history AS dataprotector_rental_param
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_rental_param_to_history TO dataprotector_rental_param_history AS SELECT * FROM dataprotector_rental_param;
+ALTER TABLE dataprotector_rental_param ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A sale of protected data.
 CREATE TABLE IF NOT EXISTS dataprotector_sale (
@@ -195,11 +200,11 @@ CREATE TABLE IF NOT EXISTS dataprotector_sale_param (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_sale_param ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS dataprotector_sale_param_history AS dataprotector_sale_param
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_sale_param_to_history TO dataprotector_sale_param_history AS SELECT * FROM dataprotector_sale_param;
+ALTER TABLE dataprotector_sale_param ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A deal that uses protected data by a subscription or a rental.
 CREATE TABLE IF NOT EXISTS dataprotector_consumption (
@@ -229,12 +234,12 @@ CREATE TABLE IF NOT EXISTS dataprotector_add_only_app_whitelist (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_add_only_app_whitelist ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_add_only_app_whitelist ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS dataprotector_add_only_app_whitelist_history AS dataprotector_add_only_app_whitelist
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_add_only_app_whitelist_to_history TO dataprotector_add_only_app_whitelist_history AS SELECT * FROM dataprotector_add_only_app_whitelist;
+ALTER TABLE dataprotector_add_only_app_whitelist ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE dataprotector_add_only_app_whitelist ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
 
 -- An app on a whitelist.
 CREATE TABLE IF NOT EXISTS dataprotector_app (
@@ -247,13 +252,13 @@ CREATE TABLE IF NOT EXISTS dataprotector_app (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS by_addOnlyAppWhitelists `addOnlyAppWhitelists` TYPE bloom_filter GRANULARITY 1;
 CREATE TABLE IF NOT EXISTS dataprotector_app_history AS dataprotector_app
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_app_to_history TO dataprotector_app_history AS SELECT * FROM dataprotector_app;
+ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS by_addOnlyAppWhitelists `addOnlyAppWhitelists` TYPE bloom_filter GRANULARITY 1;
 
 -- +goose Down
 DROP VIEW dataprotector_app_to_history;

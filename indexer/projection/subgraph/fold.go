@@ -2,9 +2,6 @@ package subgraph
 
 import (
 	"bytes"
-	"fmt"
-
-	"github.com/ethereum/go-ethereum/common/hexutil"
 
 	"assay/consensus/poco"
 	"assay/contracts"
@@ -94,7 +91,7 @@ func (h *handler) transaction() string {
 	if h.tx != "" && bytes.Equal(h.txHash, h.message.TxHash) {
 		return h.tx
 	}
-	h.txHash, h.tx = h.message.TxHash, hexutil.Encode(h.message.TxHash)
+	h.txHash, h.tx = h.message.TxHash, data(h.message.TxHash)
 	row := Transaction{ID: h.tx, Timestamp: h.block.Time, BlockNumber: h.block.Number}
 	if tx := h.find(h.txHash); tx != nil {
 		row.Value, row.GasPrice = number(tx.Value), number(tx.GasPrice)
@@ -128,4 +125,6 @@ func (h *handler) find(hash []byte) *assaypb.Transaction {
 }
 
 // id is the event's id.
-func (h *handler) id() string { return fmt.Sprintf("%d-%d", h.block.Number, h.message.LogIndex) }
+func (h *handler) id() string {
+	return decimal(h.block.Number) + "-" + decimal(uint64(h.message.LogIndex))
+}

@@ -1,6 +1,7 @@
 package subgraph
 
 import (
+	"encoding/hex"
 	"math/big"
 	"strconv"
 	"strings"
@@ -12,9 +13,17 @@ import (
 
 // The spelling of values in rows.
 
-func address(a poco.Address) string { return hexutil.Encode(a[:]) }
+func address(a poco.Address) string {
+	out := [2 + 2*len(a)]byte{'0', 'x'}
+	hex.Encode(out[2:], a[:])
+	return string(out[:])
+}
 
-func hash(h poco.Hash) string { return hexutil.Encode(h[:]) }
+func hash(h poco.Hash) string {
+	out := [2 + 2*len(h)]byte{'0', 'x'}
+	hex.Encode(out[2:], h[:])
+	return string(out[:])
+}
 
 // data spells bytes of any length: none is "0x".
 func data(b []byte) string { return hexutil.Encode(b) }

@@ -35,16 +35,8 @@ func generate(definitions, prefix, migration, rows string) error {
 		return fmt.Errorf("reading %s: %w", definitions, err)
 	}
 	job := job{Definitions: definitions, Package: filepath.Base(filepath.Dir(rows)), Entities: entities}
-	sql, err := job.migration()
-	if err != nil {
-		return fmt.Errorf("writing the migration: %w", err)
-	}
-	code, err := job.rows()
-	if err != nil {
-		return fmt.Errorf("writing the rows: %w", err)
-	}
-	if err := os.WriteFile(migration, sql, 0o644); err != nil {
+	if err := job.write(migration, writeMigration); err != nil {
 		return err
 	}
-	return os.WriteFile(rows, code, 0o644)
+	return job.write(rows, writeRows)
 }

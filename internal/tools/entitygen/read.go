@@ -27,6 +27,7 @@ type column struct {
 	Nullable bool
 	List     bool
 	Lookup   bool // entities are found by it: other entities have fields derived from it
+	Sorted   bool // rows are kept in its order, too
 }
 
 // read returns the entities of the definitions, in their order.
@@ -53,6 +54,7 @@ func read(name, text, prefix string) ([]entity, error) {
 			}
 			if stored {
 				c.Lookup = lookups[definition.Name+"."+field.Name]
+				c.Sorted = field.Directives.ForName("sorted") != nil
 				e.Columns = append(e.Columns, c)
 			}
 		}
@@ -178,6 +180,23 @@ func (c column) SQLType() string {
 
 // Amount says whether the column's values are numbers that Go has no zero value for.
 func (c column) Amount() bool { return c.Type == "UInt256" && !c.Nullable && !c.List }
+
+// SortedBy are the columns by which a column that is sorted is, after the chain.
+func (e *entity) SortedBy(c column) string {
+	by := quoted(c.Name) + ", `id`"
+	if c.Name != "timestamp" && slices.ContainsFunc(e.Columns, func(c column) bool { return c.Name == "timestamp" }) {
+		by = quoted(c.Name) + ", `timestamp`, `id`"
+	}
+	return by
+}
+
+// Settings are those that the table's projections need.
+func (e *entity) Settings() string {
+	if !slices.ContainsFunc(e.Columns, func(c column) bool { return c.Sorted }) {
+		return ""
+	}
+	return ", deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1"
+}
 
 // snake spells AppTransfer as app_transfer.
 func snake(name string) string {

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"go/format"
+	"os"
 	"strings"
 	"text/template"
 )
@@ -22,9 +23,18 @@ var migrationTemplate string
 //go:embed rows.go.tmpl
 var rowsTemplate string
 
-func (j job) migration() ([]byte, error) { return j.execute(migrationTemplate) }
+// write writes a file.
+func (j job) write(path string, make func(job) ([]byte, error)) error {
+	out, err := make(j)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return os.WriteFile(path, out, 0o644)
+}
 
-func (j job) rows() ([]byte, error) {
+func writeMigration(j job) ([]byte, error) { return j.execute(migrationTemplate) }
+
+func writeRows(j job) ([]byte, error) {
 	code, err := j.execute(rowsTemplate)
 	if err != nil {
 		return nil, err
