@@ -233,12 +233,10 @@ func (m *mapping) match(e *assaypb.OrdersMatched) {
 		deal["datasetorder"] = null
 	}
 	var params any
-	if object, ok := json.Unmarshal([]byte(d.Params), &params), false; object == nil && deal["dataset"] == nobody {
-		var fields map[string]any
-		if fields, ok = params.(map[string]any); ok {
-			if _, ok = fields["bulk_cid"].(string); ok {
-				deal["bulk"] = id
-			}
+	if json.Unmarshal([]byte(d.Params), &params) == nil && deal["dataset"] == nobody {
+		object, _ := params.(map[string]any)
+		if _, list := object["bulk_cid"].(string); list {
+			deal["bulk"] = id
 		}
 	}
 	m.save("Deal", id, deal)

@@ -2,13 +2,16 @@ package subgraph_test
 
 import (
 	"math/rand"
+	"slices"
 	"testing"
 
 	"github.com/holiman/uint256"
 	"pgregory.net/rapid"
 
 	"assay/consensus/poco"
+	"assay/consensus/poco/wire"
 	"assay/indexer/internal/market"
+	"assay/schema/assaypb"
 )
 
 // TestRowsAreTheMapping is the law of this package: after any forks, every table and every
@@ -99,5 +102,34 @@ func (p *player) broadcast(o poco.Orders) {
 func (p *player) claimBoosts() {
 	for _, deal := range p.boosts {
 		p.Call(p.person(), poco.ClaimBoost{Deal: deal, Index: *uint256.NewInt(uint64(p.random.Intn(3)))})
+	}
+}
+
+// TestScoresAreThoseOfTheirEvents follows a score up and down within one block, of which the
+// state knows but the end.
+func TestScoresAreThoseOfTheirEvents(t *testing.T) {
+	worker := poco.Address{7}
+	block := &assaypb.Block{Number: 1, Time: 1}
+	for i := range 7 {
+		event := wire.ToProto(poco.AccurateContribution{Worker: worker})
+		if i == 5 {
+			event = wire.ToProto(poco.FaultyContribution{Worker: worker})
+		}
+		event.LogIndex, event.TxHash = uint32(i), make([]byte, 32)
+		block.Events = append(block.Events, event)
+	}
+	rows := newDriver().apply(t, &assaypb.ChainRecord{Body: &assaypb.ChainRecord_Block{Block: block}})
+	var scores []int64
+	for _, row := range rows.AccurateContribution {
+		scores = append(scores, row.Score.Int64())
+	}
+	if want := []int64{1, 2, 3, 4, 5, 4}; !slices.Equal(scores, want) {
+		t.Errorf("scores after accurate contributions are %v, want %v", scores, want)
+	}
+	if got := rows.FaultyContribution[0].Score.Int64(); got != 3 {
+		t.Errorf("the score after the faulty one is %d, want 3", got)
+	}
+	if got := rows.Account[len(rows.Account)-1].Score.Int64(); got != 4 {
+		t.Errorf("the account's score is %d, want 4", got)
 	}
 }
