@@ -41,7 +41,7 @@ type Dog @entity(immutable: true) { id: ID! house: BigHouse friends: [Dog!]! age
 		"ADD PROJECTION IF NOT EXISTS by_street (SELECT chain, `street`, `timestamp`, `id` ORDER BY (chain, `street`, `timestamp`, `id`))",
 		"ALTER TABLE zoo_dog ADD INDEX IF NOT EXISTS by_house `house` TYPE bloom_filter",
 		"`friends` Array(String),\n    `age` Int64,\n    `good` Bool,")
-	contains(t, rows, "package zoo\n", "Index     *big.Int `ch:\"index\"`", "House   *string", "Friends []string", "rowsOf[Dog, *Dog]{&r.Dog}",
+	contains(t, rows, "package zoo\n", "Index     *big.Int `ch:\"index\"`", "House   *string", "Friends []string", "entity.ListOf(&r.Dog)",
 		`table.Of("zoo_big_house_history", r.BigHouseHistory)`)
 	if text := textOf(t, migration); strings.Contains(text, "zoo_dog_history") || strings.Contains(text, "`dogs`") {
 		t.Error("what never changes has a history, or what is derived a column")
