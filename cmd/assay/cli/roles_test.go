@@ -234,7 +234,7 @@ func TestRolesApart(t *testing.T) {
 
 func (s *servers) get(url string) string {
 	s.Helper()
-	response, err := http.Get(url) //nolint:gosec,noctx // our own server
+	response, err := http.Get(url) //nolint:noctx // our own server
 	s.ok(err)
 	defer func() { s.ok(response.Body.Close()) }()
 	text, err := io.ReadAll(response.Body)
