@@ -175,11 +175,9 @@ func (j *judgement) checkRevocation() *Error {
 }
 
 // checkPlatform is 4.1.2.4.10.
-func (j *judgement) checkPlatform() (err *Error) {
-	if !j.familiar {
-		if j.platform.description, err = describe(j.platform.leaf); err != nil {
-			return err
-		}
+func (j *judgement) checkPlatform() *Error {
+	if err := j.platform.describe(); err != nil {
+		return err
 	}
 	d, info := &j.platform.description, &j.set.tcb
 	if !bytes.Equal(d.fmspc[:], info.FMSPC) || !bytes.Equal(d.pceID[:], info.PCEID) {

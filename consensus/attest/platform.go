@@ -21,6 +21,15 @@ type platform struct {
 	attestation    *ecdsa.PublicKey // what signs the quotes
 }
 
+// describe reads what the PCK certificate says of the machine, once. A machine that is
+// known has been described, so what is shared does not change.
+func (p *platform) describe() (err *Error) {
+	if p.description == (description{}) {
+		p.description, err = describe(p.leaf)
+	}
+	return err
+}
+
 // readPlatform follows a quote's certificates from the trusted root down to the machine.
 // A CA that the collateral already has, and so was checked, is not checked twice.
 func readPlatform(chain []byte, root *x509.Certificate, from Source) (*platform, *Error) {

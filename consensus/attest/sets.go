@@ -95,12 +95,8 @@ func (s *Sets) trusted() *x509.Certificate { return s.root }
 func (s *Sets) issuer(der []byte) *x509.Certificate { return s.issuers[string(der)] }
 
 func (s *Sets) find(tee TEE, machine *platform) *Collateral {
-	d := machine.description
-	if d == (description{}) {
-		var err *Error
-		if d, err = describe(machine.leaf); err != nil {
-			return nil
-		}
+	if machine.describe() != nil {
+		return nil
 	}
-	return s.active[Key{TEE: tee, FMSPC: d.fmspc, CA: machine.ca.Subject.CommonName}]
+	return s.active[Key{TEE: tee, FMSPC: machine.description.fmspc, CA: machine.ca.Subject.CommonName}]
 }

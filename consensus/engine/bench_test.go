@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"assay/consensus/attest"
 	"assay/consensus/poco"
 	"assay/schema/assaypb"
 )
@@ -21,8 +22,13 @@ import (
 const (
 	benchTasks      = 512
 	benchMachines   = 16
-	benchPartitions = 4 // of the contributions log, roles.Partitions
+	quoteSignature  = 48 + 384 + 4 // where it is in a quote of version 3
+	benchPartitions = 4            // of the contributions log, roles.Partitions
 )
+
+// dearestRefusal is the mode of messages that cost the most before they are refused: each
+// from a machine that was not seen before, good but for the quote's own signature.
+const dearestRefusal = "dearest-refusal"
 
 // BenchmarkEngine judges contributions end to end, from the log's bytes to the decision's:
 // decoding, the worker's signature, the enclave's, its quote, the authorization, encoding.
@@ -30,7 +36,7 @@ const (
 // on the machine does not count; xP256 is it in verifications of a P-256 signature by
 // crypto/ecdsa, measured in turn with the rounds.
 func BenchmarkEngine(b *testing.B) {
-	for _, mode := range []string{"no-enclave", "session", "quote-each"} {
+	for _, mode := range []string{"no-enclave", "session", "quote-each", dearestRefusal} {
 		b.Run(mode, func(b *testing.B) { benchmarkMode(b, mode) })
 	}
 }
@@ -43,7 +49,7 @@ func benchmarkMode(b *testing.B, mode string) {
 	b.ResetTimer()
 	for range b.N {
 		before := cpuTime(b)
-		p.judgeAll(letters)
+		p.judgeAll(letters, mode != dearestRefusal)
 		judging += cpuTime(b) - before
 		b.StopTimer()
 		before = cpuTime(b)
@@ -59,9 +65,9 @@ func benchmarkMode(b *testing.B, mode string) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// judgeAll judges the contributions, which must all be accepted, as the shell does: those
+// judgeAll judges the contributions, which must all be accepted or all refused, as the shell does: those
 // of different partitions are opened side by side, then judged one after the other.
-func (p *pool) judgeAll(letters [][]byte) {
+func (p *pool) judgeAll(letters [][]byte, good bool) {
 	inbox := make(chan *message, maxBatch)
 	for partition := range benchPartitions {
 		go func() {
@@ -72,7 +78,8 @@ func (p *pool) judgeAll(letters [][]byte) {
 	}
 	for i := range letters {
 		decision, err := p.core.judge(0, uint64(1<<20+i), <-inbox)
-		if err != nil || len(decision.GetVerdict().GetAuthorization()) == 0 {
+		verdict := decision.GetVerdict()
+		if err != nil || (len(verdict.GetAuthorization()) > 0) != good || !good && verdict.Attestation.GetCheck() != "quote-signature" {
 			p.Fatalf("contribution %d: %v, %v", i, decision, err)
 		}
 		if _, err := proto.Marshal(decision); err != nil {
@@ -87,7 +94,7 @@ func (p *pool) forget() {
 	for _, task := range p.core.tasks {
 		task.messages, task.platforms = make(map[poco.Hash]bool), make(map[[32]byte]int)
 		for _, held := range task.assignments {
-			held.accepted = false
+			held.accepted, held.refused = false, false
 		}
 	}
 }
@@ -96,6 +103,9 @@ func (p *pool) forget() {
 // to it.
 func benchPool(b *testing.B, mode string) (*pool, [][]byte) {
 	p := newPool(b)
+	if mode == dearestRefusal {
+		p.core.platforms = attest.NewPlatforms(1)
+	}
 	var workers []string
 	for i := range benchMachines {
 		workers = append(workers, fmt.Sprintf("worker %d", i))
@@ -117,7 +127,7 @@ func benchPool(b *testing.B, mode string) (*pool, [][]byte) {
 	if len(letters) != benchTasks {
 		b.Fatalf("%d tasks", len(letters))
 	}
-	p.judgeAll(letters) // so that every machine is known
+	p.judgeAll(letters, mode != dearestRefusal) // so that every machine is known
 	p.forget()
 	return p, letters
 }
@@ -135,8 +145,12 @@ func (p *pool) prepared(mode string, id poco.Hash, worker string) []byte {
 		}
 	}
 	body := p.contribution(worker, asked, "right")
-	if mode == "session" {
+	switch mode {
+	case "session":
 		body.Quote = nil
+	case dearestRefusal:
+		p.vouchOn(fmt.Sprintf("machine of %s", id), testEnclave, body, p.bound(worker, body, task.anchor))
+		body.Quote[quoteSignature] ^= 1
 	}
 	return p.seal65(worker, signed(body))
 }
