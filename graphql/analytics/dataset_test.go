@@ -23,6 +23,7 @@ var keys = map[string][]string{
 	"verdicts": {"chain", "id"}, "payouts": {"chain", "block_number", "log_index"},
 	"postings": {"chain", "block_number", "log_index", "idx"}, "settlements": {"chain", "task"}, "settlement_lines": {"chain", "task", "idx"},
 	"accounts": {"chain", "address"}, "resources": {"chain", "kind", "address"}, "heads": {"chain"},
+	"categories": {"chain", "id"}, "events": {"chain", "block_number", "log_index"},
 }
 
 const zeroAddress = "0x0000000000000000000000000000000000000000"
@@ -37,6 +38,7 @@ var (
 	kindWords         = []string{"REWARD", "SEIZE"}
 	bucketWords       = []string{"STAKE", "LOCKED", "KITTY", "PLEDGED", "OUTSIDE"}
 	callWords         = []string{"FINALIZE", "CONTRIBUTE_AND_FINALIZE", "CLAIM"}
+	orderWords        = []string{"APP", "DATASET", "WORKERPOOL", "REQUEST"}
 	roleWords         = []string{"PAYER", "WORKER", "WORKERPOOL", "APP", "DATASET", "KITTY"}
 )
 
@@ -125,12 +127,15 @@ var generators = map[string]func(*rand.Rand) row{
 		return row{
 			"chain": oneOf(r, chains), "id": hash(r.IntN(60)), "app": app(r.IntN(3)), "dataset": oneOf(r, []string{zeroAddress, address(5)}),
 			"workerpool": pool(r.IntN(3)), "requester": requester(r.IntN(3)), "start_time": at(r), "block_number": uint64(r.IntN(9)),
+			"category": big.NewInt(int64(r.IntN(3))), "tag": tag(r.IntN(16)), "bot_size": uint64(r.IntN(5) + 1), "worker_stake": big.NewInt(int64(r.IntN(50))),
+			"app_price": big.NewInt(int64(r.IntN(9))), "dataset_price": big.NewInt(int64(r.IntN(9))), "workerpool_price": big.NewInt(int64(r.IntN(900))),
 		}
 	},
 	"tasks": func(r *rand.Rand) row {
 		return row{
-			"chain": oneOf(r, chains), "id": hash(r.IntN(60)), "deal": hash(r.IntN(60)), "workerpool": pool(r.IntN(3)),
+			"chain": oneOf(r, chains), "id": hash(r.IntN(60)), "deal": hash(r.IntN(30)), "workerpool": pool(r.IntN(3)),
 			"requester": requester(r.IntN(3)), "status": oneOf(r, taskWords), "initialized_at": at(r),
+			"ended_at": oneOf(r, []time.Time{time.Unix(0, 0), at(r).Add(10 * time.Second)}), "contributors": uint64(r.IntN(4)),
 		}
 	},
 	"contributions": func(r *rand.Rand) row {
@@ -167,13 +172,39 @@ var generators = map[string]func(*rand.Rand) row{
 	"settlement_lines": func(r *rand.Rand) row {
 		return row{"chain": oneOf(r, chains), "task": hash(r.IntN(12)), "idx": uint32(r.IntN(12)), "account": worker(r.IntN(4)), "amount": big.NewInt(r.Int64())}
 	},
+	"categories": func(r *rand.Rand) row {
+		return row{"chain": oneOf(r, chains), "id": big.NewInt(int64(r.IntN(25))), "name": "XS"}
+	},
+	"events": func(r *rand.Rand) row {
+		block, name := r.IntN(9), oneOf(r, []string{"OrderSigned", "OrderClosed", "OrdersMatched", "BroadcastOrder", "Reward"})
+		return row{
+			"chain": oneOf(r, chains), "block_number": uint64(block), "log_index": uint32(r.IntN(9)), "time": start.Add(time.Duration(block) * time.Second),
+			"tx_hash": hash(r.IntN(9)), "emitter": address(r.IntN(3)), "name": name, "args": eventArgs(r, name),
+		}
+	},
 	"accounts": func(r *rand.Rand) row {
 		return row{"chain": oneOf(r, chains), "address": oneOf(r, []string{worker(r.IntN(20)), requester(r.IntN(20))}), "stake": big.NewInt(r.Int64())}
 	},
 	"resources": func(r *rand.Rand) row {
 		return row{
-			"chain": oneOf(r, chains), "kind": oneOf(r, []string{"APP", "WORKERPOOL", "WORKERPOOL"}), "address": pool(r.IntN(12)),
+			"chain": oneOf(r, chains), "kind": oneOf(r, []string{"APP", "DATASET", "WORKERPOOL"}), "address": oneOf(r, []string{pool(r.IntN(12)), app(r.IntN(4)), address(5), address(1 + r.IntN(12))}),
 			"owner": address(r.IntN(3)), "registered_at": at(r),
 		}
 	},
+}
+
+func tag(nibble int) string { return hash(nibble) }
+
+// eventArgs is what an event says, as the index writes it.
+func eventArgs(r *rand.Rand, name string) string {
+	switch name {
+	case "OrdersMatched":
+		return fmt.Sprintf(`{"deal":%q,"appHash":%q,"datasetHash":%q,"workerpoolHash":%q,"requestHash":%q,"volume":"%d"}`,
+			hash(r.IntN(60)), hash(1+r.IntN(3)), hash(r.IntN(2)), hash(1+r.IntN(3)), hash(1+r.IntN(3)), r.IntN(9))
+	case "OrderSigned", "OrderClosed":
+		return fmt.Sprintf(`{"kind":%q,"hash":%q}`, oneOf(r, orderWords), hash(1+r.IntN(3)))
+	case "BroadcastOrder":
+		return fmt.Sprintf(`{"kind":%q,"data":"0x00"}`, oneOf(r, orderWords))
+	}
+	return "{}"
 }

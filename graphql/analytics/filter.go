@@ -69,8 +69,7 @@ func dealConditions(f *model.DealFilter) (c conditions) {
 	c.text("workerpool = ?", f.Workerpool)
 	c.through("chain, id", contributionTable, "chain, deal", "worker = ?", f.Worker)
 	c.text("requester = ?", f.Requester)
-	c.text("app = ?", f.App)
-	c.text("dataset = ?", f.Dataset)
+	c = append(c, dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee}.conditions()...)
 	c.during("start_time", f.Since, f.Until)
 	return c
 }
@@ -86,6 +85,7 @@ func taskConditions(f *model.TaskFilter) (c conditions) {
 	c.text("requester = ?", f.Requester)
 	c.among("status", f.Status)
 	c.during("initialized_at", f.Since, f.Until)
+	c.ofDeal("chain, deal", dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee})
 	return c
 }
 
@@ -101,6 +101,7 @@ func contributionConditions(f *model.ContributionFilter) (c conditions) {
 	c.through("chain, deal", dealTable, "chain, id", "requester = ?", f.Requester)
 	c.among("status", f.Status)
 	c.during("contributed_at", f.Since, f.Until)
+	c.ofDeal("chain, deal", dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee})
 	return c
 }
 
@@ -116,6 +117,10 @@ func verdictConditions(f *model.VerdictFilter) (c conditions) {
 	c.among("outcome", f.Outcome)
 	c.among("reason", f.Reason)
 	c.during("time", f.Since, f.Until)
+	for _, part := range (dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee}).conditions() {
+		part.SQL, part.Of, part.By = "(chain, task) IN (SELECT chain, id FROM {rows} WHERE (chain, deal) IN (SELECT chain, id FROM {by} WHERE "+part.SQL+"))", &taskTable, &dealTable
+		c = append(c, part)
+	}
 	return c
 }
 
@@ -133,6 +138,7 @@ func payoutConditions(f *model.PayoutFilter) (c conditions) {
 	c.among("kind", f.Kind)
 	c.among("role", f.Role)
 	c.during("time", f.Since, f.Until)
+	c.ofDeal("chain, deal", dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee})
 	return c
 }
 
@@ -168,12 +174,100 @@ func accountConditions(f *model.AccountFilter) (c conditions) {
 	return c
 }
 
-func workerpoolConditions(f *model.WorkerpoolFilter) (c conditions) {
+func entryConditions(chain *uint64, owner *string, since, until *time.Time) (c conditions) {
+	c.chain(chain)
+	c.text("owner = ?", owner)
+	c.during("registered_at", since, until)
+	return c
+}
+
+func workerpoolConditions(f *model.WorkerpoolFilter) conditions {
+	if f == nil {
+		return nil
+	}
+	return entryConditions(f.Chain, f.Owner, f.Since, f.Until)
+}
+
+func appConditions(f *model.AppFilter) conditions {
+	if f == nil {
+		return nil
+	}
+	return entryConditions(f.Chain, f.Owner, f.Since, f.Until)
+}
+
+func datasetConditions(f *model.DatasetFilter) conditions {
+	if f == nil {
+		return nil
+	}
+	return entryConditions(f.Chain, f.Owner, f.Since, f.Until)
+}
+
+func categoryConditions(f *model.CategoryFilter) (c conditions) {
+	if f != nil {
+		c.chain(f.Chain)
+	}
+	return c
+}
+
+func eventConditions(f *model.EventFilter) (c conditions) {
 	if f == nil {
 		return nil
 	}
 	c.chain(f.Chain)
-	c.text("owner = ?", f.Owner)
-	c.during("registered_at", f.Since, f.Until)
+	c.text("emitter = ?", f.Contract)
+	c.among("name", f.Name)
+	c.number("block_number = ?", f.Block)
+	c.number("block_number >= ?", f.FromBlock)
+	c.number("block_number <= ?", f.ToBlock)
+	c.text("tx_hash = ?", f.Tx)
+	c.during("time", f.Since, f.Until)
 	return c
+}
+
+func orderEventConditions(f *model.OrderEventFilter) (c conditions) {
+	if f == nil {
+		return nil
+	}
+	c.chain(f.Chain)
+	c.among("kind", f.Kind)
+	c.among("action", f.Action)
+	c.text("hash = ?", f.Hash)
+	c.text("deal = ?", f.Deal)
+	c.during("time", f.Since, f.Until)
+	return c
+}
+
+// dealParts is what a filter asks of a deal, or of the deal of something.
+type dealParts struct {
+	app, dataset, category, tag *string
+	tee                         []string
+}
+
+// frameworkColumn says of a deal's tag what model.FrameworkOf does.
+const frameworkColumn = "transform(substring(tag, -1), ['1', '3', '5', '7', '9', 'b', 'd', 'f'], ['OTHER', 'SCONE', 'GRAMINE', 'OTHER', 'TDX', 'OTHER', 'OTHER', 'OTHER'], 'NONE')"
+
+func (d dealParts) conditions() (c conditions) {
+	c.text("app = ?", d.app)
+	c.text("dataset = ?", d.dataset)
+	if d.category != nil {
+		c = append(c, columnIs("category", "UInt256", *d.category))
+	}
+	c.text("tag = ?", d.tag)
+	c.among(frameworkColumn, d.tee)
+	return c
+}
+
+// ofDeal asks for things whose deal, named by two columns, has some parts.
+func (c *conditions) ofDeal(columns string, d dealParts) {
+	for _, part := range d.conditions() {
+		part.SQL, part.Of = "("+columns+") IN (SELECT chain, id FROM {rows} WHERE "+part.SQL+")", &dealTable
+		*c = append(*c, part)
+	}
+}
+
+// number asks that an expression with one ? holds for a number.
+func (c *conditions) number(sql string, value *uint64) {
+	if value != nil {
+		*c = append(*c, database.Condition{SQL: sql, Kind: "UInt64", Value: *value})
+	}
 }

@@ -158,14 +158,27 @@ func costs() generated.ComplexityRoot {
 	c.Query.Postings = pageCost[*model.PostingFilter]
 	c.Query.Accounts = pageCost[*model.AccountFilter]
 	c.Query.Workerpools = pageCost[*model.WorkerpoolFilter]
+	c.Query.Apps = pageCost[*model.AppFilter]
+	c.Query.Datasets = pageCost[*model.DatasetFilter]
+	c.Query.Categories = pageCost[*model.CategoryFilter]
+	c.Query.Events = pageCost[*model.EventFilter]
+	c.Query.OrderEvents = pageCost[*model.OrderEventFilter]
 	for _, nested := range []*func(int, int, *string) int{
 		&c.Account.Payouts, &c.Account.Postings, &c.Account.Contributions, &c.Account.Verdicts, &c.Account.Deals,
+		&c.Account.Apps, &c.Account.Datasets, &c.Account.Workerpools, &c.Account.History,
 		&c.Deal.Tasks, &c.Deal.Payouts,
 		&c.Task.Contributions, &c.Task.Verdicts, &c.Task.Payouts, &c.Settlement.Lines,
-		&c.Workerpool.Deals, &c.Workerpool.Tasks, &c.Workerpool.Contributions, &c.Workerpool.Verdicts, &c.Workerpool.Payouts,
+		&c.Workerpool.Deals, &c.Workerpool.Tasks, &c.Workerpool.Contributions, &c.Workerpool.Verdicts, &c.Workerpool.Payouts, &c.Workerpool.History,
+		&c.App.Deals, &c.App.History, &c.Dataset.Deals, &c.Dataset.History, &c.Category.Deals,
 	} {
 		*nested = rowsCost
 	}
+	for _, nested := range []*func(int, string, *time.Time, *time.Time, int) int{
+		&c.Account.RequesterSeries, &c.Account.WorkerSeries, &c.Workerpool.Series, &c.App.Series, &c.Dataset.Series, &c.Category.Series,
+	} {
+		*nested = func(child int, _ string, _, _ *time.Time, first int) int { return pointsCost(child, first) }
+	}
+	c.Dataset.Uses = func(child, first int) int { return rowsCost(child, first, nil) }
 	c.Query.Leaderboard = func(child int, _, _ string, _ *uint64, _, _ *time.Time, first int, after *string) int {
 		return rowsCost(child, first, after)
 	}

@@ -19,6 +19,7 @@ const maxFirst = 1000
 type list[T any] struct {
 	name       string // of its cursors
 	table      database.Table
+	derived    string // the rows are made of the table's, {rows}; empty: they are the table's
 	scope      string // condition for all its rows
 	columns    string // what to select
 	order      []column
@@ -105,11 +106,6 @@ var (
 		order: []column{chainColumn, {"address", "String"}},
 		at:    func(a *model.Account) []any { return []any{a.Chain, a.Address} },
 	}
-	workerpools = list[model.Workerpool]{
-		name: "workerpool", table: resourceTable, scope: "kind = 'WORKERPOOL'", columns: database.Selection[model.Workerpool](), descending: true,
-		order: []column{{"toUnixTimestamp(registered_at)", "UInt64"}, chainColumn, {"address", "String"}},
-		at:    func(w *model.Workerpool) []any { return []any{uint64(w.RegisteredAt.Unix()), w.Chain, w.Address} },
-	}
 )
 
 // page is which rows of a list to answer with.
@@ -178,7 +174,11 @@ func (l *list[T]) count(v database.View, where []database.Condition) *database.S
 
 func (l *list[T]) from(v database.View, columns string) *database.Statement {
 	var s database.Statement
-	s.Add("SELECT ", columns, " FROM ", v.Rows(&s, l.table), " WHERE ", l.scope)
+	rows := v.Rows(&s, l.table)
+	if l.derived != "" {
+		rows = "(" + strings.Replace(l.derived, "{rows}", rows, 1) + ")"
+	}
+	s.Add("SELECT ", columns, " FROM ", rows, " WHERE ", l.scope)
 	return &s
 }
 

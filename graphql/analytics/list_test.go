@@ -3,6 +3,7 @@ package analytics
 import (
 	"fmt"
 	"maps"
+	"math/big"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 type listCase struct {
 	root    string
 	table   string
+	kind    string      // of resources
 	ids     [][2]string // field and column of what names a node, chain aside
 	time    string      // column of the order; empty: ascending by chain and name
 	filters map[string]filterCase
@@ -87,8 +89,7 @@ var listCases = []listCase{
 	{root: "deals", table: "deals", ids: [][2]string{{"id", "id"}}, time: "start_time", filters: map[string]filterCase{
 		"chain": chainFilter, "workerpool": anyPool, "requester": equals("requester", requesters...),
 		"worker": through("contributions", "deal", "id", "worker", anyWorker...),
-		"app":    equals("app", app(0), app(1)), "dataset": equals("dataset", zeroAddress, address(5)),
-		"since": since("start_time"), "until": until("start_time"),
+		"since":  since("start_time"), "until": until("start_time"),
 	}},
 	{root: "tasks", table: "tasks", ids: [][2]string{{"id", "id"}}, time: "initialized_at", filters: map[string]filterCase{
 		"chain": chainFilter, "workerpool": anyPool, "requester": equals("requester", requesters...),
@@ -131,10 +132,76 @@ var listCases = []listCase{
 			return slices.Contains(as[[]string](value), as[string](r["address"]))
 		}},
 	}},
-	{root: "workerpools", table: "resources", ids: [][2]string{{"address", "address"}}, time: "registered_at", filters: map[string]filterCase{
+	entryCase("workerpools", "WORKERPOOL"), entryCase("apps", "APP"), entryCase("datasets", "DATASET"),
+	{root: "categories", table: "categories", ids: [][2]string{{"id", "id"}}, filters: map[string]filterCase{"chain": chainFilter}},
+	{root: "events", table: "events", ids: [][2]string{{"blockNumber", "block_number"}, {"logIndex", "log_index"}}, time: "time", filters: map[string]filterCase{
+		"chain": chainFilter, "contract": equals("emitter", address(0), address(1), address(9)), "tx": equals("tx_hash", hash(0), hash(1), hash(99)),
+		"name":      words("name", []string{"OrderSigned", "Reward", "Seize"}),
+		"block":     block(func(block, limit uint64) bool { return block == limit }),
+		"fromBlock": block(func(block, limit uint64) bool { return block >= limit }), "toBlock": block(func(block, limit uint64) bool { return block <= limit }),
+		"since": since("time"), "until": until("time"),
+	}},
+}
+
+func entryCase(root, kind string) listCase {
+	return listCase{root: root, table: "resources", kind: kind, ids: [][2]string{{"address", "address"}}, time: "registered_at", filters: map[string]filterCase{
 		"chain": chainFilter, "owner": equals("owner", address(0), address(1), address(7)),
 		"since": since("registered_at"), "until": until("registered_at"),
-	}},
+	}}
+}
+
+func block(holds func(block, limit uint64) bool) filterCase {
+	return filterCase{func(t *rapid.T) any { return uint64(rapid.IntRange(0, 10).Draw(t, "block")) },
+		func(_ dataset, r row, value any) bool { return holds(as[uint64](r["block_number"]), as[uint64](value)) }}
+}
+
+// dealFilters are those about a deal: of the row itself, or of the deals that it leads to.
+func dealFilters(deals func(d dataset, r row) []row) map[string]filterCase {
+	of := func(draw func(*rapid.T) any, holds func(deal row, value any) bool) filterCase {
+		return filterCase{draw, func(d dataset, r row, value any) bool {
+			return slices.ContainsFunc(deals(d, r), func(deal row) bool { return holds(deal, value) })
+		}}
+	}
+	one := func(name string, values ...any) filterCase {
+		return of(func(t *rapid.T) any { return rapid.SampledFrom(values).Draw(t, name) }, func(deal row, value any) bool { return fmt.Sprint(deal[name]) == value })
+	}
+	frameworks := []string{"NONE", "OTHER", "NONE", "SCONE", "NONE", "GRAMINE", "NONE", "OTHER", "NONE", "TDX", "NONE", "OTHER", "NONE", "OTHER", "NONE", "OTHER"}
+	return map[string]filterCase{
+		"app": one("app", app(0), app(1)), "dataset": one("dataset", zeroAddress, address(5)), "category": one("category", "0", "1", "7"), "tag": one("tag", tag(3), tag(10)),
+		"tee": of(func(t *rapid.T) any {
+			return rapid.SliceOfN(rapid.SampledFrom([]string{"NONE", "SCONE", "GRAMINE", "TDX", "OTHER"}), 0, 2).Draw(t, "tee")
+		}, func(deal row, value any) bool {
+			var nibble int
+			_, _ = fmt.Sscanf(as[string](deal["tag"])[65:], "%x", &nibble)
+			return slices.Contains(as[[]string](value), frameworks[nibble])
+		}),
+	}
+}
+
+// leading are the deals of a chain to which rows lead, whose column own names them.
+func leading(own string) func(dataset, row) []row {
+	return func(d dataset, r row) []row {
+		return slices.DeleteFunc(slices.Clone(d["deals"]), func(deal row) bool { return deal["chain"] != r["chain"] || deal["id"] != r[own] })
+	}
+}
+
+func init() {
+	for i, c := range listCases {
+		deals := map[string]func(dataset, row) []row{
+			"deals": leading("id"), "tasks": leading("deal"), "contributions": leading("deal"), "payouts": leading("deal"),
+			"verdicts": func(d dataset, r row) (found []row) {
+				for _, task := range d["tasks"] {
+					if task["chain"] == r["chain"] && task["id"] == r["task"] {
+						found = append(found, leading("deal")(d, task)...)
+					}
+				}
+				return found
+			},
+		}[c.root]
+		if deals != nil {
+			maps.Copy(listCases[i].filters, dealFilters(deals))
+		}
+	}
 }
 
 // expected is the names of the nodes that a filter lets pass, in order.
@@ -162,7 +229,7 @@ func (c listCase) rows(d dataset, filter map[string]any) []row {
 }
 
 func (c listCase) passes(d dataset, r row, filter map[string]any) bool {
-	if kind, ok := r["kind"]; c.root == "workerpools" && ok && kind != "WORKERPOOL" {
+	if c.kind != "" && r["kind"] != c.kind {
 		return false
 	}
 	for name, value := range filter {
@@ -178,6 +245,9 @@ func (c listCase) rank(r row) string {
 	rank := fmt.Sprintf("%020d ", r["chain"])
 	if c.time != "" {
 		rank = as[time.Time](r[c.time]).Format(time.RFC3339) + " " + rank
+	}
+	if number, ok := r["id"].(*big.Int); ok {
+		rank += fmt.Sprintf("%080s ", number)
 	}
 	return rank + c.name(r)
 }
@@ -224,8 +294,15 @@ func (c listCase) ask(t tester, server *httptest.Server, first int, after *strin
 	}
 	query := fmt.Sprintf(`query($first: Int!, $after: Cursor, $filter: %sFilter) { page: %s(first: $first, after: $after, filter: $filter) {
 		edges { cursor node { %s } } nodes { %s } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount } }`,
-		strings.ToUpper(c.root[:1])+c.root[1:len(c.root)-1], c.root, fields, fields)
+		strings.ToUpper(c.root[:1])+singular(c.root[1:]), c.root, fields, fields)
 	return get[struct{ Page connection }](t, server, query, map[string]any{"first": first, "after": after, "filter": filter}).Page
+}
+
+func singular(plural string) string {
+	if stem, found := strings.CutSuffix(plural, "ies"); found {
+		return stem + "y"
+	}
+	return strings.TrimSuffix(plural, "s")
 }
 
 // A list, whatever the filter and the size of the pages, has the rows that a look at each

@@ -26,10 +26,9 @@ type nest[T any] struct {
 }
 
 var (
-	dealOf       = nest[model.Deal]{&deals, "id", func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.ID} }}
-	taskOf       = nest[model.Task]{&tasks, "id", func(t *model.Task) model.Key { return model.Key{Chain: t.Chain, ID: t.ID} }}
-	accountOf    = nest[model.Account]{&accounts, "address", func(a *model.Account) model.Key { return model.Key{Chain: a.Chain, ID: a.Address} }}
-	workerpoolOf = nest[model.Workerpool]{&workerpools, "address", func(w *model.Workerpool) model.Key { return model.Key{Chain: w.Chain, ID: w.Address} }}
+	dealOf    = nest[model.Deal]{&deals, "id", func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.ID} }}
+	taskOf    = nest[model.Task]{&tasks, "id", func(t *model.Task) model.Key { return model.Key{Chain: t.Chain, ID: t.ID} }}
+	accountOf = nest[model.Account]{&accounts, "address", func(a *model.Account) model.Key { return model.Key{Chain: a.Chain, ID: a.Address} }}
 
 	dealsOfPool      = nest[model.Deal]{&deals, "workerpool", func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.WorkerpoolAddress} }}
 	dealsOfRequester = nest[model.Deal]{&deals, "requester", func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.Requester} }}

@@ -21,12 +21,14 @@ var below = []struct{ root, field, column string }{
 	{"tasks", "contributions", "task"}, {"tasks", "verdicts", "task"}, {"tasks", "payouts", "task"},
 	{"workerpools", "deals", "workerpool"}, {"workerpools", "tasks", "workerpool"}, {"workerpools", "contributions", "workerpool"},
 	{"workerpools", "verdicts", "workerpool"}, {"workerpools", "payouts", "workerpool"},
+	{"apps", "deals", "app"}, {"datasets", "deals", "dataset"}, {"categories", "deals", "category"},
 }
 
 // beside are the rows that other rows name: the field, the list it is of, and the column
 // that names it.
 var beside = []struct{ root, field, list, column string }{
-	{"deals", "workerpool", "workerpools", "workerpool"},
+	{"deals", "workerpool", "workerpools", "workerpool"}, {"deals", "appEntry", "apps", "app"}, {"deals", "datasetEntry", "datasets", "dataset"},
+	{"deals", "categoryEntry", "categories", "category"},
 	{"tasks", "deal", "deals", "deal"}, {"tasks", "workerpool", "workerpools", "workerpool"},
 	{"contributions", "task", "tasks", "task"}, {"contributions", "deal", "deals", "deal"}, {"contributions", "workerpool", "workerpools", "workerpool"},
 	{"verdicts", "task", "tasks", "task"}, {"verdicts", "workerpool", "workerpools", "workerpool"},
@@ -128,7 +130,7 @@ func (c nestedCase) check(t *testing.T, server *httptest.Server, query string, a
 func (c nestedCase) children(parent map[string]any, after *listEdge) (all int, rest []string) {
 	passed := after == nil
 	for _, r := range c.order {
-		if r[c.column] == parent[c.id] && fmt.Sprint(r["chain"]) == fmt.Sprint(parent["chain"]) {
+		if fmt.Sprint(r[c.column]) == parent[c.id] && fmt.Sprint(r["chain"]) == fmt.Sprint(parent["chain"]) {
 			all++
 			if passed {
 				rest = append(rest, c.name(r))
@@ -178,7 +180,7 @@ func TestRowsBeside(t *testing.T) {
 // The number of statements follows the shape of a query, not the size of its answer.
 func TestStatements(t *testing.T) {
 	conn := newDatabase(t)
-	fill(t, conn, 4)
+	fill(t, conn, 22)
 	db := &counted{Conn: conn}
 	config := Config{Limits: DefaultLimits(), Poll: time.Hour, Log: slog.Default()}
 	f := newFeed(newReader(db), config, newMetrics(prometheus.NewRegistry()))

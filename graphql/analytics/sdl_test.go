@@ -85,10 +85,19 @@ func selectionOf(name string) string {
 // Every field of every type, of rows that have everything and of rows that have nothing.
 func TestFields(t *testing.T) {
 	conn := newDatabase(t)
+	for _, kind := range []string{"APP", "DATASET"} {
+		insert(t, conn, "resources", row{
+			"chain": uint64(134), "kind": kind, "address": address(1), "owner": address(2), "name": "an entry", "type": "DOCKER", "multiaddr": "\x00\xff", "checksum": hash(1),
+			"mrenclave": "m", "registered_at": clock(1), "block_number": uint64(7), "version": uint64(1),
+		})
+	}
 	for table, r := range fullRows {
 		empty := row{"version": uint64(1)}
 		for _, column := range keys[table] {
 			empty[column] = emptyKeys[column]
+			if table == "categories" && column == "id" {
+				empty[column] = new(big.Int)
+			}
 		}
 		insert(t, conn, table, r)
 		insert(t, conn, table, empty)
@@ -106,6 +115,12 @@ func TestFields(t *testing.T) {
 		settlements: tasks { nodes { settlement { lines { nodes `+selectionOf("SettlementLine")+` } ...values } } }
 		accounts { nodes `+selectionOf("Account")+` }
 		workerpools { nodes `+selectionOf("Workerpool")+` }
+		apps { nodes `+selectionOf("App")+` }
+		datasets { nodes `+selectionOf("Dataset")+` }
+		categories { nodes `+selectionOf("Category")+` }
+		events { nodes `+selectionOf("Event")+` }
+		orderEvents { nodes `+selectionOf("OrderEvent")+` }
+		prices `+selectionOf("CategoryPrice")+`
 	}
 	fragment values on Settlement `+selectionOf("Settlement"), nil)
 	if len(r.Errors) > 0 {
@@ -200,6 +215,11 @@ var (
 		"accounts": {
 			"chain": uint64(134), "address": address(1), "stake": enormous, "locked": number("1"), "score": number("7"), "deposited": number("2"),
 			"withdrawn": number("3"), "earned": number("1000000000"), "spent": number("5"), "seized": number("123456789012"), "block_number": uint64(6), "version": uint64(1),
+		},
+		"categories": {"chain": uint64(134), "id": number("4"), "name": "XL\xff", "description": "long", "work_clock_time_ref": uint64(600), "block_number": uint64(3), "version": uint64(1)},
+		"events": {
+			"chain": uint64(134), "block_number": uint64(9), "log_index": uint32(3), "block_hash": hash(1), "time": clock(9), "tx_hash": hash(2), "tx_index": uint32(1),
+			"emitter": address(1), "name": "OrderClosed", "args": `{"kind":"DATASET","hash":"` + hash(5) + `","volume":"12"}`, "version": uint64(1),
 		},
 		"resources": {
 			"chain": uint64(134), "kind": "WORKERPOOL", "address": address(1), "owner": address(2), "name": "a pool \xff", "worker_stake_ratio": number("30"),

@@ -40,9 +40,15 @@ type Config struct {
 
 type ResolverRoot interface {
 	Account() AccountResolver
+	AccountState() AccountStateResolver
+	App() AppResolver
 	Attestation() AttestationResolver
+	Category() CategoryResolver
 	Contribution() ContributionResolver
+	Dataset() DatasetResolver
 	Deal() DealResolver
+	EntryState() EntryStateResolver
+	OrderEvent() OrderEventResolver
 	Payout() PayoutResolver
 	Posting() PostingResolver
 	Query() QueryResolver
@@ -59,26 +65,34 @@ type DirectiveRoot struct {
 
 type ComplexityRoot struct {
 	Account struct {
-		Address       func(childComplexity int) int
-		BlockNumber   func(childComplexity int) int
-		Chain         func(childComplexity int) int
-		Contributions func(childComplexity int, first int, after *string) int
-		Deals         func(childComplexity int, first int, after *string) int
-		Deposited     func(childComplexity int) int
-		Earned        func(childComplexity int) int
-		EarnedRLC     func(childComplexity int) int
-		Locked        func(childComplexity int) int
-		LockedRLC     func(childComplexity int) int
-		Payouts       func(childComplexity int, first int, after *string) int
-		Postings      func(childComplexity int, first int, after *string) int
-		Score         func(childComplexity int) int
-		Seized        func(childComplexity int) int
-		SeizedRLC     func(childComplexity int) int
-		Spent         func(childComplexity int) int
-		Stake         func(childComplexity int) int
-		StakeRLC      func(childComplexity int) int
-		Verdicts      func(childComplexity int, first int, after *string) int
-		Withdrawn     func(childComplexity int) int
+		Address           func(childComplexity int) int
+		Apps              func(childComplexity int, first int, after *string) int
+		BlockNumber       func(childComplexity int) int
+		Chain             func(childComplexity int) int
+		Contributions     func(childComplexity int, first int, after *string) int
+		Datasets          func(childComplexity int, first int, after *string) int
+		Deals             func(childComplexity int, first int, after *string) int
+		Deposited         func(childComplexity int) int
+		Earned            func(childComplexity int) int
+		EarnedRLC         func(childComplexity int) int
+		History           func(childComplexity int, first int, after *string) int
+		Locked            func(childComplexity int) int
+		LockedRLC         func(childComplexity int) int
+		Payouts           func(childComplexity int, first int, after *string) int
+		Postings          func(childComplexity int, first int, after *string) int
+		RequesterMeasures func(childComplexity int, since *time.Time, until *time.Time) int
+		RequesterSeries   func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
+		Score             func(childComplexity int) int
+		Seized            func(childComplexity int) int
+		SeizedRLC         func(childComplexity int) int
+		Spent             func(childComplexity int) int
+		Stake             func(childComplexity int) int
+		StakeRLC          func(childComplexity int) int
+		Verdicts          func(childComplexity int, first int, after *string) int
+		Withdrawn         func(childComplexity int) int
+		WorkerMeasures    func(childComplexity int, since *time.Time, until *time.Time) int
+		WorkerSeries      func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
+		Workerpools       func(childComplexity int, first int, after *string) int
 	}
 
 	AccountConnection struct {
@@ -89,6 +103,59 @@ type ComplexityRoot struct {
 	}
 
 	AccountEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	AccountState struct {
+		BlockNumber func(childComplexity int) int
+		Earned      func(childComplexity int) int
+		Locked      func(childComplexity int) int
+		Score       func(childComplexity int) int
+		Seized      func(childComplexity int) int
+		Spent       func(childComplexity int) int
+		Stake       func(childComplexity int) int
+		Time        func(childComplexity int) int
+	}
+
+	AccountStateConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	AccountStateEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	App struct {
+		Address      func(childComplexity int) int
+		BlockNumber  func(childComplexity int) int
+		Chain        func(childComplexity int) int
+		Checksum     func(childComplexity int) int
+		Deals        func(childComplexity int, first int, after *string) int
+		History      func(childComplexity int, first int, after *string) int
+		Measures     func(childComplexity int, since *time.Time, until *time.Time) int
+		Mrenclave    func(childComplexity int) int
+		Multiaddr    func(childComplexity int) int
+		Name         func(childComplexity int) int
+		Owner        func(childComplexity int) int
+		OwnerAccount func(childComplexity int) int
+		RegisteredAt func(childComplexity int) int
+		Series       func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
+		Type         func(childComplexity int) int
+	}
+
+	AppConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	AppEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
 	}
@@ -130,6 +197,42 @@ type ComplexityRoot struct {
 		Bucket func(childComplexity int) int
 		Count  func(childComplexity int) int
 		Sum    func(childComplexity int) int
+	}
+
+	Category struct {
+		BlockNumber      func(childComplexity int) int
+		Chain            func(childComplexity int) int
+		Deals            func(childComplexity int, first int, after *string) int
+		Description      func(childComplexity int) int
+		ID               func(childComplexity int) int
+		Measures         func(childComplexity int, since *time.Time, until *time.Time) int
+		Name             func(childComplexity int) int
+		Series           func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
+		WorkClockTimeRef func(childComplexity int) int
+	}
+
+	CategoryConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	CategoryEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	CategoryPrice struct {
+		Category func(childComplexity int) int
+		Chain    func(childComplexity int) int
+		Deals    func(childComplexity int) int
+		Max      func(childComplexity int) int
+		Mean     func(childComplexity int) int
+		MeanRLC  func(childComplexity int) int
+		Median   func(childComplexity int) int
+		Min      func(childComplexity int) int
+		Tasks    func(childComplexity int) int
 	}
 
 	ChainMeta struct {
@@ -213,8 +316,54 @@ type ComplexityRoot struct {
 		Verification func(childComplexity int) int
 	}
 
+	Dataset struct {
+		Address      func(childComplexity int) int
+		BlockNumber  func(childComplexity int) int
+		Chain        func(childComplexity int) int
+		Checksum     func(childComplexity int) int
+		Deals        func(childComplexity int, first int, after *string) int
+		Earnings     func(childComplexity int) int
+		History      func(childComplexity int, first int, after *string) int
+		Measures     func(childComplexity int, since *time.Time, until *time.Time) int
+		Multiaddr    func(childComplexity int) int
+		Name         func(childComplexity int) int
+		Owner        func(childComplexity int) int
+		OwnerAccount func(childComplexity int) int
+		RegisteredAt func(childComplexity int) int
+		Series       func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
+		Uses         func(childComplexity int, first int) int
+	}
+
+	DatasetConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	DatasetEarning struct {
+		Amount    func(childComplexity int) int
+		AmountRLC func(childComplexity int) int
+		Owner     func(childComplexity int) int
+	}
+
+	DatasetEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	DatasetUse struct {
+		App       func(childComplexity int) int
+		Deals     func(childComplexity int) int
+		Paid      func(childComplexity int) int
+		PaidRLC   func(childComplexity int) int
+		Requester func(childComplexity int) int
+		Tasks     func(childComplexity int) int
+	}
+
 	Deal struct {
 		App                  func(childComplexity int) int
+		AppEntry             func(childComplexity int) int
 		AppOwner             func(childComplexity int) int
 		AppPrice             func(childComplexity int) int
 		Beneficiary          func(childComplexity int) int
@@ -223,8 +372,10 @@ type ComplexityRoot struct {
 		BotSize              func(childComplexity int) int
 		Callback             func(childComplexity int) int
 		Category             func(childComplexity int) int
+		CategoryEntry        func(childComplexity int) int
 		Chain                func(childComplexity int) int
 		Dataset              func(childComplexity int) int
+		DatasetEntry         func(childComplexity int) int
 		DatasetOwner         func(childComplexity int) int
 		DatasetPrice         func(childComplexity int) int
 		ID                   func(childComplexity int) int
@@ -236,6 +387,7 @@ type ComplexityRoot struct {
 		StartTime            func(childComplexity int) int
 		Tag                  func(childComplexity int) int
 		Tasks                func(childComplexity int, first int, after *string) int
+		TeeFramework         func(childComplexity int) int
 		Trust                func(childComplexity int) int
 		TxHash               func(childComplexity int) int
 		WorkerStake          func(childComplexity int) int
@@ -257,6 +409,51 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	EntryState struct {
+		BlockNumber          func(childComplexity int) int
+		Owner                func(childComplexity int) int
+		SchedulerRewardRatio func(childComplexity int) int
+		Time                 func(childComplexity int) int
+		WorkerStakeRatio     func(childComplexity int) int
+	}
+
+	EntryStateConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	EntryStateEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	Event struct {
+		Args        func(childComplexity int) int
+		BlockHash   func(childComplexity int) int
+		BlockNumber func(childComplexity int) int
+		Chain       func(childComplexity int) int
+		Contract    func(childComplexity int) int
+		LogIndex    func(childComplexity int) int
+		Name        func(childComplexity int) int
+		Time        func(childComplexity int) int
+		TxHash      func(childComplexity int) int
+		TxIndex     func(childComplexity int) int
+	}
+
+	EventConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	EventEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	KittyPoint struct {
 		Balance    func(childComplexity int) int
 		BalanceRLC func(childComplexity int) int
@@ -264,6 +461,17 @@ type ComplexityRoot struct {
 		In         func(childComplexity int) int
 		Out        func(childComplexity int) int
 		Start      func(childComplexity int) int
+	}
+
+	Latency struct {
+		Max   func(childComplexity int) int
+		Mean  func(childComplexity int) int
+		Min   func(childComplexity int) int
+		P50   func(childComplexity int) int
+		P90   func(childComplexity int) int
+		P95   func(childComplexity int) int
+		P99   func(childComplexity int) int
+		Tasks func(childComplexity int) int
 	}
 
 	Leader struct {
@@ -320,6 +528,32 @@ type ComplexityRoot struct {
 
 	Meta struct {
 		Chains func(childComplexity int) int
+	}
+
+	OrderEvent struct {
+		Action      func(childComplexity int) int
+		BlockNumber func(childComplexity int) int
+		Chain       func(childComplexity int) int
+		Deal        func(childComplexity int) int
+		DealID      func(childComplexity int) int
+		Hash        func(childComplexity int) int
+		Kind        func(childComplexity int) int
+		LogIndex    func(childComplexity int) int
+		Time        func(childComplexity int) int
+		TxHash      func(childComplexity int) int
+		Volume      func(childComplexity int) int
+	}
+
+	OrderEventConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	OrderEventEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	PageInfo struct {
@@ -399,21 +633,31 @@ type ComplexityRoot struct {
 	Query struct {
 		Account       func(childComplexity int, address string, chain *uint64, asOf *model.AsOf) int
 		Accounts      func(childComplexity int, first int, after *string, filter *model.AccountFilter, asOf *model.AsOf) int
+		App           func(childComplexity int, address string, chain *uint64, asOf *model.AsOf) int
+		Apps          func(childComplexity int, first int, after *string, filter *model.AppFilter, asOf *model.AsOf) int
 		BucketSums    func(childComplexity int, filter *model.PostingFilter, asOf *model.AsOf) int
+		Categories    func(childComplexity int, first int, after *string, filter *model.CategoryFilter, asOf *model.AsOf) int
+		Category      func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
 		Churn         func(childComplexity int, of string, chain *uint64) int
 		Cohorts       func(childComplexity int, of string, chain *uint64) int
 		Concentration func(childComplexity int, of string, by string, chain *uint64, since *time.Time, until *time.Time, top []uint64) int
 		Contribution  func(childComplexity int, task string, worker string, chain *uint64, asOf *model.AsOf) int
 		Contributions func(childComplexity int, first int, after *string, filter *model.ContributionFilter, asOf *model.AsOf) int
+		Dataset       func(childComplexity int, address string, chain *uint64, asOf *model.AsOf) int
+		Datasets      func(childComplexity int, first int, after *string, filter *model.DatasetFilter, asOf *model.AsOf) int
 		Deal          func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
 		Deals         func(childComplexity int, first int, after *string, filter *model.DealFilter, asOf *model.AsOf) int
+		Events        func(childComplexity int, first int, after *string, filter *model.EventFilter, asOf *model.AsOf) int
 		Kitty         func(childComplexity int, chain *uint64, step string, since *time.Time, until *time.Time, first int) int
+		Latency       func(childComplexity int, filter *model.TaskFilter, asOf *model.AsOf) int
 		Leaderboard   func(childComplexity int, of string, by string, chain *uint64, since *time.Time, until *time.Time, first int, after *string) int
 		Meta          func(childComplexity int) int
+		OrderEvents   func(childComplexity int, first int, after *string, filter *model.OrderEventFilter, asOf *model.AsOf) int
 		Overview      func(childComplexity int, chain *uint64, since *time.Time, until *time.Time) int
 		Payout        func(childComplexity int, chain uint64, blockNumber uint64, logIndex uint64) int
 		Payouts       func(childComplexity int, first int, after *string, filter *model.PayoutFilter, asOf *model.AsOf) int
 		Postings      func(childComplexity int, first int, after *string, filter *model.PostingFilter, asOf *model.AsOf) int
+		Prices        func(childComplexity int, filter *model.DealFilter, asOf *model.AsOf) int
 		Series        func(childComplexity int, of string, key *string, chain *uint64, step string, since *time.Time, until *time.Time, first int) int
 		Task          func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
 		TaskCounts    func(childComplexity int, filter *model.TaskFilter, asOf *model.AsOf) int
@@ -429,6 +673,12 @@ type ComplexityRoot struct {
 		Decimal     func(childComplexity int) int
 		Denominator func(childComplexity int) int
 		Numerator   func(childComplexity int) int
+	}
+
+	Risk struct {
+		Payers    func(childComplexity int) int
+		Scheduler func(childComplexity int) int
+		Workers   func(childComplexity int) int
 	}
 
 	SeriesPoint struct {
@@ -548,6 +798,12 @@ type ComplexityRoot struct {
 		Share func(childComplexity int) int
 	}
 
+	Utilisation struct {
+		AverageTasks func(childComplexity int) int
+		TaskSeconds  func(childComplexity int) int
+		Workers      func(childComplexity int) int
+	}
+
 	Verdict struct {
 		Agreement         func(childComplexity int) int
 		Attestation       func(childComplexity int) int
@@ -591,16 +847,23 @@ type ComplexityRoot struct {
 
 	Workerpool struct {
 		Address              func(childComplexity int) int
+		AtRisk               func(childComplexity int) int
 		BlockNumber          func(childComplexity int) int
 		Chain                func(childComplexity int) int
 		Contributions        func(childComplexity int, first int, after *string) int
 		Deals                func(childComplexity int, first int, after *string) int
 		Description          func(childComplexity int) int
+		History              func(childComplexity int, first int, after *string) int
+		Latency              func(childComplexity int, since *time.Time, until *time.Time) int
+		Measures             func(childComplexity int, since *time.Time, until *time.Time) int
 		Owner                func(childComplexity int) int
+		OwnerAccount         func(childComplexity int) int
 		Payouts              func(childComplexity int, first int, after *string) int
 		RegisteredAt         func(childComplexity int) int
 		SchedulerRewardRatio func(childComplexity int) int
+		Series               func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
 		Tasks                func(childComplexity int, first int, after *string) int
+		Utilisation          func(childComplexity int, since time.Time, until time.Time) int
 		Verdicts             func(childComplexity int, first int, after *string) int
 		WorkerStakeRatio     func(childComplexity int) int
 	}
@@ -624,9 +887,33 @@ type AccountResolver interface {
 	Contributions(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Contribution], error)
 	Verdicts(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Verdict], error)
 	Deals(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Deal], error)
+	Apps(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.App], error)
+	Datasets(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Dataset], error)
+	Workerpools(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Workerpool], error)
+	History(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.AccountState], error)
+	RequesterMeasures(ctx context.Context, obj *model.Account, since *time.Time, until *time.Time) (*model.Measures, error)
+	RequesterSeries(ctx context.Context, obj *model.Account, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
+	WorkerMeasures(ctx context.Context, obj *model.Account, since *time.Time, until *time.Time) (*model.Measures, error)
+	WorkerSeries(ctx context.Context, obj *model.Account, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
+}
+type AccountStateResolver interface {
+	Time(ctx context.Context, obj *model.AccountState) (*time.Time, error)
+}
+type AppResolver interface {
+	OwnerAccount(ctx context.Context, obj *model.App) (*model.Account, error)
+
+	Deals(ctx context.Context, obj *model.App, first int, after *string) (*model.Connection[model.Deal], error)
+	History(ctx context.Context, obj *model.App, first int, after *string) (*model.Connection[model.EntryState], error)
+	Measures(ctx context.Context, obj *model.App, since *time.Time, until *time.Time) (*model.Measures, error)
+	Series(ctx context.Context, obj *model.App, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
 }
 type AttestationResolver interface {
 	Quote(ctx context.Context, obj *model.Attestation) (string, error)
+}
+type CategoryResolver interface {
+	Deals(ctx context.Context, obj *model.Category, first int, after *string) (*model.Connection[model.Deal], error)
+	Measures(ctx context.Context, obj *model.Category, since *time.Time, until *time.Time) (*model.Measures, error)
+	Series(ctx context.Context, obj *model.Category, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
 }
 type ContributionResolver interface {
 	Task(ctx context.Context, obj *model.Contribution) (*model.Task, error)
@@ -637,11 +924,31 @@ type ContributionResolver interface {
 
 	Attestation(ctx context.Context, obj *model.Contribution) (*model.Attestation, error)
 }
+type DatasetResolver interface {
+	OwnerAccount(ctx context.Context, obj *model.Dataset) (*model.Account, error)
+
+	Deals(ctx context.Context, obj *model.Dataset, first int, after *string) (*model.Connection[model.Deal], error)
+	History(ctx context.Context, obj *model.Dataset, first int, after *string) (*model.Connection[model.EntryState], error)
+	Measures(ctx context.Context, obj *model.Dataset, since *time.Time, until *time.Time) (*model.Measures, error)
+	Series(ctx context.Context, obj *model.Dataset, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
+	Uses(ctx context.Context, obj *model.Dataset, first int) ([]*model.DatasetUse, error)
+	Earnings(ctx context.Context, obj *model.Dataset) ([]*model.DatasetEarning, error)
+}
 type DealResolver interface {
 	Workerpool(ctx context.Context, obj *model.Deal) (*model.Workerpool, error)
 
+	AppEntry(ctx context.Context, obj *model.Deal) (*model.App, error)
+	DatasetEntry(ctx context.Context, obj *model.Deal) (*model.Dataset, error)
+	CategoryEntry(ctx context.Context, obj *model.Deal) (*model.Category, error)
+
 	Tasks(ctx context.Context, obj *model.Deal, first int, after *string) (*model.Connection[model.Task], error)
 	Payouts(ctx context.Context, obj *model.Deal, first int, after *string) (*model.Connection[model.Payout], error)
+}
+type EntryStateResolver interface {
+	Time(ctx context.Context, obj *model.EntryState) (*time.Time, error)
+}
+type OrderEventResolver interface {
+	Deal(ctx context.Context, obj *model.OrderEvent) (*model.Deal, error)
 }
 type PayoutResolver interface {
 	Account(ctx context.Context, obj *model.Payout) (*model.Account, error)
@@ -686,6 +993,16 @@ type QueryResolver interface {
 	Accounts(ctx context.Context, first int, after *string, filter *model.AccountFilter, asOf *model.AsOf) (*model.Connection[model.Account], error)
 	Workerpool(ctx context.Context, address string, chain *uint64, asOf *model.AsOf) (*model.Workerpool, error)
 	Workerpools(ctx context.Context, first int, after *string, filter *model.WorkerpoolFilter, asOf *model.AsOf) (*model.Connection[model.Workerpool], error)
+	App(ctx context.Context, address string, chain *uint64, asOf *model.AsOf) (*model.App, error)
+	Apps(ctx context.Context, first int, after *string, filter *model.AppFilter, asOf *model.AsOf) (*model.Connection[model.App], error)
+	Dataset(ctx context.Context, address string, chain *uint64, asOf *model.AsOf) (*model.Dataset, error)
+	Datasets(ctx context.Context, first int, after *string, filter *model.DatasetFilter, asOf *model.AsOf) (*model.Connection[model.Dataset], error)
+	Category(ctx context.Context, id string, chain *uint64, asOf *model.AsOf) (*model.Category, error)
+	Categories(ctx context.Context, first int, after *string, filter *model.CategoryFilter, asOf *model.AsOf) (*model.Connection[model.Category], error)
+	Prices(ctx context.Context, filter *model.DealFilter, asOf *model.AsOf) ([]*model.CategoryPrice, error)
+	Latency(ctx context.Context, filter *model.TaskFilter, asOf *model.AsOf) (*model.Latency, error)
+	Events(ctx context.Context, first int, after *string, filter *model.EventFilter, asOf *model.AsOf) (*model.Connection[model.Event], error)
+	OrderEvents(ctx context.Context, first int, after *string, filter *model.OrderEventFilter, asOf *model.AsOf) (*model.Connection[model.OrderEvent], error)
 }
 type SettlementResolver interface {
 	Lines(ctx context.Context, obj *model.Settlement, first int, after *string) (*model.Connection[model.SettlementLine], error)
@@ -719,6 +1036,13 @@ type WorkerpoolResolver interface {
 	Contributions(ctx context.Context, obj *model.Workerpool, first int, after *string) (*model.Connection[model.Contribution], error)
 	Verdicts(ctx context.Context, obj *model.Workerpool, first int, after *string) (*model.Connection[model.Verdict], error)
 	Payouts(ctx context.Context, obj *model.Workerpool, first int, after *string) (*model.Connection[model.Payout], error)
+	OwnerAccount(ctx context.Context, obj *model.Workerpool) (*model.Account, error)
+	History(ctx context.Context, obj *model.Workerpool, first int, after *string) (*model.Connection[model.EntryState], error)
+	Measures(ctx context.Context, obj *model.Workerpool, since *time.Time, until *time.Time) (*model.Measures, error)
+	Series(ctx context.Context, obj *model.Workerpool, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
+	Latency(ctx context.Context, obj *model.Workerpool, since *time.Time, until *time.Time) (*model.Latency, error)
+	Utilisation(ctx context.Context, obj *model.Workerpool, since time.Time, until time.Time) (*model.Utilisation, error)
+	AtRisk(ctx context.Context, obj *model.Workerpool) (*model.Risk, error)
 }
 
 type executableSchema struct {
@@ -746,6 +1070,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Account.Address(childComplexity), true
+	case "Account.apps":
+		if e.complexity.Account.Apps == nil {
+			break
+		}
+
+		args, err := ec.field_Account_apps_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Account.Apps(childComplexity, args["first"].(int), args["after"].(*string)), true
 	case "Account.blockNumber":
 		if e.complexity.Account.BlockNumber == nil {
 			break
@@ -769,6 +1104,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Account.Contributions(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "Account.datasets":
+		if e.complexity.Account.Datasets == nil {
+			break
+		}
+
+		args, err := ec.field_Account_datasets_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Account.Datasets(childComplexity, args["first"].(int), args["after"].(*string)), true
 	case "Account.deals":
 		if e.complexity.Account.Deals == nil {
 			break
@@ -798,6 +1144,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Account.EarnedRLC(childComplexity), true
+	case "Account.history":
+		if e.complexity.Account.History == nil {
+			break
+		}
+
+		args, err := ec.field_Account_history_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Account.History(childComplexity, args["first"].(int), args["after"].(*string)), true
 	case "Account.locked":
 		if e.complexity.Account.Locked == nil {
 			break
@@ -832,6 +1189,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Account.Postings(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "Account.requesterMeasures":
+		if e.complexity.Account.RequesterMeasures == nil {
+			break
+		}
+
+		args, err := ec.field_Account_requesterMeasures_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Account.RequesterMeasures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+	case "Account.requesterSeries":
+		if e.complexity.Account.RequesterSeries == nil {
+			break
+		}
+
+		args, err := ec.field_Account_requesterSeries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Account.RequesterSeries(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
 	case "Account.score":
 		if e.complexity.Account.Score == nil {
 			break
@@ -885,6 +1264,39 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Account.Withdrawn(childComplexity), true
+	case "Account.workerMeasures":
+		if e.complexity.Account.WorkerMeasures == nil {
+			break
+		}
+
+		args, err := ec.field_Account_workerMeasures_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Account.WorkerMeasures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+	case "Account.workerSeries":
+		if e.complexity.Account.WorkerSeries == nil {
+			break
+		}
+
+		args, err := ec.field_Account_workerSeries_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Account.WorkerSeries(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+	case "Account.workerpools":
+		if e.complexity.Account.Workerpools == nil {
+			break
+		}
+
+		args, err := ec.field_Account_workerpools_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Account.Workerpools(childComplexity, args["first"].(int), args["after"].(*string)), true
 
 	case "AccountConnection.edges":
 		if e.complexity.AccountConnection.Edges == nil {
@@ -923,6 +1335,242 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.AccountEdge.Node(childComplexity), true
+
+	case "AccountState.blockNumber":
+		if e.complexity.AccountState.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.AccountState.BlockNumber(childComplexity), true
+	case "AccountState.earned":
+		if e.complexity.AccountState.Earned == nil {
+			break
+		}
+
+		return e.complexity.AccountState.Earned(childComplexity), true
+	case "AccountState.locked":
+		if e.complexity.AccountState.Locked == nil {
+			break
+		}
+
+		return e.complexity.AccountState.Locked(childComplexity), true
+	case "AccountState.score":
+		if e.complexity.AccountState.Score == nil {
+			break
+		}
+
+		return e.complexity.AccountState.Score(childComplexity), true
+	case "AccountState.seized":
+		if e.complexity.AccountState.Seized == nil {
+			break
+		}
+
+		return e.complexity.AccountState.Seized(childComplexity), true
+	case "AccountState.spent":
+		if e.complexity.AccountState.Spent == nil {
+			break
+		}
+
+		return e.complexity.AccountState.Spent(childComplexity), true
+	case "AccountState.stake":
+		if e.complexity.AccountState.Stake == nil {
+			break
+		}
+
+		return e.complexity.AccountState.Stake(childComplexity), true
+	case "AccountState.time":
+		if e.complexity.AccountState.Time == nil {
+			break
+		}
+
+		return e.complexity.AccountState.Time(childComplexity), true
+
+	case "AccountStateConnection.edges":
+		if e.complexity.AccountStateConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.AccountStateConnection.Edges(childComplexity), true
+	case "AccountStateConnection.nodes":
+		if e.complexity.AccountStateConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.AccountStateConnection.Nodes(childComplexity), true
+	case "AccountStateConnection.pageInfo":
+		if e.complexity.AccountStateConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.AccountStateConnection.PageInfo(childComplexity), true
+	case "AccountStateConnection.totalCount":
+		if e.complexity.AccountStateConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.AccountStateConnection.TotalCount(childComplexity), true
+
+	case "AccountStateEdge.cursor":
+		if e.complexity.AccountStateEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.AccountStateEdge.Cursor(childComplexity), true
+	case "AccountStateEdge.node":
+		if e.complexity.AccountStateEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.AccountStateEdge.Node(childComplexity), true
+
+	case "App.address":
+		if e.complexity.App.Address == nil {
+			break
+		}
+
+		return e.complexity.App.Address(childComplexity), true
+	case "App.blockNumber":
+		if e.complexity.App.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.App.BlockNumber(childComplexity), true
+	case "App.chain":
+		if e.complexity.App.Chain == nil {
+			break
+		}
+
+		return e.complexity.App.Chain(childComplexity), true
+	case "App.checksum":
+		if e.complexity.App.Checksum == nil {
+			break
+		}
+
+		return e.complexity.App.Checksum(childComplexity), true
+	case "App.deals":
+		if e.complexity.App.Deals == nil {
+			break
+		}
+
+		args, err := ec.field_App_deals_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.App.Deals(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "App.history":
+		if e.complexity.App.History == nil {
+			break
+		}
+
+		args, err := ec.field_App_history_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.App.History(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "App.measures":
+		if e.complexity.App.Measures == nil {
+			break
+		}
+
+		args, err := ec.field_App_measures_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.App.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+	case "App.mrenclave":
+		if e.complexity.App.Mrenclave == nil {
+			break
+		}
+
+		return e.complexity.App.Mrenclave(childComplexity), true
+	case "App.multiaddr":
+		if e.complexity.App.Multiaddr == nil {
+			break
+		}
+
+		return e.complexity.App.Multiaddr(childComplexity), true
+	case "App.name":
+		if e.complexity.App.Name == nil {
+			break
+		}
+
+		return e.complexity.App.Name(childComplexity), true
+	case "App.owner":
+		if e.complexity.App.Owner == nil {
+			break
+		}
+
+		return e.complexity.App.Owner(childComplexity), true
+	case "App.ownerAccount":
+		if e.complexity.App.OwnerAccount == nil {
+			break
+		}
+
+		return e.complexity.App.OwnerAccount(childComplexity), true
+	case "App.registeredAt":
+		if e.complexity.App.RegisteredAt == nil {
+			break
+		}
+
+		return e.complexity.App.RegisteredAt(childComplexity), true
+	case "App.series":
+		if e.complexity.App.Series == nil {
+			break
+		}
+
+		args, err := ec.field_App_series_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.App.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+	case "App.type":
+		if e.complexity.App.Type == nil {
+			break
+		}
+
+		return e.complexity.App.Type(childComplexity), true
+
+	case "AppConnection.edges":
+		if e.complexity.AppConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.AppConnection.Edges(childComplexity), true
+	case "AppConnection.nodes":
+		if e.complexity.AppConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.AppConnection.Nodes(childComplexity), true
+	case "AppConnection.pageInfo":
+		if e.complexity.AppConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.AppConnection.PageInfo(childComplexity), true
+	case "AppConnection.totalCount":
+		if e.complexity.AppConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.AppConnection.TotalCount(childComplexity), true
+
+	case "AppEdge.cursor":
+		if e.complexity.AppEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.AppEdge.Cursor(childComplexity), true
+	case "AppEdge.node":
+		if e.complexity.AppEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.AppEdge.Node(childComplexity), true
 
 	case "Attestation.accepted":
 		if e.complexity.Attestation.Accepted == nil {
@@ -1123,6 +1771,169 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.BucketSum.Sum(childComplexity), true
+
+	case "Category.blockNumber":
+		if e.complexity.Category.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.Category.BlockNumber(childComplexity), true
+	case "Category.chain":
+		if e.complexity.Category.Chain == nil {
+			break
+		}
+
+		return e.complexity.Category.Chain(childComplexity), true
+	case "Category.deals":
+		if e.complexity.Category.Deals == nil {
+			break
+		}
+
+		args, err := ec.field_Category_deals_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Category.Deals(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "Category.description":
+		if e.complexity.Category.Description == nil {
+			break
+		}
+
+		return e.complexity.Category.Description(childComplexity), true
+	case "Category.id":
+		if e.complexity.Category.ID == nil {
+			break
+		}
+
+		return e.complexity.Category.ID(childComplexity), true
+	case "Category.measures":
+		if e.complexity.Category.Measures == nil {
+			break
+		}
+
+		args, err := ec.field_Category_measures_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Category.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+	case "Category.name":
+		if e.complexity.Category.Name == nil {
+			break
+		}
+
+		return e.complexity.Category.Name(childComplexity), true
+	case "Category.series":
+		if e.complexity.Category.Series == nil {
+			break
+		}
+
+		args, err := ec.field_Category_series_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Category.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+	case "Category.workClockTimeRef":
+		if e.complexity.Category.WorkClockTimeRef == nil {
+			break
+		}
+
+		return e.complexity.Category.WorkClockTimeRef(childComplexity), true
+
+	case "CategoryConnection.edges":
+		if e.complexity.CategoryConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.CategoryConnection.Edges(childComplexity), true
+	case "CategoryConnection.nodes":
+		if e.complexity.CategoryConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.CategoryConnection.Nodes(childComplexity), true
+	case "CategoryConnection.pageInfo":
+		if e.complexity.CategoryConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.CategoryConnection.PageInfo(childComplexity), true
+	case "CategoryConnection.totalCount":
+		if e.complexity.CategoryConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.CategoryConnection.TotalCount(childComplexity), true
+
+	case "CategoryEdge.cursor":
+		if e.complexity.CategoryEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.CategoryEdge.Cursor(childComplexity), true
+	case "CategoryEdge.node":
+		if e.complexity.CategoryEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.CategoryEdge.Node(childComplexity), true
+
+	case "CategoryPrice.category":
+		if e.complexity.CategoryPrice.Category == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.Category(childComplexity), true
+	case "CategoryPrice.chain":
+		if e.complexity.CategoryPrice.Chain == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.Chain(childComplexity), true
+	case "CategoryPrice.deals":
+		if e.complexity.CategoryPrice.Deals == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.Deals(childComplexity), true
+	case "CategoryPrice.max":
+		if e.complexity.CategoryPrice.Max == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.Max(childComplexity), true
+	case "CategoryPrice.mean":
+		if e.complexity.CategoryPrice.Mean == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.Mean(childComplexity), true
+	case "CategoryPrice.meanRLC":
+		if e.complexity.CategoryPrice.MeanRLC == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.MeanRLC(childComplexity), true
+	case "CategoryPrice.median":
+		if e.complexity.CategoryPrice.Median == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.Median(childComplexity), true
+	case "CategoryPrice.min":
+		if e.complexity.CategoryPrice.Min == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.Min(childComplexity), true
+	case "CategoryPrice.tasks":
+		if e.complexity.CategoryPrice.Tasks == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.Tasks(childComplexity), true
 
 	case "ChainMeta.chain":
 		if e.complexity.ChainMeta.Chain == nil {
@@ -1457,12 +2268,228 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.complexity.Coverage.Verification(childComplexity), true
 
+	case "Dataset.address":
+		if e.complexity.Dataset.Address == nil {
+			break
+		}
+
+		return e.complexity.Dataset.Address(childComplexity), true
+	case "Dataset.blockNumber":
+		if e.complexity.Dataset.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.Dataset.BlockNumber(childComplexity), true
+	case "Dataset.chain":
+		if e.complexity.Dataset.Chain == nil {
+			break
+		}
+
+		return e.complexity.Dataset.Chain(childComplexity), true
+	case "Dataset.checksum":
+		if e.complexity.Dataset.Checksum == nil {
+			break
+		}
+
+		return e.complexity.Dataset.Checksum(childComplexity), true
+	case "Dataset.deals":
+		if e.complexity.Dataset.Deals == nil {
+			break
+		}
+
+		args, err := ec.field_Dataset_deals_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Dataset.Deals(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "Dataset.earnings":
+		if e.complexity.Dataset.Earnings == nil {
+			break
+		}
+
+		return e.complexity.Dataset.Earnings(childComplexity), true
+	case "Dataset.history":
+		if e.complexity.Dataset.History == nil {
+			break
+		}
+
+		args, err := ec.field_Dataset_history_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Dataset.History(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "Dataset.measures":
+		if e.complexity.Dataset.Measures == nil {
+			break
+		}
+
+		args, err := ec.field_Dataset_measures_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Dataset.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+	case "Dataset.multiaddr":
+		if e.complexity.Dataset.Multiaddr == nil {
+			break
+		}
+
+		return e.complexity.Dataset.Multiaddr(childComplexity), true
+	case "Dataset.name":
+		if e.complexity.Dataset.Name == nil {
+			break
+		}
+
+		return e.complexity.Dataset.Name(childComplexity), true
+	case "Dataset.owner":
+		if e.complexity.Dataset.Owner == nil {
+			break
+		}
+
+		return e.complexity.Dataset.Owner(childComplexity), true
+	case "Dataset.ownerAccount":
+		if e.complexity.Dataset.OwnerAccount == nil {
+			break
+		}
+
+		return e.complexity.Dataset.OwnerAccount(childComplexity), true
+	case "Dataset.registeredAt":
+		if e.complexity.Dataset.RegisteredAt == nil {
+			break
+		}
+
+		return e.complexity.Dataset.RegisteredAt(childComplexity), true
+	case "Dataset.series":
+		if e.complexity.Dataset.Series == nil {
+			break
+		}
+
+		args, err := ec.field_Dataset_series_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Dataset.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+	case "Dataset.uses":
+		if e.complexity.Dataset.Uses == nil {
+			break
+		}
+
+		args, err := ec.field_Dataset_uses_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Dataset.Uses(childComplexity, args["first"].(int)), true
+
+	case "DatasetConnection.edges":
+		if e.complexity.DatasetConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.DatasetConnection.Edges(childComplexity), true
+	case "DatasetConnection.nodes":
+		if e.complexity.DatasetConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.DatasetConnection.Nodes(childComplexity), true
+	case "DatasetConnection.pageInfo":
+		if e.complexity.DatasetConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.DatasetConnection.PageInfo(childComplexity), true
+	case "DatasetConnection.totalCount":
+		if e.complexity.DatasetConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.DatasetConnection.TotalCount(childComplexity), true
+
+	case "DatasetEarning.amount":
+		if e.complexity.DatasetEarning.Amount == nil {
+			break
+		}
+
+		return e.complexity.DatasetEarning.Amount(childComplexity), true
+	case "DatasetEarning.amountRLC":
+		if e.complexity.DatasetEarning.AmountRLC == nil {
+			break
+		}
+
+		return e.complexity.DatasetEarning.AmountRLC(childComplexity), true
+	case "DatasetEarning.owner":
+		if e.complexity.DatasetEarning.Owner == nil {
+			break
+		}
+
+		return e.complexity.DatasetEarning.Owner(childComplexity), true
+
+	case "DatasetEdge.cursor":
+		if e.complexity.DatasetEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.DatasetEdge.Cursor(childComplexity), true
+	case "DatasetEdge.node":
+		if e.complexity.DatasetEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.DatasetEdge.Node(childComplexity), true
+
+	case "DatasetUse.app":
+		if e.complexity.DatasetUse.App == nil {
+			break
+		}
+
+		return e.complexity.DatasetUse.App(childComplexity), true
+	case "DatasetUse.deals":
+		if e.complexity.DatasetUse.Deals == nil {
+			break
+		}
+
+		return e.complexity.DatasetUse.Deals(childComplexity), true
+	case "DatasetUse.paid":
+		if e.complexity.DatasetUse.Paid == nil {
+			break
+		}
+
+		return e.complexity.DatasetUse.Paid(childComplexity), true
+	case "DatasetUse.paidRLC":
+		if e.complexity.DatasetUse.PaidRLC == nil {
+			break
+		}
+
+		return e.complexity.DatasetUse.PaidRLC(childComplexity), true
+	case "DatasetUse.requester":
+		if e.complexity.DatasetUse.Requester == nil {
+			break
+		}
+
+		return e.complexity.DatasetUse.Requester(childComplexity), true
+	case "DatasetUse.tasks":
+		if e.complexity.DatasetUse.Tasks == nil {
+			break
+		}
+
+		return e.complexity.DatasetUse.Tasks(childComplexity), true
+
 	case "Deal.app":
 		if e.complexity.Deal.App == nil {
 			break
 		}
 
 		return e.complexity.Deal.App(childComplexity), true
+	case "Deal.appEntry":
+		if e.complexity.Deal.AppEntry == nil {
+			break
+		}
+
+		return e.complexity.Deal.AppEntry(childComplexity), true
 	case "Deal.appOwner":
 		if e.complexity.Deal.AppOwner == nil {
 			break
@@ -1511,6 +2538,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Deal.Category(childComplexity), true
+	case "Deal.categoryEntry":
+		if e.complexity.Deal.CategoryEntry == nil {
+			break
+		}
+
+		return e.complexity.Deal.CategoryEntry(childComplexity), true
 	case "Deal.chain":
 		if e.complexity.Deal.Chain == nil {
 			break
@@ -1523,6 +2556,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Deal.Dataset(childComplexity), true
+	case "Deal.datasetEntry":
+		if e.complexity.Deal.DatasetEntry == nil {
+			break
+		}
+
+		return e.complexity.Deal.DatasetEntry(childComplexity), true
 	case "Deal.datasetOwner":
 		if e.complexity.Deal.DatasetOwner == nil {
 			break
@@ -1599,6 +2638,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Deal.Tasks(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "Deal.teeFramework":
+		if e.complexity.Deal.TeeFramework == nil {
+			break
+		}
+
+		return e.complexity.Deal.TeeFramework(childComplexity), true
 	case "Deal.trust":
 		if e.complexity.Deal.Trust == nil {
 			break
@@ -1680,6 +2725,174 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.complexity.DealEdge.Node(childComplexity), true
 
+	case "EntryState.blockNumber":
+		if e.complexity.EntryState.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.EntryState.BlockNumber(childComplexity), true
+	case "EntryState.owner":
+		if e.complexity.EntryState.Owner == nil {
+			break
+		}
+
+		return e.complexity.EntryState.Owner(childComplexity), true
+	case "EntryState.schedulerRewardRatio":
+		if e.complexity.EntryState.SchedulerRewardRatio == nil {
+			break
+		}
+
+		return e.complexity.EntryState.SchedulerRewardRatio(childComplexity), true
+	case "EntryState.time":
+		if e.complexity.EntryState.Time == nil {
+			break
+		}
+
+		return e.complexity.EntryState.Time(childComplexity), true
+	case "EntryState.workerStakeRatio":
+		if e.complexity.EntryState.WorkerStakeRatio == nil {
+			break
+		}
+
+		return e.complexity.EntryState.WorkerStakeRatio(childComplexity), true
+
+	case "EntryStateConnection.edges":
+		if e.complexity.EntryStateConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.EntryStateConnection.Edges(childComplexity), true
+	case "EntryStateConnection.nodes":
+		if e.complexity.EntryStateConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.EntryStateConnection.Nodes(childComplexity), true
+	case "EntryStateConnection.pageInfo":
+		if e.complexity.EntryStateConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.EntryStateConnection.PageInfo(childComplexity), true
+	case "EntryStateConnection.totalCount":
+		if e.complexity.EntryStateConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.EntryStateConnection.TotalCount(childComplexity), true
+
+	case "EntryStateEdge.cursor":
+		if e.complexity.EntryStateEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.EntryStateEdge.Cursor(childComplexity), true
+	case "EntryStateEdge.node":
+		if e.complexity.EntryStateEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.EntryStateEdge.Node(childComplexity), true
+
+	case "Event.args":
+		if e.complexity.Event.Args == nil {
+			break
+		}
+
+		return e.complexity.Event.Args(childComplexity), true
+	case "Event.blockHash":
+		if e.complexity.Event.BlockHash == nil {
+			break
+		}
+
+		return e.complexity.Event.BlockHash(childComplexity), true
+	case "Event.blockNumber":
+		if e.complexity.Event.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.Event.BlockNumber(childComplexity), true
+	case "Event.chain":
+		if e.complexity.Event.Chain == nil {
+			break
+		}
+
+		return e.complexity.Event.Chain(childComplexity), true
+	case "Event.contract":
+		if e.complexity.Event.Contract == nil {
+			break
+		}
+
+		return e.complexity.Event.Contract(childComplexity), true
+	case "Event.logIndex":
+		if e.complexity.Event.LogIndex == nil {
+			break
+		}
+
+		return e.complexity.Event.LogIndex(childComplexity), true
+	case "Event.name":
+		if e.complexity.Event.Name == nil {
+			break
+		}
+
+		return e.complexity.Event.Name(childComplexity), true
+	case "Event.time":
+		if e.complexity.Event.Time == nil {
+			break
+		}
+
+		return e.complexity.Event.Time(childComplexity), true
+	case "Event.txHash":
+		if e.complexity.Event.TxHash == nil {
+			break
+		}
+
+		return e.complexity.Event.TxHash(childComplexity), true
+	case "Event.txIndex":
+		if e.complexity.Event.TxIndex == nil {
+			break
+		}
+
+		return e.complexity.Event.TxIndex(childComplexity), true
+
+	case "EventConnection.edges":
+		if e.complexity.EventConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.EventConnection.Edges(childComplexity), true
+	case "EventConnection.nodes":
+		if e.complexity.EventConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.EventConnection.Nodes(childComplexity), true
+	case "EventConnection.pageInfo":
+		if e.complexity.EventConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.EventConnection.PageInfo(childComplexity), true
+	case "EventConnection.totalCount":
+		if e.complexity.EventConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.EventConnection.TotalCount(childComplexity), true
+
+	case "EventEdge.cursor":
+		if e.complexity.EventEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.EventEdge.Cursor(childComplexity), true
+	case "EventEdge.node":
+		if e.complexity.EventEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.EventEdge.Node(childComplexity), true
+
 	case "KittyPoint.balance":
 		if e.complexity.KittyPoint.Balance == nil {
 			break
@@ -1716,6 +2929,55 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.KittyPoint.Start(childComplexity), true
+
+	case "Latency.max":
+		if e.complexity.Latency.Max == nil {
+			break
+		}
+
+		return e.complexity.Latency.Max(childComplexity), true
+	case "Latency.mean":
+		if e.complexity.Latency.Mean == nil {
+			break
+		}
+
+		return e.complexity.Latency.Mean(childComplexity), true
+	case "Latency.min":
+		if e.complexity.Latency.Min == nil {
+			break
+		}
+
+		return e.complexity.Latency.Min(childComplexity), true
+	case "Latency.p50":
+		if e.complexity.Latency.P50 == nil {
+			break
+		}
+
+		return e.complexity.Latency.P50(childComplexity), true
+	case "Latency.p90":
+		if e.complexity.Latency.P90 == nil {
+			break
+		}
+
+		return e.complexity.Latency.P90(childComplexity), true
+	case "Latency.p95":
+		if e.complexity.Latency.P95 == nil {
+			break
+		}
+
+		return e.complexity.Latency.P95(childComplexity), true
+	case "Latency.p99":
+		if e.complexity.Latency.P99 == nil {
+			break
+		}
+
+		return e.complexity.Latency.P99(childComplexity), true
+	case "Latency.tasks":
+		if e.complexity.Latency.Tasks == nil {
+			break
+		}
+
+		return e.complexity.Latency.Tasks(childComplexity), true
 
 	case "Leader.chain":
 		if e.complexity.Leader.Chain == nil {
@@ -1967,6 +3229,111 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Meta.Chains(childComplexity), true
+
+	case "OrderEvent.action":
+		if e.complexity.OrderEvent.Action == nil {
+			break
+		}
+
+		return e.complexity.OrderEvent.Action(childComplexity), true
+	case "OrderEvent.blockNumber":
+		if e.complexity.OrderEvent.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.OrderEvent.BlockNumber(childComplexity), true
+	case "OrderEvent.chain":
+		if e.complexity.OrderEvent.Chain == nil {
+			break
+		}
+
+		return e.complexity.OrderEvent.Chain(childComplexity), true
+	case "OrderEvent.deal":
+		if e.complexity.OrderEvent.Deal == nil {
+			break
+		}
+
+		return e.complexity.OrderEvent.Deal(childComplexity), true
+	case "OrderEvent.dealId":
+		if e.complexity.OrderEvent.DealID == nil {
+			break
+		}
+
+		return e.complexity.OrderEvent.DealID(childComplexity), true
+	case "OrderEvent.hash":
+		if e.complexity.OrderEvent.Hash == nil {
+			break
+		}
+
+		return e.complexity.OrderEvent.Hash(childComplexity), true
+	case "OrderEvent.kind":
+		if e.complexity.OrderEvent.Kind == nil {
+			break
+		}
+
+		return e.complexity.OrderEvent.Kind(childComplexity), true
+	case "OrderEvent.logIndex":
+		if e.complexity.OrderEvent.LogIndex == nil {
+			break
+		}
+
+		return e.complexity.OrderEvent.LogIndex(childComplexity), true
+	case "OrderEvent.time":
+		if e.complexity.OrderEvent.Time == nil {
+			break
+		}
+
+		return e.complexity.OrderEvent.Time(childComplexity), true
+	case "OrderEvent.txHash":
+		if e.complexity.OrderEvent.TxHash == nil {
+			break
+		}
+
+		return e.complexity.OrderEvent.TxHash(childComplexity), true
+	case "OrderEvent.volume":
+		if e.complexity.OrderEvent.Volume == nil {
+			break
+		}
+
+		return e.complexity.OrderEvent.Volume(childComplexity), true
+
+	case "OrderEventConnection.edges":
+		if e.complexity.OrderEventConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.OrderEventConnection.Edges(childComplexity), true
+	case "OrderEventConnection.nodes":
+		if e.complexity.OrderEventConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.OrderEventConnection.Nodes(childComplexity), true
+	case "OrderEventConnection.pageInfo":
+		if e.complexity.OrderEventConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.OrderEventConnection.PageInfo(childComplexity), true
+	case "OrderEventConnection.totalCount":
+		if e.complexity.OrderEventConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.OrderEventConnection.TotalCount(childComplexity), true
+
+	case "OrderEventEdge.cursor":
+		if e.complexity.OrderEventEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.OrderEventEdge.Cursor(childComplexity), true
+	case "OrderEventEdge.node":
+		if e.complexity.OrderEventEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.OrderEventEdge.Node(childComplexity), true
 
 	case "PageInfo.endCursor":
 		if e.complexity.PageInfo.EndCursor == nil {
@@ -2298,6 +3665,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Accounts(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.AccountFilter), args["asOf"].(*model.AsOf)), true
+	case "Query.app":
+		if e.complexity.Query.App == nil {
+			break
+		}
+
+		args, err := ec.field_Query_app_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.App(childComplexity, args["address"].(string), args["chain"].(*uint64), args["asOf"].(*model.AsOf)), true
+	case "Query.apps":
+		if e.complexity.Query.Apps == nil {
+			break
+		}
+
+		args, err := ec.field_Query_apps_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Apps(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.AppFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.bucketSums":
 		if e.complexity.Query.BucketSums == nil {
 			break
@@ -2309,6 +3698,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.BucketSums(childComplexity, args["filter"].(*model.PostingFilter), args["asOf"].(*model.AsOf)), true
+	case "Query.categories":
+		if e.complexity.Query.Categories == nil {
+			break
+		}
+
+		args, err := ec.field_Query_categories_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Categories(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.CategoryFilter), args["asOf"].(*model.AsOf)), true
+	case "Query.category":
+		if e.complexity.Query.Category == nil {
+			break
+		}
+
+		args, err := ec.field_Query_category_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Category(childComplexity, args["id"].(string), args["chain"].(*uint64), args["asOf"].(*model.AsOf)), true
 	case "Query.churn":
 		if e.complexity.Query.Churn == nil {
 			break
@@ -2364,6 +3775,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Contributions(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.ContributionFilter), args["asOf"].(*model.AsOf)), true
+	case "Query.dataset":
+		if e.complexity.Query.Dataset == nil {
+			break
+		}
+
+		args, err := ec.field_Query_dataset_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Dataset(childComplexity, args["address"].(string), args["chain"].(*uint64), args["asOf"].(*model.AsOf)), true
+	case "Query.datasets":
+		if e.complexity.Query.Datasets == nil {
+			break
+		}
+
+		args, err := ec.field_Query_datasets_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Datasets(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.DatasetFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.deal":
 		if e.complexity.Query.Deal == nil {
 			break
@@ -2386,6 +3819,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Deals(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.DealFilter), args["asOf"].(*model.AsOf)), true
+	case "Query.events":
+		if e.complexity.Query.Events == nil {
+			break
+		}
+
+		args, err := ec.field_Query_events_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Events(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.EventFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.kitty":
 		if e.complexity.Query.Kitty == nil {
 			break
@@ -2397,6 +3841,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Kitty(childComplexity, args["chain"].(*uint64), args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+	case "Query.latency":
+		if e.complexity.Query.Latency == nil {
+			break
+		}
+
+		args, err := ec.field_Query_latency_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Latency(childComplexity, args["filter"].(*model.TaskFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.leaderboard":
 		if e.complexity.Query.Leaderboard == nil {
 			break
@@ -2414,6 +3869,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Meta(childComplexity), true
+	case "Query.orderEvents":
+		if e.complexity.Query.OrderEvents == nil {
+			break
+		}
+
+		args, err := ec.field_Query_orderEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.OrderEvents(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.OrderEventFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.overview":
 		if e.complexity.Query.Overview == nil {
 			break
@@ -2458,6 +3924,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Postings(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.PostingFilter), args["asOf"].(*model.AsOf)), true
+	case "Query.prices":
+		if e.complexity.Query.Prices == nil {
+			break
+		}
+
+		args, err := ec.field_Query_prices_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Prices(childComplexity, args["filter"].(*model.DealFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.series":
 		if e.complexity.Query.Series == nil {
 			break
@@ -2576,6 +4053,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Ratio.Numerator(childComplexity), true
+
+	case "Risk.payers":
+		if e.complexity.Risk.Payers == nil {
+			break
+		}
+
+		return e.complexity.Risk.Payers(childComplexity), true
+	case "Risk.scheduler":
+		if e.complexity.Risk.Scheduler == nil {
+			break
+		}
+
+		return e.complexity.Risk.Scheduler(childComplexity), true
+	case "Risk.workers":
+		if e.complexity.Risk.Workers == nil {
+			break
+		}
+
+		return e.complexity.Risk.Workers(childComplexity), true
 
 	case "SeriesPoint.end":
 		if e.complexity.SeriesPoint.End == nil {
@@ -3117,6 +4613,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.complexity.TopShare.Share(childComplexity), true
 
+	case "Utilisation.averageTasks":
+		if e.complexity.Utilisation.AverageTasks == nil {
+			break
+		}
+
+		return e.complexity.Utilisation.AverageTasks(childComplexity), true
+	case "Utilisation.taskSeconds":
+		if e.complexity.Utilisation.TaskSeconds == nil {
+			break
+		}
+
+		return e.complexity.Utilisation.TaskSeconds(childComplexity), true
+	case "Utilisation.workers":
+		if e.complexity.Utilisation.Workers == nil {
+			break
+		}
+
+		return e.complexity.Utilisation.Workers(childComplexity), true
+
 	case "Verdict.agreement":
 		if e.complexity.Verdict.Agreement == nil {
 			break
@@ -3301,6 +4816,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Workerpool.Address(childComplexity), true
+	case "Workerpool.atRisk":
+		if e.complexity.Workerpool.AtRisk == nil {
+			break
+		}
+
+		return e.complexity.Workerpool.AtRisk(childComplexity), true
 	case "Workerpool.blockNumber":
 		if e.complexity.Workerpool.BlockNumber == nil {
 			break
@@ -3341,12 +4862,51 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Workerpool.Description(childComplexity), true
+	case "Workerpool.history":
+		if e.complexity.Workerpool.History == nil {
+			break
+		}
+
+		args, err := ec.field_Workerpool_history_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Workerpool.History(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "Workerpool.latency":
+		if e.complexity.Workerpool.Latency == nil {
+			break
+		}
+
+		args, err := ec.field_Workerpool_latency_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Workerpool.Latency(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+	case "Workerpool.measures":
+		if e.complexity.Workerpool.Measures == nil {
+			break
+		}
+
+		args, err := ec.field_Workerpool_measures_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Workerpool.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
 	case "Workerpool.owner":
 		if e.complexity.Workerpool.Owner == nil {
 			break
 		}
 
 		return e.complexity.Workerpool.Owner(childComplexity), true
+	case "Workerpool.ownerAccount":
+		if e.complexity.Workerpool.OwnerAccount == nil {
+			break
+		}
+
+		return e.complexity.Workerpool.OwnerAccount(childComplexity), true
 	case "Workerpool.payouts":
 		if e.complexity.Workerpool.Payouts == nil {
 			break
@@ -3370,6 +4930,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Workerpool.SchedulerRewardRatio(childComplexity), true
+	case "Workerpool.series":
+		if e.complexity.Workerpool.Series == nil {
+			break
+		}
+
+		args, err := ec.field_Workerpool_series_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Workerpool.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
 	case "Workerpool.tasks":
 		if e.complexity.Workerpool.Tasks == nil {
 			break
@@ -3381,6 +4952,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Workerpool.Tasks(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "Workerpool.utilisation":
+		if e.complexity.Workerpool.Utilisation == nil {
+			break
+		}
+
+		args, err := ec.field_Workerpool_utilisation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Workerpool.Utilisation(childComplexity, args["since"].(time.Time), args["until"].(time.Time)), true
 	case "Workerpool.verdicts":
 		if e.complexity.Workerpool.Verdicts == nil {
 			break
@@ -3446,9 +5028,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := executionContext{opCtx, e, 0, 0, make(chan graphql.DeferredResult)}
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputAccountFilter,
+		ec.unmarshalInputAppFilter,
 		ec.unmarshalInputAsOf,
+		ec.unmarshalInputCategoryFilter,
 		ec.unmarshalInputContributionFilter,
+		ec.unmarshalInputDatasetFilter,
 		ec.unmarshalInputDealFilter,
+		ec.unmarshalInputEventFilter,
+		ec.unmarshalInputOrderEventFilter,
 		ec.unmarshalInputPayoutFilter,
 		ec.unmarshalInputPayoutStreamFilter,
 		ec.unmarshalInputPostingFilter,
@@ -3596,6 +5183,62 @@ type Account {
   verdicts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): VerdictConnection!
   "Deals that the account asked for, the newest first."
   deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): DealConnection!
+  "Apps that the account owns, the newest first."
+  apps("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): AppConnection!
+  "Datasets that the account owns, the newest first."
+  datasets("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): DatasetConnection!
+  "Worker pools that the account owns, the newest first."
+  workerpools("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): WorkerpoolConnection!
+  "What the account was after each block in which it changed, the newest first: score, stake and sums over time."
+  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): AccountStateConnection!
+  "What was counted of the account as a requester. Not as of an earlier block."
+  requesterMeasures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
+  "What was counted of the account as a requester, period by period. Not as of an earlier block."
+  requesterSeries("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+  "What was counted of the account as a worker. Not as of an earlier block."
+  workerMeasures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
+  "What was counted of the account as a worker, period by period. Not as of an earlier block."
+  workerSeries("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+}
+
+"What the contracts kept of an address after a block in which it changed."
+type AccountState {
+  "Number of the block."
+  blockNumber: Uint64!
+  "Time of the block. Null: the block is not indexed."
+  time: Time
+  "What was free to use or withdraw, nRLC."
+  stake: NRLC!
+  "What was locked, nRLC."
+  locked: NRLC!
+  "The worker's score."
+  score: BigInt!
+  "All rewards to then, nRLC."
+  earned: NRLC!
+  "All that was paid for tasks to then, nRLC."
+  spent: NRLC!
+  "All stakes lost to then, nRLC."
+  seized: NRLC!
+}
+
+"A page of states."
+type AccountStateConnection {
+  "The states, each with its cursor."
+  edges: [AccountStateEdge!]!
+  "The states."
+  nodes: [AccountState!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many states the whole list has."
+  totalCount: Uint64!
+}
+
+"A state in a list."
+type AccountStateEdge {
+  "The place of the state in the list."
+  cursor: Cursor!
+  "The state."
+  node: AccountState!
 }
 
 "Which accounts to list."
@@ -3766,6 +5409,76 @@ extend type Contribution {
   attestation: Attestation
 }
 `, BuiltIn: false},
+	{Name: "../../../schema/graphql/analytics/category.graphqls", Input: `"What kind of work a deal is for: how long it may take."
+type Category {
+  "EVM chain id."
+  chain: Uint64!
+  "The category's number."
+  id: BigInt!
+  "The category's name."
+  name: String!
+  "The category in more words."
+  description: String!
+  "Unit of its deadlines, seconds. Tasks end within ten of them."
+  workClockTimeRef: Uint64!
+  "Number of the block of the category's last change."
+  blockNumber: Uint64!
+  "Deals of the category, the newest first."
+  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): DealConnection!
+  "What was counted of the category. Not as of an earlier block."
+  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
+  "What was counted of the category, period by period. Not as of an earlier block."
+  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+}
+
+"Which categories to list."
+input CategoryFilter {
+  "EVM chain id."
+  chain: Uint64
+}
+
+"A page of categories."
+type CategoryConnection {
+  "The categories, each with its cursor."
+  edges: [CategoryEdge!]!
+  "The categories."
+  nodes: [Category!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many categories the whole list has."
+  totalCount: Uint64!
+}
+
+"A category in a list."
+type CategoryEdge {
+  "The place of the category in the list."
+  cursor: Cursor!
+  "The category."
+  node: Category!
+}
+
+"What work of one category cost."
+type CategoryPrice {
+  "EVM chain id."
+  chain: Uint64!
+  "The category's number."
+  category: BigInt!
+  "How many deals."
+  deals: Uint64!
+  "How many tasks the deals have."
+  tasks: Uint64!
+  "Lowest price of a pool, nRLC for each task."
+  min: NRLC!
+  "Median of the deals' prices, nRLC for each task: the lower one of the two in the middle."
+  median: NRLC!
+  "Mean price of a task, rounded down, nRLC."
+  mean: NRLC!
+  "Mean price of a task, RLC."
+  meanRLC: RLC!
+  "Highest price of a pool, nRLC for each task."
+  max: NRLC!
+}
+`, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/contribution.graphqls", Input: `"What a worker committed to for a task, as it stands on the chain."
 type Contribution {
   "EVM chain id."
@@ -3830,6 +5543,16 @@ input ContributionFilter {
   worker: Address
   "Who asked for the work."
   requester: Address
+  "The app of the deal."
+  app: Address
+  "The dataset of the deal."
+  dataset: Address
+  "Category of the deal."
+  category: BigInt
+  "What the deal asks of its workers, all 256 bits."
+  tag: Hash
+  "TEE framework that the deal asks for."
+  tee: [TEEFramework!]
   "Where the contribution stands."
   status: [ContributionStatus!]
   "Contributions made at this time or later."
@@ -3890,6 +5613,14 @@ type Deal {
   category: BigInt!
   "What the deal asks of its workers, 256 bits. The lowest byte asks for a TEE framework."
   tag: Hash!
+  "TEE framework that the tag asks for."
+  teeFramework: TEEFramework!
+  "The app's entry in its registry. Null: it is not indexed."
+  appEntry: App
+  "The dataset's entry in its registry. Null: there is no dataset, or it is not indexed."
+  datasetEntry: Dataset
+  "The category. Null: it is not indexed."
+  categoryEntry: Category
   "Who asked for the work."
   requester: Address!
   "Who may read the result."
@@ -3934,6 +5665,12 @@ input DealFilter {
   app: Address
   "The dataset to use."
   dataset: Address
+  "Category of the deal."
+  category: BigInt
+  "What the deal asks of its workers, all 256 bits."
+  tag: Hash
+  "TEE framework that the deal asks for."
+  tee: [TEEFramework!]
   "Deals that started at this time or later."
   since: Time
   "Deals that started before this time."
@@ -3958,6 +5695,366 @@ type DealEdge {
   cursor: Cursor!
   "The deal."
   node: Deal!
+}
+
+"A framework for trusted execution that a deal's tag may ask for: its lowest four bits."
+enum TEEFramework {
+  "None."
+  NONE
+  "Scone: 0x3."
+  SCONE
+  "Gramine: 0x5."
+  GRAMINE
+  "TDX: 0x9."
+  TDX
+  "Trusted execution, but not of one of these frameworks."
+  OTHER
+}
+`, BuiltIn: false},
+	{Name: "../../../schema/graphql/analytics/entry.graphqls", Input: `"A registered app: what a task runs."
+type App {
+  "EVM chain id."
+  chain: Uint64!
+  "The app's address."
+  address: Address!
+  "Who owns the app now."
+  owner: Address!
+  "The owner's account. Null: no money of it ever passed through the contracts."
+  ownerAccount: Account
+  "The app's name."
+  name: String!
+  "What it is, mostly DOCKER."
+  type: String!
+  "Where it is."
+  multiaddr: Bytes!
+  "Digest of what it is."
+  checksum: Hash!
+  "What its enclave must be, as its owner wrote it. Empty: none."
+  mrenclave: Bytes!
+  "Time of the block that registered the app."
+  registeredAt: Time!
+  "Number of the block of the app's last change."
+  blockNumber: Uint64!
+  "Deals for the app, the newest first."
+  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): DealConnection!
+  "What the app was after each block in which it changed, the newest first: who owned it."
+  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): EntryStateConnection!
+  "What was counted of the app. Not as of an earlier block."
+  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
+  "What was counted of the app, period by period. Not as of an earlier block."
+  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+}
+
+"Which apps to list."
+input AppFilter {
+  "EVM chain id."
+  chain: Uint64
+  "Who owns it now."
+  owner: Address
+  "Those registered at this time or later."
+  since: Time
+  "Those registered before this time."
+  until: Time
+}
+
+"A page of apps."
+type AppConnection {
+  "The apps, each with its cursor."
+  edges: [AppEdge!]!
+  "The apps."
+  nodes: [App!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many apps the whole list has."
+  totalCount: Uint64!
+}
+
+"An app in a list."
+type AppEdge {
+  "The place of the app in the list."
+  cursor: Cursor!
+  "The app."
+  node: App!
+}
+
+"A registered dataset: what a task may use."
+type Dataset {
+  "EVM chain id."
+  chain: Uint64!
+  "The dataset's address."
+  address: Address!
+  "Who owns the dataset now."
+  owner: Address!
+  "The owner's account. Null: no money of it ever passed through the contracts."
+  ownerAccount: Account
+  "The dataset's name."
+  name: String!
+  "Where it is."
+  multiaddr: Bytes!
+  "Digest of what it is."
+  checksum: Hash!
+  "Time of the block that registered the dataset."
+  registeredAt: Time!
+  "Number of the block of the dataset's last change."
+  blockNumber: Uint64!
+  "Deals for the dataset, the newest first."
+  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): DealConnection!
+  "What the dataset was after each block in which it changed, the newest first: who owned it."
+  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): EntryStateConnection!
+  "What was counted of the dataset. Not as of an earlier block."
+  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
+  "What was counted of the dataset, period by period. Not as of an earlier block."
+  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+  "Who used the dataset with which app, those that paid the most first."
+  uses("How many at most, to 1000." first: Int! = 20): [DatasetUse!]!
+  "What the dataset earned each of its owners, the most first."
+  earnings: [DatasetEarning!]!
+}
+
+"What a requester used a dataset for."
+type DatasetUse {
+  "Who asked for the work."
+  requester: Address!
+  "The app that used it."
+  app: Address!
+  "How many deals."
+  deals: Uint64!
+  "How many tasks the deals have."
+  tasks: Uint64!
+  "What the dataset's owners were paid for it so far, nRLC."
+  paid: NRLC!
+  "What the dataset's owners were paid for it so far, RLC."
+  paidRLC: RLC!
+}
+
+"What a dataset earned one owner."
+type DatasetEarning {
+  "Who owned the dataset when the orders matched."
+  owner: Address!
+  "How much, nRLC."
+  amount: NRLC!
+  "How much, RLC."
+  amountRLC: RLC!
+}
+
+"Which datasets to list."
+input DatasetFilter {
+  "EVM chain id."
+  chain: Uint64
+  "Who owns it now."
+  owner: Address
+  "Those registered at this time or later."
+  since: Time
+  "Those registered before this time."
+  until: Time
+}
+
+"A page of datasets."
+type DatasetConnection {
+  "The datasets, each with its cursor."
+  edges: [DatasetEdge!]!
+  "The datasets."
+  nodes: [Dataset!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many datasets the whole list has."
+  totalCount: Uint64!
+}
+
+"A dataset in a list."
+type DatasetEdge {
+  "The place of the dataset in the list."
+  cursor: Cursor!
+  "The dataset."
+  node: Dataset!
+}
+
+"What an app, a dataset or a worker pool was after a block in which it changed."
+type EntryState {
+  "Number of the block."
+  blockNumber: Uint64!
+  "Time of the block. Null: the block is not indexed."
+  time: Time
+  "Who owned it: the holder of its token in the registry."
+  owner: Address!
+  "Of a pool: what a worker stakes for each contribution, percent of the work's price."
+  workerStakeRatio: BigInt!
+  "Of a pool: what the scheduler keeps of a task's reward, percent."
+  schedulerRewardRatio: BigInt!
+}
+
+"A page of states."
+type EntryStateConnection {
+  "The states, each with its cursor."
+  edges: [EntryStateEdge!]!
+  "The states."
+  nodes: [EntryState!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many states the whole list has."
+  totalCount: Uint64!
+}
+
+"A state in a list."
+type EntryStateEdge {
+  "The place of the state in the list."
+  cursor: Cursor!
+  "The state."
+  node: EntryState!
+}
+`, BuiltIn: false},
+	{Name: "../../../schema/graphql/analytics/event.graphqls", Input: `"A log of the contracts, decoded."
+type Event {
+  "EVM chain id."
+  chain: Uint64!
+  "Number of the log's block."
+  blockNumber: Uint64!
+  "The log's index in its block."
+  logIndex: Uint64!
+  "Hash of the log's block."
+  blockHash: Hash!
+  "Time of the log's block."
+  time: Time!
+  "Hash of the log's transaction."
+  txHash: Hash!
+  "Index of the transaction in its block."
+  txIndex: Uint64!
+  "The contract that made the log."
+  contract: Address!
+  "The contracts' name of the event. Signed*Order, Closed*Order and Broadcast*Order are OrderSigned, OrderClosed and BroadcastOrder; a registry's Transfer is ResourceTransfer."
+  name: String!
+  "What the event says, as JSON: amounts as decimal strings, other bytes in hexadecimal."
+  args: String!
+}
+
+"Which events to list."
+input EventFilter {
+  "EVM chain id."
+  chain: Uint64
+  "The contract that made the log."
+  contract: Address
+  "The event's name."
+  name: [String!]
+  "Number of the block."
+  block: Uint64
+  "Events of this block or later ones."
+  fromBlock: Uint64
+  "Events of this block or earlier ones."
+  toBlock: Uint64
+  "Hash of the transaction."
+  tx: Hash
+  "Events of this time or later."
+  since: Time
+  "Events before this time."
+  until: Time
+}
+
+"A page of events."
+type EventConnection {
+  "The events, each with its cursor."
+  edges: [EventEdge!]!
+  "The events."
+  nodes: [Event!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many events the whole list has."
+  totalCount: Uint64!
+}
+
+"An event in a list."
+type EventEdge {
+  "The place of the event in the list."
+  cursor: Cursor!
+  "The event."
+  node: Event!
+}
+
+"Something that happened to an order on the chain."
+type OrderEvent {
+  "EVM chain id."
+  chain: Uint64!
+  "Number of the block."
+  blockNumber: Uint64!
+  "The log's index in its block."
+  logIndex: Uint64!
+  "Time of the block."
+  time: Time!
+  "Hash of the transaction."
+  txHash: Hash!
+  "What is offered or asked for."
+  kind: OrderKind!
+  "What happened."
+  action: OrderAction!
+  "The order's EIP-712 hash. Null: of a BROADCAST, whose event does not say it."
+  hash: Hash
+  "How many tasks were CONSUMED, or what the CLOSED order was for in all. Null: not known."
+  volume: BigInt
+  "The deal that consumed it. Null: none did."
+  dealId: Hash
+  "The deal that consumed it. Null: none did, or it is not indexed."
+  deal: Deal
+}
+
+"What an order offers or asks for."
+enum OrderKind {
+  "An app."
+  APP
+  "A dataset."
+  DATASET
+  "Work of a pool."
+  WORKERPOOL
+  "A requester's wish."
+  REQUEST
+}
+
+"What happened to an order."
+enum OrderAction {
+  "It was signed on the chain."
+  SIGNED
+  "It was closed: nothing more can be matched with it."
+  CLOSED
+  "It was matched with others to a deal."
+  CONSUMED
+  "It was published by a log."
+  BROADCAST
+}
+
+"Which events of orders to list."
+input OrderEventFilter {
+  "EVM chain id."
+  chain: Uint64
+  "What is offered or asked for."
+  kind: [OrderKind!]
+  "What happened."
+  action: [OrderAction!]
+  "The order's EIP-712 hash."
+  hash: Hash
+  "The deal that consumed it."
+  deal: Hash
+  "Events of this time or later."
+  since: Time
+  "Events before this time."
+  until: Time
+}
+
+"A page of events."
+type OrderEventConnection {
+  "The events, each with its cursor."
+  edges: [OrderEventEdge!]!
+  "The events."
+  nodes: [OrderEvent!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many events the whole list has."
+  totalCount: Uint64!
+}
+
+"An event in a list."
+type OrderEventEdge {
+  "The place of the event in the list."
+  cursor: Cursor!
+  "The event."
+  node: OrderEvent!
 }
 `, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/measures.graphqls", Input: `"""
@@ -4310,6 +6407,16 @@ input PayoutFilter {
   worker: Address
   "Who asked for the work."
   requester: Address
+  "The app of the deal."
+  app: Address
+  "The dataset of the deal."
+  dataset: Address
+  "Category of the deal."
+  category: BigInt
+  "What the deal asks of its workers, all 256 bits."
+  tag: Hash
+  "TEE framework that the deal asks for."
+  tee: [TEEFramework!]
   "Which way the money went."
   kind: [PayoutKind!]
   "In which role."
@@ -4550,6 +6657,30 @@ type Query {
   workerpool("The pool's address." address: Address!, "EVM chain id. Needed only where several chains know the address." chain: Uint64, "Read as of this block." asOf: AsOf): Workerpool
   "Worker pools, the newest first by their registration."
   workerpools("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: WorkerpoolFilter, "Read as of this block." asOf: AsOf): WorkerpoolConnection!
+
+  "The app at this address. Null: it is not registered."
+  app("The app's address." address: Address!, "EVM chain id. Needed only where several chains know the address." chain: Uint64, "Read as of this block." asOf: AsOf): App
+  "Apps, the newest first by their registration."
+  apps("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: AppFilter, "Read as of this block." asOf: AsOf): AppConnection!
+
+  "The dataset at this address. Null: it is not registered."
+  dataset("The dataset's address." address: Address!, "EVM chain id. Needed only where several chains know the address." chain: Uint64, "Read as of this block." asOf: AsOf): Dataset
+  "Datasets, the newest first by their registration."
+  datasets("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: DatasetFilter, "Read as of this block." asOf: AsOf): DatasetConnection!
+
+  "The category of this number. Null: there is none."
+  category("The category's number." id: BigInt!, "EVM chain id. Needed only where several chains know the number." chain: Uint64, "Read as of this block." asOf: AsOf): Category
+  "Categories in order of chain and number."
+  categories("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: CategoryFilter, "Read as of this block." asOf: AsOf): CategoryConnection!
+  "What work of each category cost. Categories without deals are left out."
+  prices(filter: DealFilter, "Read as of this block." asOf: AsOf): [CategoryPrice!]!
+  "How long completed tasks took. Null: there is none."
+  latency(filter: TaskFilter, "Read as of this block." asOf: AsOf): Latency
+
+  "Logs of the contracts, decoded, the newest first by their block's time."
+  events("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: EventFilter, "Read as of this block." asOf: AsOf): EventConnection!
+  "What happened to orders on the chain, the newest first by their block's time."
+  orderEvents("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: OrderEventFilter, "Read as of this block." asOf: AsOf): OrderEventConnection!
 }
 
 "Streams, over WebSocket (graphql-transport-ws) or server-sent events."
@@ -4909,6 +7040,16 @@ input TaskFilter {
   worker: Address
   "Who asked for the work."
   requester: Address
+  "The app of the deal."
+  app: Address
+  "The dataset of the deal."
+  dataset: Address
+  "Category of the deal."
+  category: BigInt
+  "What the deal asks of its workers, all 256 bits."
+  tag: Hash
+  "TEE framework that the deal asks for."
+  tee: [TEEFramework!]
   "Where the task stands."
   status: [TaskStatus!]
   "Tasks initialized at this time or later."
@@ -5053,6 +7194,16 @@ input VerdictFilter {
   worker: Address
   "Who asked for the task's work."
   requester: Address
+  "The app of the deal."
+  app: Address
+  "The dataset of the deal."
+  dataset: Address
+  "Category of the deal."
+  category: BigInt
+  "What the deal asks of its workers, all 256 bits."
+  tag: Hash
+  "TEE framework that the deal asks for."
+  tee: [TEEFramework!]
   "Accepted or rejected."
   outcome: [VerdictOutcome!]
   "Why."
@@ -5121,6 +7272,63 @@ type Workerpool {
   verdicts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): VerdictConnection!
   "Rewards and seizures of the pool's tasks, the newest first."
   payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): PayoutConnection!
+  "The owner's account. Null: no money of it ever passed through the contracts."
+  ownerAccount: Account
+  "What the pool was after each block in which it changed, the newest first."
+  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): EntryStateConnection!
+  "What was counted of the pool. Not as of an earlier block."
+  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
+  "What was counted of the pool, period by period. Not as of an earlier block."
+  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+  "How long completed tasks of the pool took that were initialized in this time. Null: there is none."
+  latency("Tasks initialized at this time or later." since: Time, "Tasks initialized before this time." until: Time): Latency
+  "How busy the pool was."
+  utilisation("From this time." since: Time!, "To this time." until: Time!): Utilisation!
+  "What stands to be lost on the pool's open tasks."
+  atRisk: Risk!
+}
+
+"How busy a pool was in some time. A task keeps it busy from its initialization to its end; one that has not ended, to the end of the time."
+type Utilisation {
+  "How long the tasks took in this time, all together, seconds."
+  taskSeconds: BigInt!
+  "How many tasks were under way on average, rounded down to three decimals."
+  averageTasks: Decimal!
+  "How many workers contributed in this time."
+  workers: Uint64!
+}
+
+"What is locked for tasks that have not ended."
+type Risk {
+  "By those who pay: the prices, nRLC."
+  payers: NRLC!
+  "By the scheduler: what it loses if they fail, nRLC."
+  scheduler: NRLC!
+  "By workers: what they lose if their contributions are wrong or not revealed, nRLC."
+  workers: NRLC!
+}
+
+"""
+How long completed tasks took from their deal to their end, seconds. A percentile is the
+task of rank ⌈n · p / 100⌉ of all n in rising order: so many percent took no longer.
+"""
+type Latency {
+  "How many tasks."
+  tasks: Uint64!
+  "The shortest."
+  min: Uint64!
+  "Half took no longer."
+  p50: Uint64!
+  "90 percent took no longer."
+  p90: Uint64!
+  "95 percent took no longer."
+  p95: Uint64!
+  "99 percent took no longer."
+  p99: Uint64!
+  "The longest."
+  max: Uint64!
+  "The mean, rounded down to three decimals."
+  mean: Decimal!
 }
 
 "Which worker pools to list."
@@ -5162,6 +7370,22 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
 // region    ***************************** args.gotpl *****************************
 
+func (ec *executionContext) field_Account_apps_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Account_contributions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5178,7 +7402,39 @@ func (ec *executionContext) field_Account_contributions_args(ctx context.Context
 	return args, nil
 }
 
+func (ec *executionContext) field_Account_datasets_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Account_deals_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Account_history_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
@@ -5226,6 +7482,48 @@ func (ec *executionContext) field_Account_postings_args(ctx context.Context, raw
 	return args, nil
 }
 
+func (ec *executionContext) field_Account_requesterMeasures_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Account_requesterSeries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "step", ec.unmarshalNStep2string)
+	if err != nil {
+		return nil, err
+	}
+	args["step"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Account_verdicts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5239,6 +7537,281 @@ func (ec *executionContext) field_Account_verdicts_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Account_workerMeasures_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Account_workerSeries_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "step", ec.unmarshalNStep2string)
+	if err != nil {
+		return nil, err
+	}
+	args["step"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Account_workerpools_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_App_deals_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_App_history_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_App_measures_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_App_series_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "step", ec.unmarshalNStep2string)
+	if err != nil {
+		return nil, err
+	}
+	args["step"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Category_deals_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Category_measures_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Category_series_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "step", ec.unmarshalNStep2string)
+	if err != nil {
+		return nil, err
+	}
+	args["step"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Dataset_deals_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Dataset_history_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Dataset_measures_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Dataset_series_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "step", ec.unmarshalNStep2string)
+	if err != nil {
+		return nil, err
+	}
+	args["step"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Dataset_uses_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
 	return args, nil
 }
 
@@ -5332,6 +7905,53 @@ func (ec *executionContext) field_Query_accounts_args(ctx context.Context, rawAr
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_app_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "address", ec.unmarshalNAddress2string)
+	if err != nil {
+		return nil, err
+	}
+	args["address"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_apps_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOAppFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAppFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_bucketSums_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5345,6 +7965,53 @@ func (ec *executionContext) field_Query_bucketSums_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["asOf"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_categories_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOCategoryFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategoryFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_category_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id", ec.unmarshalNBigInt2string)
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -5468,6 +8135,53 @@ func (ec *executionContext) field_Query_contributions_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_dataset_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "address", ec.unmarshalNAddress2string)
+	if err != nil {
+		return nil, err
+	}
+	args["address"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_datasets_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalODatasetFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_deal_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5515,6 +8229,32 @@ func (ec *executionContext) field_Query_deals_args(ctx context.Context, rawArgs 
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_events_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOEventFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEventFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_kitty_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5543,6 +8283,22 @@ func (ec *executionContext) field_Query_kitty_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["first"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_latency_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOTaskFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTaskFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
 	return args, nil
 }
 
@@ -5584,6 +8340,32 @@ func (ec *executionContext) field_Query_leaderboard_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["after"] = arg6
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_orderEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOOrderEventFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐOrderEventFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -5678,6 +8460,22 @@ func (ec *executionContext) field_Query_postings_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["asOf"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_prices_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalODealFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDealFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg1
 	return args, nil
 }
 
@@ -6007,6 +8805,54 @@ func (ec *executionContext) field_Workerpool_deals_args(ctx context.Context, raw
 	return args, nil
 }
 
+func (ec *executionContext) field_Workerpool_history_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Workerpool_latency_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Workerpool_measures_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Workerpool_payouts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6023,6 +8869,32 @@ func (ec *executionContext) field_Workerpool_payouts_args(ctx context.Context, r
 	return args, nil
 }
 
+func (ec *executionContext) field_Workerpool_series_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "step", ec.unmarshalNStep2string)
+	if err != nil {
+		return nil, err
+	}
+	args["step"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalOTime2ᚖtimeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Workerpool_tasks_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6036,6 +8908,22 @@ func (ec *executionContext) field_Workerpool_tasks_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Workerpool_utilisation_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalNTime2timeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalNTime2timeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg1
 	return args, nil
 }
 
@@ -6797,6 +9685,510 @@ func (ec *executionContext) fieldContext_Account_deals(ctx context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Account_apps(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Account_apps,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Account().Apps(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNAppConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Account_apps(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_AppConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_AppConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_AppConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_AppConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type AppConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Account_apps_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Account_datasets(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Account_datasets,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Account().Datasets(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNDatasetConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Account_datasets(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_DatasetConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_DatasetConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_DatasetConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_DatasetConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Account_datasets_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Account_workerpools(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Account_workerpools,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Account().Workerpools(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNWorkerpoolConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Account_workerpools(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_WorkerpoolConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_WorkerpoolConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_WorkerpoolConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_WorkerpoolConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type WorkerpoolConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Account_workerpools_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Account_history(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Account_history,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Account().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNAccountStateConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Account_history(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_AccountStateConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_AccountStateConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_AccountStateConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_AccountStateConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type AccountStateConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Account_history_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Account_requesterMeasures(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Account_requesterMeasures,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Account().RequesterMeasures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+		},
+		nil,
+		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Account_requesterMeasures(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "deals":
+				return ec.fieldContext_Measures_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_Measures_tasks(ctx, field)
+			case "initialized":
+				return ec.fieldContext_Measures_initialized(ctx, field)
+			case "completed":
+				return ec.fieldContext_Measures_completed(ctx, field)
+			case "claimed":
+				return ec.fieldContext_Measures_claimed(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Measures_contributions(ctx, field)
+			case "accurate":
+				return ec.fieldContext_Measures_accurate(ctx, field)
+			case "faulty":
+				return ec.fieldContext_Measures_faulty(ctx, field)
+			case "successRate":
+				return ec.fieldContext_Measures_successRate(ctx, field)
+			case "accuracy":
+				return ec.fieldContext_Measures_accuracy(ctx, field)
+			case "meanLatency":
+				return ec.fieldContext_Measures_meanLatency(ctx, field)
+			case "volume":
+				return ec.fieldContext_Measures_volume(ctx, field)
+			case "volumeRLC":
+				return ec.fieldContext_Measures_volumeRLC(ctx, field)
+			case "refunded":
+				return ec.fieldContext_Measures_refunded(ctx, field)
+			case "refundedRLC":
+				return ec.fieldContext_Measures_refundedRLC(ctx, field)
+			case "earnedWorkers":
+				return ec.fieldContext_Measures_earnedWorkers(ctx, field)
+			case "earnedWorkersRLC":
+				return ec.fieldContext_Measures_earnedWorkersRLC(ctx, field)
+			case "earnedWorkerpool":
+				return ec.fieldContext_Measures_earnedWorkerpool(ctx, field)
+			case "earnedWorkerpoolRLC":
+				return ec.fieldContext_Measures_earnedWorkerpoolRLC(ctx, field)
+			case "earnedApp":
+				return ec.fieldContext_Measures_earnedApp(ctx, field)
+			case "earnedAppRLC":
+				return ec.fieldContext_Measures_earnedAppRLC(ctx, field)
+			case "earnedDataset":
+				return ec.fieldContext_Measures_earnedDataset(ctx, field)
+			case "earnedDatasetRLC":
+				return ec.fieldContext_Measures_earnedDatasetRLC(ctx, field)
+			case "seized":
+				return ec.fieldContext_Measures_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Measures_seizedRLC(ctx, field)
+			case "kittyIn":
+				return ec.fieldContext_Measures_kittyIn(ctx, field)
+			case "kittyInRLC":
+				return ec.fieldContext_Measures_kittyInRLC(ctx, field)
+			case "kittyOut":
+				return ec.fieldContext_Measures_kittyOut(ctx, field)
+			case "kittyOutRLC":
+				return ec.fieldContext_Measures_kittyOutRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Measures", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Account_requesterMeasures_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Account_requesterSeries(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Account_requesterSeries,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Account().RequesterSeries(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+		},
+		nil,
+		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Account_requesterSeries(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_SeriesPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_SeriesPoint_end(ctx, field)
+			case "measures":
+				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Account_requesterSeries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Account_workerMeasures(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Account_workerMeasures,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Account().WorkerMeasures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+		},
+		nil,
+		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Account_workerMeasures(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "deals":
+				return ec.fieldContext_Measures_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_Measures_tasks(ctx, field)
+			case "initialized":
+				return ec.fieldContext_Measures_initialized(ctx, field)
+			case "completed":
+				return ec.fieldContext_Measures_completed(ctx, field)
+			case "claimed":
+				return ec.fieldContext_Measures_claimed(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Measures_contributions(ctx, field)
+			case "accurate":
+				return ec.fieldContext_Measures_accurate(ctx, field)
+			case "faulty":
+				return ec.fieldContext_Measures_faulty(ctx, field)
+			case "successRate":
+				return ec.fieldContext_Measures_successRate(ctx, field)
+			case "accuracy":
+				return ec.fieldContext_Measures_accuracy(ctx, field)
+			case "meanLatency":
+				return ec.fieldContext_Measures_meanLatency(ctx, field)
+			case "volume":
+				return ec.fieldContext_Measures_volume(ctx, field)
+			case "volumeRLC":
+				return ec.fieldContext_Measures_volumeRLC(ctx, field)
+			case "refunded":
+				return ec.fieldContext_Measures_refunded(ctx, field)
+			case "refundedRLC":
+				return ec.fieldContext_Measures_refundedRLC(ctx, field)
+			case "earnedWorkers":
+				return ec.fieldContext_Measures_earnedWorkers(ctx, field)
+			case "earnedWorkersRLC":
+				return ec.fieldContext_Measures_earnedWorkersRLC(ctx, field)
+			case "earnedWorkerpool":
+				return ec.fieldContext_Measures_earnedWorkerpool(ctx, field)
+			case "earnedWorkerpoolRLC":
+				return ec.fieldContext_Measures_earnedWorkerpoolRLC(ctx, field)
+			case "earnedApp":
+				return ec.fieldContext_Measures_earnedApp(ctx, field)
+			case "earnedAppRLC":
+				return ec.fieldContext_Measures_earnedAppRLC(ctx, field)
+			case "earnedDataset":
+				return ec.fieldContext_Measures_earnedDataset(ctx, field)
+			case "earnedDatasetRLC":
+				return ec.fieldContext_Measures_earnedDatasetRLC(ctx, field)
+			case "seized":
+				return ec.fieldContext_Measures_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Measures_seizedRLC(ctx, field)
+			case "kittyIn":
+				return ec.fieldContext_Measures_kittyIn(ctx, field)
+			case "kittyInRLC":
+				return ec.fieldContext_Measures_kittyInRLC(ctx, field)
+			case "kittyOut":
+				return ec.fieldContext_Measures_kittyOut(ctx, field)
+			case "kittyOutRLC":
+				return ec.fieldContext_Measures_kittyOutRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Measures", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Account_workerMeasures_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Account_workerSeries(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Account_workerSeries,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Account().WorkerSeries(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+		},
+		nil,
+		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Account_workerSeries(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_SeriesPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_SeriesPoint_end(ctx, field)
+			case "measures":
+				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Account_workerSeries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _AccountConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Account]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6896,6 +10288,22 @@ func (ec *executionContext) fieldContext_AccountConnection_nodes(_ context.Conte
 				return ec.fieldContext_Account_verdicts(ctx, field)
 			case "deals":
 				return ec.fieldContext_Account_deals(ctx, field)
+			case "apps":
+				return ec.fieldContext_Account_apps(ctx, field)
+			case "datasets":
+				return ec.fieldContext_Account_datasets(ctx, field)
+			case "workerpools":
+				return ec.fieldContext_Account_workerpools(ctx, field)
+			case "history":
+				return ec.fieldContext_Account_history(ctx, field)
+			case "requesterMeasures":
+				return ec.fieldContext_Account_requesterMeasures(ctx, field)
+			case "requesterSeries":
+				return ec.fieldContext_Account_requesterSeries(ctx, field)
+			case "workerMeasures":
+				return ec.fieldContext_Account_workerMeasures(ctx, field)
+			case "workerSeries":
+				return ec.fieldContext_Account_workerSeries(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 		},
@@ -7064,8 +10472,1365 @@ func (ec *executionContext) fieldContext_AccountEdge_node(_ context.Context, fie
 				return ec.fieldContext_Account_verdicts(ctx, field)
 			case "deals":
 				return ec.fieldContext_Account_deals(ctx, field)
+			case "apps":
+				return ec.fieldContext_Account_apps(ctx, field)
+			case "datasets":
+				return ec.fieldContext_Account_datasets(ctx, field)
+			case "workerpools":
+				return ec.fieldContext_Account_workerpools(ctx, field)
+			case "history":
+				return ec.fieldContext_Account_history(ctx, field)
+			case "requesterMeasures":
+				return ec.fieldContext_Account_requesterMeasures(ctx, field)
+			case "requesterSeries":
+				return ec.fieldContext_Account_requesterSeries(ctx, field)
+			case "workerMeasures":
+				return ec.fieldContext_Account_workerMeasures(ctx, field)
+			case "workerSeries":
+				return ec.fieldContext_Account_workerSeries(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountState_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.AccountState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountState_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountState_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountState",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountState_time(ctx context.Context, field graphql.CollectedField, obj *model.AccountState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountState_time,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.AccountState().Time(ctx, obj)
+		},
+		nil,
+		ec.marshalOTime2ᚖtimeᚐTime,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountState_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountState",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountState_stake(ctx context.Context, field graphql.CollectedField, obj *model.AccountState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountState_stake,
+		func(ctx context.Context) (any, error) {
+			return obj.Stake, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountState_stake(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountState",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountState_locked(ctx context.Context, field graphql.CollectedField, obj *model.AccountState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountState_locked,
+		func(ctx context.Context) (any, error) {
+			return obj.Locked, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountState_locked(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountState",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountState_score(ctx context.Context, field graphql.CollectedField, obj *model.AccountState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountState_score,
+		func(ctx context.Context) (any, error) {
+			return obj.Score, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountState_score(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountState",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountState_earned(ctx context.Context, field graphql.CollectedField, obj *model.AccountState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountState_earned,
+		func(ctx context.Context) (any, error) {
+			return obj.Earned, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountState_earned(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountState",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountState_spent(ctx context.Context, field graphql.CollectedField, obj *model.AccountState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountState_spent,
+		func(ctx context.Context) (any, error) {
+			return obj.Spent, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountState_spent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountState",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountState_seized(ctx context.Context, field graphql.CollectedField, obj *model.AccountState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountState_seized,
+		func(ctx context.Context) (any, error) {
+			return obj.Seized, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountState_seized(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountState",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountStateConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.AccountState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountStateConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNAccountStateEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountStateConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountStateConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_AccountStateEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_AccountStateEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type AccountStateEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountStateConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.AccountState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountStateConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNAccountState2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAccountStateᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountStateConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountStateConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "blockNumber":
+				return ec.fieldContext_AccountState_blockNumber(ctx, field)
+			case "time":
+				return ec.fieldContext_AccountState_time(ctx, field)
+			case "stake":
+				return ec.fieldContext_AccountState_stake(ctx, field)
+			case "locked":
+				return ec.fieldContext_AccountState_locked(ctx, field)
+			case "score":
+				return ec.fieldContext_AccountState_score(ctx, field)
+			case "earned":
+				return ec.fieldContext_AccountState_earned(ctx, field)
+			case "spent":
+				return ec.fieldContext_AccountState_spent(ctx, field)
+			case "seized":
+				return ec.fieldContext_AccountState_seized(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type AccountState", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountStateConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.AccountState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountStateConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountStateConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountStateConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountStateConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.AccountState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountStateConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountStateConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountStateConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountStateEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.AccountState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountStateEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountStateEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountStateEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AccountStateEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.AccountState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AccountStateEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNAccountState2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAccountState,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AccountStateEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AccountStateEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "blockNumber":
+				return ec.fieldContext_AccountState_blockNumber(ctx, field)
+			case "time":
+				return ec.fieldContext_AccountState_time(ctx, field)
+			case "stake":
+				return ec.fieldContext_AccountState_stake(ctx, field)
+			case "locked":
+				return ec.fieldContext_AccountState_locked(ctx, field)
+			case "score":
+				return ec.fieldContext_AccountState_score(ctx, field)
+			case "earned":
+				return ec.fieldContext_AccountState_earned(ctx, field)
+			case "spent":
+				return ec.fieldContext_AccountState_spent(ctx, field)
+			case "seized":
+				return ec.fieldContext_AccountState_seized(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type AccountState", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_chain(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_address(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_address,
+		func(ctx context.Context) (any, error) {
+			return obj.Address, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_address(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_owner(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_owner,
+		func(ctx context.Context) (any, error) {
+			return obj.Owner, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_owner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_ownerAccount(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_ownerAccount,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.App().OwnerAccount(ctx, obj)
+		},
+		nil,
+		ec.marshalOAccount2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAccount,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_ownerAccount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Account_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_Account_address(ctx, field)
+			case "stake":
+				return ec.fieldContext_Account_stake(ctx, field)
+			case "stakeRLC":
+				return ec.fieldContext_Account_stakeRLC(ctx, field)
+			case "locked":
+				return ec.fieldContext_Account_locked(ctx, field)
+			case "lockedRLC":
+				return ec.fieldContext_Account_lockedRLC(ctx, field)
+			case "score":
+				return ec.fieldContext_Account_score(ctx, field)
+			case "deposited":
+				return ec.fieldContext_Account_deposited(ctx, field)
+			case "withdrawn":
+				return ec.fieldContext_Account_withdrawn(ctx, field)
+			case "earned":
+				return ec.fieldContext_Account_earned(ctx, field)
+			case "earnedRLC":
+				return ec.fieldContext_Account_earnedRLC(ctx, field)
+			case "spent":
+				return ec.fieldContext_Account_spent(ctx, field)
+			case "seized":
+				return ec.fieldContext_Account_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Account_seizedRLC(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "payouts":
+				return ec.fieldContext_Account_payouts(ctx, field)
+			case "postings":
+				return ec.fieldContext_Account_postings(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Account_contributions(ctx, field)
+			case "verdicts":
+				return ec.fieldContext_Account_verdicts(ctx, field)
+			case "deals":
+				return ec.fieldContext_Account_deals(ctx, field)
+			case "apps":
+				return ec.fieldContext_Account_apps(ctx, field)
+			case "datasets":
+				return ec.fieldContext_Account_datasets(ctx, field)
+			case "workerpools":
+				return ec.fieldContext_Account_workerpools(ctx, field)
+			case "history":
+				return ec.fieldContext_Account_history(ctx, field)
+			case "requesterMeasures":
+				return ec.fieldContext_Account_requesterMeasures(ctx, field)
+			case "requesterSeries":
+				return ec.fieldContext_Account_requesterSeries(ctx, field)
+			case "workerMeasures":
+				return ec.fieldContext_Account_workerMeasures(ctx, field)
+			case "workerSeries":
+				return ec.fieldContext_Account_workerSeries(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_name(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_name,
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_type(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_type,
+		func(ctx context.Context) (any, error) {
+			return obj.Type, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_type(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_multiaddr(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_multiaddr,
+		func(ctx context.Context) (any, error) {
+			return obj.Multiaddr, nil
+		},
+		nil,
+		ec.marshalNBytes2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_multiaddr(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Bytes does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_checksum(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_checksum,
+		func(ctx context.Context) (any, error) {
+			return obj.Checksum, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_checksum(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_mrenclave(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_mrenclave,
+		func(ctx context.Context) (any, error) {
+			return obj.Mrenclave, nil
+		},
+		nil,
+		ec.marshalNBytes2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_mrenclave(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Bytes does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_registeredAt(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_registeredAt,
+		func(ctx context.Context) (any, error) {
+			return obj.RegisteredAt, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_registeredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_deals(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_deals,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.App().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNDealConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_deals(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_DealConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_DealConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_DealConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_DealConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DealConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_App_deals_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_history(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_history,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.App().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNEntryStateConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_history(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_EntryStateConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_EntryStateConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_EntryStateConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_EntryStateConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type EntryStateConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_App_history_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_measures(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_measures,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.App().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+		},
+		nil,
+		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_measures(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "deals":
+				return ec.fieldContext_Measures_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_Measures_tasks(ctx, field)
+			case "initialized":
+				return ec.fieldContext_Measures_initialized(ctx, field)
+			case "completed":
+				return ec.fieldContext_Measures_completed(ctx, field)
+			case "claimed":
+				return ec.fieldContext_Measures_claimed(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Measures_contributions(ctx, field)
+			case "accurate":
+				return ec.fieldContext_Measures_accurate(ctx, field)
+			case "faulty":
+				return ec.fieldContext_Measures_faulty(ctx, field)
+			case "successRate":
+				return ec.fieldContext_Measures_successRate(ctx, field)
+			case "accuracy":
+				return ec.fieldContext_Measures_accuracy(ctx, field)
+			case "meanLatency":
+				return ec.fieldContext_Measures_meanLatency(ctx, field)
+			case "volume":
+				return ec.fieldContext_Measures_volume(ctx, field)
+			case "volumeRLC":
+				return ec.fieldContext_Measures_volumeRLC(ctx, field)
+			case "refunded":
+				return ec.fieldContext_Measures_refunded(ctx, field)
+			case "refundedRLC":
+				return ec.fieldContext_Measures_refundedRLC(ctx, field)
+			case "earnedWorkers":
+				return ec.fieldContext_Measures_earnedWorkers(ctx, field)
+			case "earnedWorkersRLC":
+				return ec.fieldContext_Measures_earnedWorkersRLC(ctx, field)
+			case "earnedWorkerpool":
+				return ec.fieldContext_Measures_earnedWorkerpool(ctx, field)
+			case "earnedWorkerpoolRLC":
+				return ec.fieldContext_Measures_earnedWorkerpoolRLC(ctx, field)
+			case "earnedApp":
+				return ec.fieldContext_Measures_earnedApp(ctx, field)
+			case "earnedAppRLC":
+				return ec.fieldContext_Measures_earnedAppRLC(ctx, field)
+			case "earnedDataset":
+				return ec.fieldContext_Measures_earnedDataset(ctx, field)
+			case "earnedDatasetRLC":
+				return ec.fieldContext_Measures_earnedDatasetRLC(ctx, field)
+			case "seized":
+				return ec.fieldContext_Measures_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Measures_seizedRLC(ctx, field)
+			case "kittyIn":
+				return ec.fieldContext_Measures_kittyIn(ctx, field)
+			case "kittyInRLC":
+				return ec.fieldContext_Measures_kittyInRLC(ctx, field)
+			case "kittyOut":
+				return ec.fieldContext_Measures_kittyOut(ctx, field)
+			case "kittyOutRLC":
+				return ec.fieldContext_Measures_kittyOutRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Measures", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_App_measures_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _App_series(ctx context.Context, field graphql.CollectedField, obj *model.App) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_App_series,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.App().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+		},
+		nil,
+		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_App_series(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "App",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_SeriesPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_SeriesPoint_end(ctx, field)
+			case "measures":
+				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_App_series_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AppConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.App]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AppConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNAppEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AppConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AppConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_AppEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_AppEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type AppEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AppConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.App]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AppConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNApp2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAppᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AppConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AppConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_App_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_App_address(ctx, field)
+			case "owner":
+				return ec.fieldContext_App_owner(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_App_ownerAccount(ctx, field)
+			case "name":
+				return ec.fieldContext_App_name(ctx, field)
+			case "type":
+				return ec.fieldContext_App_type(ctx, field)
+			case "multiaddr":
+				return ec.fieldContext_App_multiaddr(ctx, field)
+			case "checksum":
+				return ec.fieldContext_App_checksum(ctx, field)
+			case "mrenclave":
+				return ec.fieldContext_App_mrenclave(ctx, field)
+			case "registeredAt":
+				return ec.fieldContext_App_registeredAt(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_App_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_App_deals(ctx, field)
+			case "history":
+				return ec.fieldContext_App_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_App_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_App_series(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type App", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AppConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.App]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AppConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AppConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AppConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AppConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.App]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AppConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AppConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AppConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AppEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.App]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AppEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AppEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AppEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AppEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.App]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AppEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNApp2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐApp,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AppEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AppEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_App_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_App_address(ctx, field)
+			case "owner":
+				return ec.fieldContext_App_owner(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_App_ownerAccount(ctx, field)
+			case "name":
+				return ec.fieldContext_App_name(ctx, field)
+			case "type":
+				return ec.fieldContext_App_type(ctx, field)
+			case "multiaddr":
+				return ec.fieldContext_App_multiaddr(ctx, field)
+			case "checksum":
+				return ec.fieldContext_App_checksum(ctx, field)
+			case "mrenclave":
+				return ec.fieldContext_App_mrenclave(ctx, field)
+			case "registeredAt":
+				return ec.fieldContext_App_registeredAt(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_App_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_App_deals(ctx, field)
+			case "history":
+				return ec.fieldContext_App_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_App_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_App_series(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type App", field.Name)
 		},
 	}
 	return fc, nil
@@ -8023,6 +12788,872 @@ func (ec *executionContext) fieldContext_BucketSum_count(_ context.Context, fiel
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Category_chain(ctx context.Context, field graphql.CollectedField, obj *model.Category) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Category_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Category_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Category",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Category_id(ctx context.Context, field graphql.CollectedField, obj *model.Category) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Category_id,
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Category_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Category",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Category_name(ctx context.Context, field graphql.CollectedField, obj *model.Category) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Category_name,
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Category_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Category",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Category_description(ctx context.Context, field graphql.CollectedField, obj *model.Category) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Category_description,
+		func(ctx context.Context) (any, error) {
+			return obj.Description, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Category_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Category",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Category_workClockTimeRef(ctx context.Context, field graphql.CollectedField, obj *model.Category) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Category_workClockTimeRef,
+		func(ctx context.Context) (any, error) {
+			return obj.WorkClockTimeRef, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Category_workClockTimeRef(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Category",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Category_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.Category) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Category_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Category_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Category",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Category_deals(ctx context.Context, field graphql.CollectedField, obj *model.Category) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Category_deals,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Category().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNDealConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Category_deals(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Category",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_DealConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_DealConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_DealConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_DealConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DealConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Category_deals_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Category_measures(ctx context.Context, field graphql.CollectedField, obj *model.Category) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Category_measures,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Category().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+		},
+		nil,
+		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Category_measures(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Category",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "deals":
+				return ec.fieldContext_Measures_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_Measures_tasks(ctx, field)
+			case "initialized":
+				return ec.fieldContext_Measures_initialized(ctx, field)
+			case "completed":
+				return ec.fieldContext_Measures_completed(ctx, field)
+			case "claimed":
+				return ec.fieldContext_Measures_claimed(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Measures_contributions(ctx, field)
+			case "accurate":
+				return ec.fieldContext_Measures_accurate(ctx, field)
+			case "faulty":
+				return ec.fieldContext_Measures_faulty(ctx, field)
+			case "successRate":
+				return ec.fieldContext_Measures_successRate(ctx, field)
+			case "accuracy":
+				return ec.fieldContext_Measures_accuracy(ctx, field)
+			case "meanLatency":
+				return ec.fieldContext_Measures_meanLatency(ctx, field)
+			case "volume":
+				return ec.fieldContext_Measures_volume(ctx, field)
+			case "volumeRLC":
+				return ec.fieldContext_Measures_volumeRLC(ctx, field)
+			case "refunded":
+				return ec.fieldContext_Measures_refunded(ctx, field)
+			case "refundedRLC":
+				return ec.fieldContext_Measures_refundedRLC(ctx, field)
+			case "earnedWorkers":
+				return ec.fieldContext_Measures_earnedWorkers(ctx, field)
+			case "earnedWorkersRLC":
+				return ec.fieldContext_Measures_earnedWorkersRLC(ctx, field)
+			case "earnedWorkerpool":
+				return ec.fieldContext_Measures_earnedWorkerpool(ctx, field)
+			case "earnedWorkerpoolRLC":
+				return ec.fieldContext_Measures_earnedWorkerpoolRLC(ctx, field)
+			case "earnedApp":
+				return ec.fieldContext_Measures_earnedApp(ctx, field)
+			case "earnedAppRLC":
+				return ec.fieldContext_Measures_earnedAppRLC(ctx, field)
+			case "earnedDataset":
+				return ec.fieldContext_Measures_earnedDataset(ctx, field)
+			case "earnedDatasetRLC":
+				return ec.fieldContext_Measures_earnedDatasetRLC(ctx, field)
+			case "seized":
+				return ec.fieldContext_Measures_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Measures_seizedRLC(ctx, field)
+			case "kittyIn":
+				return ec.fieldContext_Measures_kittyIn(ctx, field)
+			case "kittyInRLC":
+				return ec.fieldContext_Measures_kittyInRLC(ctx, field)
+			case "kittyOut":
+				return ec.fieldContext_Measures_kittyOut(ctx, field)
+			case "kittyOutRLC":
+				return ec.fieldContext_Measures_kittyOutRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Measures", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Category_measures_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Category_series(ctx context.Context, field graphql.CollectedField, obj *model.Category) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Category_series,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Category().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+		},
+		nil,
+		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Category_series(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Category",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_SeriesPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_SeriesPoint_end(ctx, field)
+			case "measures":
+				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Category_series_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Category]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNCategoryEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_CategoryEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_CategoryEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type CategoryEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Category]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNCategory2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategoryᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Category_chain(ctx, field)
+			case "id":
+				return ec.fieldContext_Category_id(ctx, field)
+			case "name":
+				return ec.fieldContext_Category_name(ctx, field)
+			case "description":
+				return ec.fieldContext_Category_description(ctx, field)
+			case "workClockTimeRef":
+				return ec.fieldContext_Category_workClockTimeRef(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Category_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_Category_deals(ctx, field)
+			case "measures":
+				return ec.fieldContext_Category_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Category_series(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Category", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Category]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Category]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.Category]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.Category]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNCategory2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategory,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Category_chain(ctx, field)
+			case "id":
+				return ec.fieldContext_Category_id(ctx, field)
+			case "name":
+				return ec.fieldContext_Category_name(ctx, field)
+			case "description":
+				return ec.fieldContext_Category_description(ctx, field)
+			case "workClockTimeRef":
+				return ec.fieldContext_Category_workClockTimeRef(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Category_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_Category_deals(ctx, field)
+			case "measures":
+				return ec.fieldContext_Category_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Category_series(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Category", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryPrice_chain(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryPrice_category(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_category,
+		func(ctx context.Context) (any, error) {
+			return obj.Category, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_category(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryPrice_deals(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_deals,
+		func(ctx context.Context) (any, error) {
+			return obj.Deals, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_deals(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryPrice_tasks(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_tasks,
+		func(ctx context.Context) (any, error) {
+			return obj.Tasks, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_tasks(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryPrice_min(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_min,
+		func(ctx context.Context) (any, error) {
+			return obj.Min, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_min(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryPrice_median(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_median,
+		func(ctx context.Context) (any, error) {
+			return obj.Median, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_median(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryPrice_mean(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_mean,
+		func(ctx context.Context) (any, error) {
+			return obj.Mean, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_mean(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryPrice_meanRLC(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_meanRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.MeanRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_meanRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryPrice_max(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_max,
+		func(ctx context.Context) (any, error) {
+			return obj.Max, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_max(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
 		},
 	}
 	return fc, nil
@@ -9019,6 +14650,14 @@ func (ec *executionContext) fieldContext_Contribution_deal(_ context.Context, fi
 				return ec.fieldContext_Deal_category(ctx, field)
 			case "tag":
 				return ec.fieldContext_Deal_tag(ctx, field)
+			case "teeFramework":
+				return ec.fieldContext_Deal_teeFramework(ctx, field)
+			case "appEntry":
+				return ec.fieldContext_Deal_appEntry(ctx, field)
+			case "datasetEntry":
+				return ec.fieldContext_Deal_datasetEntry(ctx, field)
+			case "categoryEntry":
+				return ec.fieldContext_Deal_categoryEntry(ctx, field)
 			case "requester":
 				return ec.fieldContext_Deal_requester(ctx, field)
 			case "beneficiary":
@@ -9162,6 +14801,20 @@ func (ec *executionContext) fieldContext_Contribution_workerpool(_ context.Conte
 				return ec.fieldContext_Workerpool_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Workerpool_payouts(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Workerpool_ownerAccount(ctx, field)
+			case "history":
+				return ec.fieldContext_Workerpool_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Workerpool_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Workerpool_series(ctx, field)
+			case "latency":
+				return ec.fieldContext_Workerpool_latency(ctx, field)
+			case "utilisation":
+				return ec.fieldContext_Workerpool_utilisation(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Workerpool_atRisk(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Workerpool", field.Name)
 		},
@@ -9936,6 +15589,1184 @@ func (ec *executionContext) fieldContext_Coverage_failure(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Dataset_chain(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_address(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_address,
+		func(ctx context.Context) (any, error) {
+			return obj.Address, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_address(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_owner(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_owner,
+		func(ctx context.Context) (any, error) {
+			return obj.Owner, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_owner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_ownerAccount(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_ownerAccount,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Dataset().OwnerAccount(ctx, obj)
+		},
+		nil,
+		ec.marshalOAccount2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAccount,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_ownerAccount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Account_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_Account_address(ctx, field)
+			case "stake":
+				return ec.fieldContext_Account_stake(ctx, field)
+			case "stakeRLC":
+				return ec.fieldContext_Account_stakeRLC(ctx, field)
+			case "locked":
+				return ec.fieldContext_Account_locked(ctx, field)
+			case "lockedRLC":
+				return ec.fieldContext_Account_lockedRLC(ctx, field)
+			case "score":
+				return ec.fieldContext_Account_score(ctx, field)
+			case "deposited":
+				return ec.fieldContext_Account_deposited(ctx, field)
+			case "withdrawn":
+				return ec.fieldContext_Account_withdrawn(ctx, field)
+			case "earned":
+				return ec.fieldContext_Account_earned(ctx, field)
+			case "earnedRLC":
+				return ec.fieldContext_Account_earnedRLC(ctx, field)
+			case "spent":
+				return ec.fieldContext_Account_spent(ctx, field)
+			case "seized":
+				return ec.fieldContext_Account_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Account_seizedRLC(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "payouts":
+				return ec.fieldContext_Account_payouts(ctx, field)
+			case "postings":
+				return ec.fieldContext_Account_postings(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Account_contributions(ctx, field)
+			case "verdicts":
+				return ec.fieldContext_Account_verdicts(ctx, field)
+			case "deals":
+				return ec.fieldContext_Account_deals(ctx, field)
+			case "apps":
+				return ec.fieldContext_Account_apps(ctx, field)
+			case "datasets":
+				return ec.fieldContext_Account_datasets(ctx, field)
+			case "workerpools":
+				return ec.fieldContext_Account_workerpools(ctx, field)
+			case "history":
+				return ec.fieldContext_Account_history(ctx, field)
+			case "requesterMeasures":
+				return ec.fieldContext_Account_requesterMeasures(ctx, field)
+			case "requesterSeries":
+				return ec.fieldContext_Account_requesterSeries(ctx, field)
+			case "workerMeasures":
+				return ec.fieldContext_Account_workerMeasures(ctx, field)
+			case "workerSeries":
+				return ec.fieldContext_Account_workerSeries(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_name(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_name,
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_multiaddr(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_multiaddr,
+		func(ctx context.Context) (any, error) {
+			return obj.Multiaddr, nil
+		},
+		nil,
+		ec.marshalNBytes2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_multiaddr(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Bytes does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_checksum(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_checksum,
+		func(ctx context.Context) (any, error) {
+			return obj.Checksum, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_checksum(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_registeredAt(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_registeredAt,
+		func(ctx context.Context) (any, error) {
+			return obj.RegisteredAt, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_registeredAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_deals(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_deals,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Dataset().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNDealConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_deals(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_DealConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_DealConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_DealConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_DealConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DealConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Dataset_deals_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_history(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_history,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Dataset().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNEntryStateConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_history(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_EntryStateConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_EntryStateConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_EntryStateConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_EntryStateConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type EntryStateConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Dataset_history_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_measures(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_measures,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Dataset().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+		},
+		nil,
+		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_measures(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "deals":
+				return ec.fieldContext_Measures_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_Measures_tasks(ctx, field)
+			case "initialized":
+				return ec.fieldContext_Measures_initialized(ctx, field)
+			case "completed":
+				return ec.fieldContext_Measures_completed(ctx, field)
+			case "claimed":
+				return ec.fieldContext_Measures_claimed(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Measures_contributions(ctx, field)
+			case "accurate":
+				return ec.fieldContext_Measures_accurate(ctx, field)
+			case "faulty":
+				return ec.fieldContext_Measures_faulty(ctx, field)
+			case "successRate":
+				return ec.fieldContext_Measures_successRate(ctx, field)
+			case "accuracy":
+				return ec.fieldContext_Measures_accuracy(ctx, field)
+			case "meanLatency":
+				return ec.fieldContext_Measures_meanLatency(ctx, field)
+			case "volume":
+				return ec.fieldContext_Measures_volume(ctx, field)
+			case "volumeRLC":
+				return ec.fieldContext_Measures_volumeRLC(ctx, field)
+			case "refunded":
+				return ec.fieldContext_Measures_refunded(ctx, field)
+			case "refundedRLC":
+				return ec.fieldContext_Measures_refundedRLC(ctx, field)
+			case "earnedWorkers":
+				return ec.fieldContext_Measures_earnedWorkers(ctx, field)
+			case "earnedWorkersRLC":
+				return ec.fieldContext_Measures_earnedWorkersRLC(ctx, field)
+			case "earnedWorkerpool":
+				return ec.fieldContext_Measures_earnedWorkerpool(ctx, field)
+			case "earnedWorkerpoolRLC":
+				return ec.fieldContext_Measures_earnedWorkerpoolRLC(ctx, field)
+			case "earnedApp":
+				return ec.fieldContext_Measures_earnedApp(ctx, field)
+			case "earnedAppRLC":
+				return ec.fieldContext_Measures_earnedAppRLC(ctx, field)
+			case "earnedDataset":
+				return ec.fieldContext_Measures_earnedDataset(ctx, field)
+			case "earnedDatasetRLC":
+				return ec.fieldContext_Measures_earnedDatasetRLC(ctx, field)
+			case "seized":
+				return ec.fieldContext_Measures_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Measures_seizedRLC(ctx, field)
+			case "kittyIn":
+				return ec.fieldContext_Measures_kittyIn(ctx, field)
+			case "kittyInRLC":
+				return ec.fieldContext_Measures_kittyInRLC(ctx, field)
+			case "kittyOut":
+				return ec.fieldContext_Measures_kittyOut(ctx, field)
+			case "kittyOutRLC":
+				return ec.fieldContext_Measures_kittyOutRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Measures", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Dataset_measures_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_series(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_series,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Dataset().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+		},
+		nil,
+		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_series(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_SeriesPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_SeriesPoint_end(ctx, field)
+			case "measures":
+				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Dataset_series_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_uses(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_uses,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Dataset().Uses(ctx, obj, fc.Args["first"].(int))
+		},
+		nil,
+		ec.marshalNDatasetUse2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetUseᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_uses(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "requester":
+				return ec.fieldContext_DatasetUse_requester(ctx, field)
+			case "app":
+				return ec.fieldContext_DatasetUse_app(ctx, field)
+			case "deals":
+				return ec.fieldContext_DatasetUse_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_DatasetUse_tasks(ctx, field)
+			case "paid":
+				return ec.fieldContext_DatasetUse_paid(ctx, field)
+			case "paidRLC":
+				return ec.fieldContext_DatasetUse_paidRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetUse", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Dataset_uses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_earnings(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_earnings,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Dataset().Earnings(ctx, obj)
+		},
+		nil,
+		ec.marshalNDatasetEarning2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetEarningᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_earnings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "owner":
+				return ec.fieldContext_DatasetEarning_owner(ctx, field)
+			case "amount":
+				return ec.fieldContext_DatasetEarning_amount(ctx, field)
+			case "amountRLC":
+				return ec.fieldContext_DatasetEarning_amountRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetEarning", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Dataset]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNDatasetEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_DatasetEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_DatasetEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Dataset]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNDataset2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Dataset_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_Dataset_address(ctx, field)
+			case "owner":
+				return ec.fieldContext_Dataset_owner(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Dataset_ownerAccount(ctx, field)
+			case "name":
+				return ec.fieldContext_Dataset_name(ctx, field)
+			case "multiaddr":
+				return ec.fieldContext_Dataset_multiaddr(ctx, field)
+			case "checksum":
+				return ec.fieldContext_Dataset_checksum(ctx, field)
+			case "registeredAt":
+				return ec.fieldContext_Dataset_registeredAt(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Dataset_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_Dataset_deals(ctx, field)
+			case "history":
+				return ec.fieldContext_Dataset_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Dataset_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Dataset_series(ctx, field)
+			case "uses":
+				return ec.fieldContext_Dataset_uses(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Dataset_earnings(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Dataset", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Dataset]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Dataset]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetEarning_owner(ctx context.Context, field graphql.CollectedField, obj *model.DatasetEarning) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetEarning_owner,
+		func(ctx context.Context) (any, error) {
+			return obj.Owner, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetEarning_owner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetEarning",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetEarning_amount(ctx context.Context, field graphql.CollectedField, obj *model.DatasetEarning) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetEarning_amount,
+		func(ctx context.Context) (any, error) {
+			return obj.Amount, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetEarning_amount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetEarning",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetEarning_amountRLC(ctx context.Context, field graphql.CollectedField, obj *model.DatasetEarning) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetEarning_amountRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.AmountRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetEarning_amountRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetEarning",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.Dataset]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.Dataset]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNDataset2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDataset,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Dataset_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_Dataset_address(ctx, field)
+			case "owner":
+				return ec.fieldContext_Dataset_owner(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Dataset_ownerAccount(ctx, field)
+			case "name":
+				return ec.fieldContext_Dataset_name(ctx, field)
+			case "multiaddr":
+				return ec.fieldContext_Dataset_multiaddr(ctx, field)
+			case "checksum":
+				return ec.fieldContext_Dataset_checksum(ctx, field)
+			case "registeredAt":
+				return ec.fieldContext_Dataset_registeredAt(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Dataset_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_Dataset_deals(ctx, field)
+			case "history":
+				return ec.fieldContext_Dataset_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Dataset_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Dataset_series(ctx, field)
+			case "uses":
+				return ec.fieldContext_Dataset_uses(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Dataset_earnings(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Dataset", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetUse_requester(ctx context.Context, field graphql.CollectedField, obj *model.DatasetUse) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUse_requester,
+		func(ctx context.Context) (any, error) {
+			return obj.Requester, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUse_requester(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUse",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetUse_app(ctx context.Context, field graphql.CollectedField, obj *model.DatasetUse) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUse_app,
+		func(ctx context.Context) (any, error) {
+			return obj.App, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUse_app(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUse",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetUse_deals(ctx context.Context, field graphql.CollectedField, obj *model.DatasetUse) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUse_deals,
+		func(ctx context.Context) (any, error) {
+			return obj.Deals, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUse_deals(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUse",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetUse_tasks(ctx context.Context, field graphql.CollectedField, obj *model.DatasetUse) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUse_tasks,
+		func(ctx context.Context) (any, error) {
+			return obj.Tasks, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUse_tasks(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUse",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetUse_paid(ctx context.Context, field graphql.CollectedField, obj *model.DatasetUse) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUse_paid,
+		func(ctx context.Context) (any, error) {
+			return obj.Paid, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUse_paid(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUse",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetUse_paidRLC(ctx context.Context, field graphql.CollectedField, obj *model.DatasetUse) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUse_paidRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.PaidRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUse_paidRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUse",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Deal_chain(ctx context.Context, field graphql.CollectedField, obj *model.Deal) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10247,6 +17078,20 @@ func (ec *executionContext) fieldContext_Deal_workerpool(_ context.Context, fiel
 				return ec.fieldContext_Workerpool_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Workerpool_payouts(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Workerpool_ownerAccount(ctx, field)
+			case "history":
+				return ec.fieldContext_Workerpool_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Workerpool_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Workerpool_series(ctx, field)
+			case "latency":
+				return ec.fieldContext_Workerpool_latency(ctx, field)
+			case "utilisation":
+				return ec.fieldContext_Workerpool_utilisation(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Workerpool_atRisk(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Workerpool", field.Name)
 		},
@@ -10394,6 +17239,206 @@ func (ec *executionContext) fieldContext_Deal_tag(_ context.Context, field graph
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Deal_teeFramework(ctx context.Context, field graphql.CollectedField, obj *model.Deal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Deal_teeFramework,
+		func(ctx context.Context) (any, error) {
+			return obj.TeeFramework(), nil
+		},
+		nil,
+		ec.marshalNTEEFramework2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Deal_teeFramework(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Deal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type TEEFramework does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Deal_appEntry(ctx context.Context, field graphql.CollectedField, obj *model.Deal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Deal_appEntry,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Deal().AppEntry(ctx, obj)
+		},
+		nil,
+		ec.marshalOApp2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐApp,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Deal_appEntry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Deal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_App_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_App_address(ctx, field)
+			case "owner":
+				return ec.fieldContext_App_owner(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_App_ownerAccount(ctx, field)
+			case "name":
+				return ec.fieldContext_App_name(ctx, field)
+			case "type":
+				return ec.fieldContext_App_type(ctx, field)
+			case "multiaddr":
+				return ec.fieldContext_App_multiaddr(ctx, field)
+			case "checksum":
+				return ec.fieldContext_App_checksum(ctx, field)
+			case "mrenclave":
+				return ec.fieldContext_App_mrenclave(ctx, field)
+			case "registeredAt":
+				return ec.fieldContext_App_registeredAt(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_App_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_App_deals(ctx, field)
+			case "history":
+				return ec.fieldContext_App_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_App_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_App_series(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type App", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Deal_datasetEntry(ctx context.Context, field graphql.CollectedField, obj *model.Deal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Deal_datasetEntry,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Deal().DatasetEntry(ctx, obj)
+		},
+		nil,
+		ec.marshalODataset2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDataset,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Deal_datasetEntry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Deal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Dataset_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_Dataset_address(ctx, field)
+			case "owner":
+				return ec.fieldContext_Dataset_owner(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Dataset_ownerAccount(ctx, field)
+			case "name":
+				return ec.fieldContext_Dataset_name(ctx, field)
+			case "multiaddr":
+				return ec.fieldContext_Dataset_multiaddr(ctx, field)
+			case "checksum":
+				return ec.fieldContext_Dataset_checksum(ctx, field)
+			case "registeredAt":
+				return ec.fieldContext_Dataset_registeredAt(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Dataset_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_Dataset_deals(ctx, field)
+			case "history":
+				return ec.fieldContext_Dataset_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Dataset_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Dataset_series(ctx, field)
+			case "uses":
+				return ec.fieldContext_Dataset_uses(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Dataset_earnings(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Dataset", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Deal_categoryEntry(ctx context.Context, field graphql.CollectedField, obj *model.Deal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Deal_categoryEntry,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Deal().CategoryEntry(ctx, obj)
+		},
+		nil,
+		ec.marshalOCategory2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategory,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Deal_categoryEntry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Deal",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Category_chain(ctx, field)
+			case "id":
+				return ec.fieldContext_Category_id(ctx, field)
+			case "name":
+				return ec.fieldContext_Category_name(ctx, field)
+			case "description":
+				return ec.fieldContext_Category_description(ctx, field)
+			case "workClockTimeRef":
+				return ec.fieldContext_Category_workClockTimeRef(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Category_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_Category_deals(ctx, field)
+			case "measures":
+				return ec.fieldContext_Category_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Category_series(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Category", field.Name)
 		},
 	}
 	return fc, nil
@@ -10938,6 +17983,14 @@ func (ec *executionContext) fieldContext_DealConnection_nodes(_ context.Context,
 				return ec.fieldContext_Deal_category(ctx, field)
 			case "tag":
 				return ec.fieldContext_Deal_tag(ctx, field)
+			case "teeFramework":
+				return ec.fieldContext_Deal_teeFramework(ctx, field)
+			case "appEntry":
+				return ec.fieldContext_Deal_appEntry(ctx, field)
+			case "datasetEntry":
+				return ec.fieldContext_Deal_datasetEntry(ctx, field)
+			case "categoryEntry":
+				return ec.fieldContext_Deal_categoryEntry(ctx, field)
 			case "requester":
 				return ec.fieldContext_Deal_requester(ctx, field)
 			case "beneficiary":
@@ -11124,6 +18177,14 @@ func (ec *executionContext) fieldContext_DealEdge_node(_ context.Context, field 
 				return ec.fieldContext_Deal_category(ctx, field)
 			case "tag":
 				return ec.fieldContext_Deal_tag(ctx, field)
+			case "teeFramework":
+				return ec.fieldContext_Deal_teeFramework(ctx, field)
+			case "appEntry":
+				return ec.fieldContext_Deal_appEntry(ctx, field)
+			case "datasetEntry":
+				return ec.fieldContext_Deal_datasetEntry(ctx, field)
+			case "categoryEntry":
+				return ec.fieldContext_Deal_categoryEntry(ctx, field)
 			case "requester":
 				return ec.fieldContext_Deal_requester(ctx, field)
 			case "beneficiary":
@@ -11154,6 +18215,889 @@ func (ec *executionContext) fieldContext_DealEdge_node(_ context.Context, field 
 				return ec.fieldContext_Deal_payouts(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Deal", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EntryState_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.EntryState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EntryState_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EntryState_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntryState",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EntryState_time(ctx context.Context, field graphql.CollectedField, obj *model.EntryState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EntryState_time,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.EntryState().Time(ctx, obj)
+		},
+		nil,
+		ec.marshalOTime2ᚖtimeᚐTime,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_EntryState_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntryState",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EntryState_owner(ctx context.Context, field graphql.CollectedField, obj *model.EntryState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EntryState_owner,
+		func(ctx context.Context) (any, error) {
+			return obj.Owner, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EntryState_owner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntryState",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EntryState_workerStakeRatio(ctx context.Context, field graphql.CollectedField, obj *model.EntryState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EntryState_workerStakeRatio,
+		func(ctx context.Context) (any, error) {
+			return obj.WorkerStakeRatio, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EntryState_workerStakeRatio(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntryState",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EntryState_schedulerRewardRatio(ctx context.Context, field graphql.CollectedField, obj *model.EntryState) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EntryState_schedulerRewardRatio,
+		func(ctx context.Context) (any, error) {
+			return obj.SchedulerRewardRatio, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EntryState_schedulerRewardRatio(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntryState",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EntryStateConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.EntryState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EntryStateConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNEntryStateEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EntryStateConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntryStateConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_EntryStateEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_EntryStateEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type EntryStateEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EntryStateConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.EntryState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EntryStateConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNEntryState2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEntryStateᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EntryStateConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntryStateConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "blockNumber":
+				return ec.fieldContext_EntryState_blockNumber(ctx, field)
+			case "time":
+				return ec.fieldContext_EntryState_time(ctx, field)
+			case "owner":
+				return ec.fieldContext_EntryState_owner(ctx, field)
+			case "workerStakeRatio":
+				return ec.fieldContext_EntryState_workerStakeRatio(ctx, field)
+			case "schedulerRewardRatio":
+				return ec.fieldContext_EntryState_schedulerRewardRatio(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type EntryState", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EntryStateConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.EntryState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EntryStateConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EntryStateConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntryStateConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EntryStateConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.EntryState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EntryStateConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EntryStateConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntryStateConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EntryStateEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.EntryState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EntryStateEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EntryStateEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntryStateEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EntryStateEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.EntryState]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EntryStateEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNEntryState2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEntryState,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EntryStateEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EntryStateEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "blockNumber":
+				return ec.fieldContext_EntryState_blockNumber(ctx, field)
+			case "time":
+				return ec.fieldContext_EntryState_time(ctx, field)
+			case "owner":
+				return ec.fieldContext_EntryState_owner(ctx, field)
+			case "workerStakeRatio":
+				return ec.fieldContext_EntryState_workerStakeRatio(ctx, field)
+			case "schedulerRewardRatio":
+				return ec.fieldContext_EntryState_schedulerRewardRatio(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type EntryState", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Event_chain(ctx context.Context, field graphql.CollectedField, obj *model.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Event_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Event_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Event",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Event_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Event_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Event_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Event",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Event_logIndex(ctx context.Context, field graphql.CollectedField, obj *model.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Event_logIndex,
+		func(ctx context.Context) (any, error) {
+			return obj.LogIndex, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Event_logIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Event",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Event_blockHash(ctx context.Context, field graphql.CollectedField, obj *model.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Event_blockHash,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockHash, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Event_blockHash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Event",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Event_time(ctx context.Context, field graphql.CollectedField, obj *model.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Event_time,
+		func(ctx context.Context) (any, error) {
+			return obj.Time, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Event_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Event",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Event_txHash(ctx context.Context, field graphql.CollectedField, obj *model.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Event_txHash,
+		func(ctx context.Context) (any, error) {
+			return obj.TxHash, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Event_txHash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Event",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Event_txIndex(ctx context.Context, field graphql.CollectedField, obj *model.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Event_txIndex,
+		func(ctx context.Context) (any, error) {
+			return obj.TxIndex, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Event_txIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Event",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Event_contract(ctx context.Context, field graphql.CollectedField, obj *model.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Event_contract,
+		func(ctx context.Context) (any, error) {
+			return obj.Contract, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Event_contract(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Event",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Event_name(ctx context.Context, field graphql.CollectedField, obj *model.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Event_name,
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Event_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Event",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Event_args(ctx context.Context, field graphql.CollectedField, obj *model.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Event_args,
+		func(ctx context.Context) (any, error) {
+			return obj.Args, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Event_args(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Event",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EventConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Event]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EventConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNEventEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EventConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EventConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_EventEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_EventEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type EventEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EventConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Event]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EventConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNEvent2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEventᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EventConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EventConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Event_chain(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Event_blockNumber(ctx, field)
+			case "logIndex":
+				return ec.fieldContext_Event_logIndex(ctx, field)
+			case "blockHash":
+				return ec.fieldContext_Event_blockHash(ctx, field)
+			case "time":
+				return ec.fieldContext_Event_time(ctx, field)
+			case "txHash":
+				return ec.fieldContext_Event_txHash(ctx, field)
+			case "txIndex":
+				return ec.fieldContext_Event_txIndex(ctx, field)
+			case "contract":
+				return ec.fieldContext_Event_contract(ctx, field)
+			case "name":
+				return ec.fieldContext_Event_name(ctx, field)
+			case "args":
+				return ec.fieldContext_Event_args(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Event", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EventConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Event]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EventConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EventConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EventConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EventConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Event]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EventConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EventConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EventConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EventEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.Event]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EventEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EventEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EventEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EventEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.Event]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_EventEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEvent,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_EventEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EventEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Event_chain(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Event_blockNumber(ctx, field)
+			case "logIndex":
+				return ec.fieldContext_Event_logIndex(ctx, field)
+			case "blockHash":
+				return ec.fieldContext_Event_blockHash(ctx, field)
+			case "time":
+				return ec.fieldContext_Event_time(ctx, field)
+			case "txHash":
+				return ec.fieldContext_Event_txHash(ctx, field)
+			case "txIndex":
+				return ec.fieldContext_Event_txIndex(ctx, field)
+			case "contract":
+				return ec.fieldContext_Event_contract(ctx, field)
+			case "name":
+				return ec.fieldContext_Event_name(ctx, field)
+			case "args":
+				return ec.fieldContext_Event_args(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Event", field.Name)
 		},
 	}
 	return fc, nil
@@ -11328,6 +19272,238 @@ func (ec *executionContext) fieldContext_KittyPoint_balanceRLC(_ context.Context
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Latency_tasks(ctx context.Context, field graphql.CollectedField, obj *model.Latency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Latency_tasks,
+		func(ctx context.Context) (any, error) {
+			return obj.Tasks, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Latency_tasks(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Latency",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Latency_min(ctx context.Context, field graphql.CollectedField, obj *model.Latency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Latency_min,
+		func(ctx context.Context) (any, error) {
+			return obj.Min, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Latency_min(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Latency",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Latency_p50(ctx context.Context, field graphql.CollectedField, obj *model.Latency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Latency_p50,
+		func(ctx context.Context) (any, error) {
+			return obj.P50, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Latency_p50(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Latency",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Latency_p90(ctx context.Context, field graphql.CollectedField, obj *model.Latency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Latency_p90,
+		func(ctx context.Context) (any, error) {
+			return obj.P90, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Latency_p90(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Latency",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Latency_p95(ctx context.Context, field graphql.CollectedField, obj *model.Latency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Latency_p95,
+		func(ctx context.Context) (any, error) {
+			return obj.P95, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Latency_p95(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Latency",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Latency_p99(ctx context.Context, field graphql.CollectedField, obj *model.Latency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Latency_p99,
+		func(ctx context.Context) (any, error) {
+			return obj.P99, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Latency_p99(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Latency",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Latency_max(ctx context.Context, field graphql.CollectedField, obj *model.Latency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Latency_max,
+		func(ctx context.Context) (any, error) {
+			return obj.Max, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Latency_max(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Latency",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Latency_mean(ctx context.Context, field graphql.CollectedField, obj *model.Latency) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Latency_mean,
+		func(ctx context.Context) (any, error) {
+			return obj.Mean(), nil
+		},
+		nil,
+		ec.marshalNDecimal2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Latency_mean(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Latency",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Decimal does not have child fields")
 		},
 	}
 	return fc, nil
@@ -12580,6 +20756,631 @@ func (ec *executionContext) fieldContext_Meta_chains(_ context.Context, field gr
 	return fc, nil
 }
 
+func (ec *executionContext) _OrderEvent_chain(ctx context.Context, field graphql.CollectedField, obj *model.OrderEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEvent_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEvent_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEvent_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.OrderEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEvent_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEvent_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEvent_logIndex(ctx context.Context, field graphql.CollectedField, obj *model.OrderEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEvent_logIndex,
+		func(ctx context.Context) (any, error) {
+			return obj.LogIndex, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEvent_logIndex(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEvent_time(ctx context.Context, field graphql.CollectedField, obj *model.OrderEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEvent_time,
+		func(ctx context.Context) (any, error) {
+			return obj.Time, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEvent_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEvent_txHash(ctx context.Context, field graphql.CollectedField, obj *model.OrderEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEvent_txHash,
+		func(ctx context.Context) (any, error) {
+			return obj.TxHash, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEvent_txHash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEvent_kind(ctx context.Context, field graphql.CollectedField, obj *model.OrderEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEvent_kind,
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		ec.marshalNOrderKind2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEvent_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type OrderKind does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEvent_action(ctx context.Context, field graphql.CollectedField, obj *model.OrderEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEvent_action,
+		func(ctx context.Context) (any, error) {
+			return obj.Action, nil
+		},
+		nil,
+		ec.marshalNOrderAction2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEvent_action(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type OrderAction does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEvent_hash(ctx context.Context, field graphql.CollectedField, obj *model.OrderEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEvent_hash,
+		func(ctx context.Context) (any, error) {
+			return obj.Hash, nil
+		},
+		nil,
+		ec.marshalOHash2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEvent_hash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEvent_volume(ctx context.Context, field graphql.CollectedField, obj *model.OrderEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEvent_volume,
+		func(ctx context.Context) (any, error) {
+			return obj.Volume, nil
+		},
+		nil,
+		ec.marshalOBigInt2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEvent_volume(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEvent_dealId(ctx context.Context, field graphql.CollectedField, obj *model.OrderEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEvent_dealId,
+		func(ctx context.Context) (any, error) {
+			return obj.DealID, nil
+		},
+		nil,
+		ec.marshalOHash2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEvent_dealId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEvent_deal(ctx context.Context, field graphql.CollectedField, obj *model.OrderEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEvent_deal,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.OrderEvent().Deal(ctx, obj)
+		},
+		nil,
+		ec.marshalODeal2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDeal,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEvent_deal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEvent",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Deal_chain(ctx, field)
+			case "id":
+				return ec.fieldContext_Deal_id(ctx, field)
+			case "app":
+				return ec.fieldContext_Deal_app(ctx, field)
+			case "appOwner":
+				return ec.fieldContext_Deal_appOwner(ctx, field)
+			case "appPrice":
+				return ec.fieldContext_Deal_appPrice(ctx, field)
+			case "dataset":
+				return ec.fieldContext_Deal_dataset(ctx, field)
+			case "datasetOwner":
+				return ec.fieldContext_Deal_datasetOwner(ctx, field)
+			case "datasetPrice":
+				return ec.fieldContext_Deal_datasetPrice(ctx, field)
+			case "workerpoolAddress":
+				return ec.fieldContext_Deal_workerpoolAddress(ctx, field)
+			case "workerpool":
+				return ec.fieldContext_Deal_workerpool(ctx, field)
+			case "workerpoolOwner":
+				return ec.fieldContext_Deal_workerpoolOwner(ctx, field)
+			case "workerpoolPrice":
+				return ec.fieldContext_Deal_workerpoolPrice(ctx, field)
+			case "trust":
+				return ec.fieldContext_Deal_trust(ctx, field)
+			case "category":
+				return ec.fieldContext_Deal_category(ctx, field)
+			case "tag":
+				return ec.fieldContext_Deal_tag(ctx, field)
+			case "teeFramework":
+				return ec.fieldContext_Deal_teeFramework(ctx, field)
+			case "appEntry":
+				return ec.fieldContext_Deal_appEntry(ctx, field)
+			case "datasetEntry":
+				return ec.fieldContext_Deal_datasetEntry(ctx, field)
+			case "categoryEntry":
+				return ec.fieldContext_Deal_categoryEntry(ctx, field)
+			case "requester":
+				return ec.fieldContext_Deal_requester(ctx, field)
+			case "beneficiary":
+				return ec.fieldContext_Deal_beneficiary(ctx, field)
+			case "callback":
+				return ec.fieldContext_Deal_callback(ctx, field)
+			case "params":
+				return ec.fieldContext_Deal_params(ctx, field)
+			case "startTime":
+				return ec.fieldContext_Deal_startTime(ctx, field)
+			case "botFirst":
+				return ec.fieldContext_Deal_botFirst(ctx, field)
+			case "botSize":
+				return ec.fieldContext_Deal_botSize(ctx, field)
+			case "workerStake":
+				return ec.fieldContext_Deal_workerStake(ctx, field)
+			case "schedulerRewardRatio":
+				return ec.fieldContext_Deal_schedulerRewardRatio(ctx, field)
+			case "sponsor":
+				return ec.fieldContext_Deal_sponsor(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Deal_blockNumber(ctx, field)
+			case "txHash":
+				return ec.fieldContext_Deal_txHash(ctx, field)
+			case "tasks":
+				return ec.fieldContext_Deal_tasks(ctx, field)
+			case "payouts":
+				return ec.fieldContext_Deal_payouts(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Deal", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEventConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.OrderEvent]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEventConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNOrderEventEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEventConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEventConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_OrderEventEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_OrderEventEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type OrderEventEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEventConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.OrderEvent]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEventConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNOrderEvent2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐOrderEventᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEventConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEventConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_OrderEvent_chain(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_OrderEvent_blockNumber(ctx, field)
+			case "logIndex":
+				return ec.fieldContext_OrderEvent_logIndex(ctx, field)
+			case "time":
+				return ec.fieldContext_OrderEvent_time(ctx, field)
+			case "txHash":
+				return ec.fieldContext_OrderEvent_txHash(ctx, field)
+			case "kind":
+				return ec.fieldContext_OrderEvent_kind(ctx, field)
+			case "action":
+				return ec.fieldContext_OrderEvent_action(ctx, field)
+			case "hash":
+				return ec.fieldContext_OrderEvent_hash(ctx, field)
+			case "volume":
+				return ec.fieldContext_OrderEvent_volume(ctx, field)
+			case "dealId":
+				return ec.fieldContext_OrderEvent_dealId(ctx, field)
+			case "deal":
+				return ec.fieldContext_OrderEvent_deal(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type OrderEvent", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEventConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.OrderEvent]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEventConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEventConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEventConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEventConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.OrderEvent]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEventConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEventConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEventConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEventEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.OrderEvent]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEventEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEventEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEventEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OrderEventEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.OrderEvent]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_OrderEventEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNOrderEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐOrderEvent,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_OrderEventEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OrderEventEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_OrderEvent_chain(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_OrderEvent_blockNumber(ctx, field)
+			case "logIndex":
+				return ec.fieldContext_OrderEvent_logIndex(ctx, field)
+			case "time":
+				return ec.fieldContext_OrderEvent_time(ctx, field)
+			case "txHash":
+				return ec.fieldContext_OrderEvent_txHash(ctx, field)
+			case "kind":
+				return ec.fieldContext_OrderEvent_kind(ctx, field)
+			case "action":
+				return ec.fieldContext_OrderEvent_action(ctx, field)
+			case "hash":
+				return ec.fieldContext_OrderEvent_hash(ctx, field)
+			case "volume":
+				return ec.fieldContext_OrderEvent_volume(ctx, field)
+			case "dealId":
+				return ec.fieldContext_OrderEvent_dealId(ctx, field)
+			case "deal":
+				return ec.fieldContext_OrderEvent_deal(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type OrderEvent", field.Name)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *model.PageInfo) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12992,6 +21793,22 @@ func (ec *executionContext) fieldContext_Payout_account(_ context.Context, field
 				return ec.fieldContext_Account_verdicts(ctx, field)
 			case "deals":
 				return ec.fieldContext_Account_deals(ctx, field)
+			case "apps":
+				return ec.fieldContext_Account_apps(ctx, field)
+			case "datasets":
+				return ec.fieldContext_Account_datasets(ctx, field)
+			case "workerpools":
+				return ec.fieldContext_Account_workerpools(ctx, field)
+			case "history":
+				return ec.fieldContext_Account_history(ctx, field)
+			case "requesterMeasures":
+				return ec.fieldContext_Account_requesterMeasures(ctx, field)
+			case "requesterSeries":
+				return ec.fieldContext_Account_requesterSeries(ctx, field)
+			case "workerMeasures":
+				return ec.fieldContext_Account_workerMeasures(ctx, field)
+			case "workerSeries":
+				return ec.fieldContext_Account_workerSeries(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 		},
@@ -13254,6 +22071,14 @@ func (ec *executionContext) fieldContext_Payout_deal(_ context.Context, field gr
 				return ec.fieldContext_Deal_category(ctx, field)
 			case "tag":
 				return ec.fieldContext_Deal_tag(ctx, field)
+			case "teeFramework":
+				return ec.fieldContext_Deal_teeFramework(ctx, field)
+			case "appEntry":
+				return ec.fieldContext_Deal_appEntry(ctx, field)
+			case "datasetEntry":
+				return ec.fieldContext_Deal_datasetEntry(ctx, field)
+			case "categoryEntry":
+				return ec.fieldContext_Deal_categoryEntry(ctx, field)
 			case "requester":
 				return ec.fieldContext_Deal_requester(ctx, field)
 			case "beneficiary":
@@ -13368,6 +22193,20 @@ func (ec *executionContext) fieldContext_Payout_workerpool(_ context.Context, fi
 				return ec.fieldContext_Workerpool_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Workerpool_payouts(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Workerpool_ownerAccount(ctx, field)
+			case "history":
+				return ec.fieldContext_Workerpool_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Workerpool_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Workerpool_series(ctx, field)
+			case "latency":
+				return ec.fieldContext_Workerpool_latency(ctx, field)
+			case "utilisation":
+				return ec.fieldContext_Workerpool_utilisation(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Workerpool_atRisk(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Workerpool", field.Name)
 		},
@@ -14027,6 +22866,22 @@ func (ec *executionContext) fieldContext_Posting_account(_ context.Context, fiel
 				return ec.fieldContext_Account_verdicts(ctx, field)
 			case "deals":
 				return ec.fieldContext_Account_deals(ctx, field)
+			case "apps":
+				return ec.fieldContext_Account_apps(ctx, field)
+			case "datasets":
+				return ec.fieldContext_Account_datasets(ctx, field)
+			case "workerpools":
+				return ec.fieldContext_Account_workerpools(ctx, field)
+			case "history":
+				return ec.fieldContext_Account_history(ctx, field)
+			case "requesterMeasures":
+				return ec.fieldContext_Account_requesterMeasures(ctx, field)
+			case "requesterSeries":
+				return ec.fieldContext_Account_requesterSeries(ctx, field)
+			case "workerMeasures":
+				return ec.fieldContext_Account_workerMeasures(ctx, field)
+			case "workerSeries":
+				return ec.fieldContext_Account_workerSeries(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 		},
@@ -14289,6 +23144,14 @@ func (ec *executionContext) fieldContext_Posting_deal(_ context.Context, field g
 				return ec.fieldContext_Deal_category(ctx, field)
 			case "tag":
 				return ec.fieldContext_Deal_tag(ctx, field)
+			case "teeFramework":
+				return ec.fieldContext_Deal_teeFramework(ctx, field)
+			case "appEntry":
+				return ec.fieldContext_Deal_appEntry(ctx, field)
+			case "datasetEntry":
+				return ec.fieldContext_Deal_datasetEntry(ctx, field)
+			case "categoryEntry":
+				return ec.fieldContext_Deal_categoryEntry(ctx, field)
 			case "requester":
 				return ec.fieldContext_Deal_requester(ctx, field)
 			case "beneficiary":
@@ -15079,6 +23942,14 @@ func (ec *executionContext) fieldContext_Query_deal(ctx context.Context, field g
 				return ec.fieldContext_Deal_category(ctx, field)
 			case "tag":
 				return ec.fieldContext_Deal_tag(ctx, field)
+			case "teeFramework":
+				return ec.fieldContext_Deal_teeFramework(ctx, field)
+			case "appEntry":
+				return ec.fieldContext_Deal_appEntry(ctx, field)
+			case "datasetEntry":
+				return ec.fieldContext_Deal_datasetEntry(ctx, field)
+			case "categoryEntry":
+				return ec.fieldContext_Deal_categoryEntry(ctx, field)
 			case "requester":
 				return ec.fieldContext_Deal_requester(ctx, field)
 			case "beneficiary":
@@ -15979,6 +24850,22 @@ func (ec *executionContext) fieldContext_Query_account(ctx context.Context, fiel
 				return ec.fieldContext_Account_verdicts(ctx, field)
 			case "deals":
 				return ec.fieldContext_Account_deals(ctx, field)
+			case "apps":
+				return ec.fieldContext_Account_apps(ctx, field)
+			case "datasets":
+				return ec.fieldContext_Account_datasets(ctx, field)
+			case "workerpools":
+				return ec.fieldContext_Account_workerpools(ctx, field)
+			case "history":
+				return ec.fieldContext_Account_history(ctx, field)
+			case "requesterMeasures":
+				return ec.fieldContext_Account_requesterMeasures(ctx, field)
+			case "requesterSeries":
+				return ec.fieldContext_Account_requesterSeries(ctx, field)
+			case "workerMeasures":
+				return ec.fieldContext_Account_workerMeasures(ctx, field)
+			case "workerSeries":
+				return ec.fieldContext_Account_workerSeries(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 		},
@@ -16099,6 +24986,20 @@ func (ec *executionContext) fieldContext_Query_workerpool(ctx context.Context, f
 				return ec.fieldContext_Workerpool_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Workerpool_payouts(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Workerpool_ownerAccount(ctx, field)
+			case "history":
+				return ec.fieldContext_Workerpool_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Workerpool_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Workerpool_series(ctx, field)
+			case "latency":
+				return ec.fieldContext_Workerpool_latency(ctx, field)
+			case "utilisation":
+				return ec.fieldContext_Workerpool_utilisation(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Workerpool_atRisk(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Workerpool", field.Name)
 		},
@@ -16162,6 +25063,588 @@ func (ec *executionContext) fieldContext_Query_workerpools(ctx context.Context, 
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_workerpools_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_app(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_app,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().App(ctx, fc.Args["address"].(string), fc.Args["chain"].(*uint64), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalOApp2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐApp,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_app(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_App_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_App_address(ctx, field)
+			case "owner":
+				return ec.fieldContext_App_owner(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_App_ownerAccount(ctx, field)
+			case "name":
+				return ec.fieldContext_App_name(ctx, field)
+			case "type":
+				return ec.fieldContext_App_type(ctx, field)
+			case "multiaddr":
+				return ec.fieldContext_App_multiaddr(ctx, field)
+			case "checksum":
+				return ec.fieldContext_App_checksum(ctx, field)
+			case "mrenclave":
+				return ec.fieldContext_App_mrenclave(ctx, field)
+			case "registeredAt":
+				return ec.fieldContext_App_registeredAt(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_App_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_App_deals(ctx, field)
+			case "history":
+				return ec.fieldContext_App_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_App_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_App_series(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type App", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_app_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_apps(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_apps,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Apps(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.AppFilter), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalNAppConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_apps(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_AppConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_AppConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_AppConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_AppConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type AppConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_apps_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_dataset(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_dataset,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Dataset(ctx, fc.Args["address"].(string), fc.Args["chain"].(*uint64), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalODataset2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDataset,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_dataset(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Dataset_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_Dataset_address(ctx, field)
+			case "owner":
+				return ec.fieldContext_Dataset_owner(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Dataset_ownerAccount(ctx, field)
+			case "name":
+				return ec.fieldContext_Dataset_name(ctx, field)
+			case "multiaddr":
+				return ec.fieldContext_Dataset_multiaddr(ctx, field)
+			case "checksum":
+				return ec.fieldContext_Dataset_checksum(ctx, field)
+			case "registeredAt":
+				return ec.fieldContext_Dataset_registeredAt(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Dataset_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_Dataset_deals(ctx, field)
+			case "history":
+				return ec.fieldContext_Dataset_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Dataset_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Dataset_series(ctx, field)
+			case "uses":
+				return ec.fieldContext_Dataset_uses(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Dataset_earnings(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Dataset", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_dataset_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_datasets(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_datasets,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Datasets(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.DatasetFilter), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalNDatasetConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_datasets(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_DatasetConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_DatasetConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_DatasetConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_DatasetConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_datasets_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_category(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_category,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Category(ctx, fc.Args["id"].(string), fc.Args["chain"].(*uint64), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalOCategory2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategory,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_category(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Category_chain(ctx, field)
+			case "id":
+				return ec.fieldContext_Category_id(ctx, field)
+			case "name":
+				return ec.fieldContext_Category_name(ctx, field)
+			case "description":
+				return ec.fieldContext_Category_description(ctx, field)
+			case "workClockTimeRef":
+				return ec.fieldContext_Category_workClockTimeRef(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Category_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_Category_deals(ctx, field)
+			case "measures":
+				return ec.fieldContext_Category_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Category_series(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Category", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_category_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_categories(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_categories,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Categories(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.CategoryFilter), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalNCategoryConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_categories(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_CategoryConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_CategoryConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_CategoryConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_CategoryConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type CategoryConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_categories_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_prices(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_prices,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Prices(ctx, fc.Args["filter"].(*model.DealFilter), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalNCategoryPrice2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategoryPriceᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_prices(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_CategoryPrice_chain(ctx, field)
+			case "category":
+				return ec.fieldContext_CategoryPrice_category(ctx, field)
+			case "deals":
+				return ec.fieldContext_CategoryPrice_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_CategoryPrice_tasks(ctx, field)
+			case "min":
+				return ec.fieldContext_CategoryPrice_min(ctx, field)
+			case "median":
+				return ec.fieldContext_CategoryPrice_median(ctx, field)
+			case "mean":
+				return ec.fieldContext_CategoryPrice_mean(ctx, field)
+			case "meanRLC":
+				return ec.fieldContext_CategoryPrice_meanRLC(ctx, field)
+			case "max":
+				return ec.fieldContext_CategoryPrice_max(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type CategoryPrice", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_prices_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_latency(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_latency,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Latency(ctx, fc.Args["filter"].(*model.TaskFilter), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalOLatency2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐLatency,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_latency(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "tasks":
+				return ec.fieldContext_Latency_tasks(ctx, field)
+			case "min":
+				return ec.fieldContext_Latency_min(ctx, field)
+			case "p50":
+				return ec.fieldContext_Latency_p50(ctx, field)
+			case "p90":
+				return ec.fieldContext_Latency_p90(ctx, field)
+			case "p95":
+				return ec.fieldContext_Latency_p95(ctx, field)
+			case "p99":
+				return ec.fieldContext_Latency_p99(ctx, field)
+			case "max":
+				return ec.fieldContext_Latency_max(ctx, field)
+			case "mean":
+				return ec.fieldContext_Latency_mean(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Latency", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_latency_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_events(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_events,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Events(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.EventFilter), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalNEventConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_events(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_EventConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_EventConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_EventConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_EventConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type EventConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_events_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_orderEvents(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_orderEvents,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().OrderEvents(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.OrderEventFilter), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalNOrderEventConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_orderEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_OrderEventConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_OrderEventConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_OrderEventConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_OrderEventConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type OrderEventConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_orderEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -16358,6 +25841,93 @@ func (ec *executionContext) fieldContext_Ratio_decimal(_ context.Context, field 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type Decimal does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Risk_payers(ctx context.Context, field graphql.CollectedField, obj *model.Risk) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Risk_payers,
+		func(ctx context.Context) (any, error) {
+			return obj.Payers, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Risk_payers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Risk",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Risk_scheduler(ctx context.Context, field graphql.CollectedField, obj *model.Risk) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Risk_scheduler,
+		func(ctx context.Context) (any, error) {
+			return obj.Scheduler, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Risk_scheduler(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Risk",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Risk_workers(ctx context.Context, field graphql.CollectedField, obj *model.Risk) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Risk_workers,
+		func(ctx context.Context) (any, error) {
+			return obj.Workers, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Risk_workers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Risk",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
 		},
 	}
 	return fc, nil
@@ -17437,6 +27007,22 @@ func (ec *executionContext) fieldContext_SettlementLine_account(_ context.Contex
 				return ec.fieldContext_Account_verdicts(ctx, field)
 			case "deals":
 				return ec.fieldContext_Account_deals(ctx, field)
+			case "apps":
+				return ec.fieldContext_Account_apps(ctx, field)
+			case "datasets":
+				return ec.fieldContext_Account_datasets(ctx, field)
+			case "workerpools":
+				return ec.fieldContext_Account_workerpools(ctx, field)
+			case "history":
+				return ec.fieldContext_Account_history(ctx, field)
+			case "requesterMeasures":
+				return ec.fieldContext_Account_requesterMeasures(ctx, field)
+			case "requesterSeries":
+				return ec.fieldContext_Account_requesterSeries(ctx, field)
+			case "workerMeasures":
+				return ec.fieldContext_Account_workerMeasures(ctx, field)
+			case "workerSeries":
+				return ec.fieldContext_Account_workerSeries(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
 		},
@@ -18077,6 +27663,14 @@ func (ec *executionContext) fieldContext_Task_deal(_ context.Context, field grap
 				return ec.fieldContext_Deal_category(ctx, field)
 			case "tag":
 				return ec.fieldContext_Deal_tag(ctx, field)
+			case "teeFramework":
+				return ec.fieldContext_Deal_teeFramework(ctx, field)
+			case "appEntry":
+				return ec.fieldContext_Deal_appEntry(ctx, field)
+			case "datasetEntry":
+				return ec.fieldContext_Deal_datasetEntry(ctx, field)
+			case "categoryEntry":
+				return ec.fieldContext_Deal_categoryEntry(ctx, field)
 			case "requester":
 				return ec.fieldContext_Deal_requester(ctx, field)
 			case "beneficiary":
@@ -18220,6 +27814,20 @@ func (ec *executionContext) fieldContext_Task_workerpool(_ context.Context, fiel
 				return ec.fieldContext_Workerpool_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Workerpool_payouts(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Workerpool_ownerAccount(ctx, field)
+			case "history":
+				return ec.fieldContext_Workerpool_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Workerpool_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Workerpool_series(ctx, field)
+			case "latency":
+				return ec.fieldContext_Workerpool_latency(ctx, field)
+			case "utilisation":
+				return ec.fieldContext_Workerpool_utilisation(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Workerpool_atRisk(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Workerpool", field.Name)
 		},
@@ -19351,6 +28959,93 @@ func (ec *executionContext) fieldContext_TopShare_share(_ context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Utilisation_taskSeconds(ctx context.Context, field graphql.CollectedField, obj *model.Utilisation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Utilisation_taskSeconds,
+		func(ctx context.Context) (any, error) {
+			return obj.TaskSeconds, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Utilisation_taskSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Utilisation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Utilisation_averageTasks(ctx context.Context, field graphql.CollectedField, obj *model.Utilisation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Utilisation_averageTasks,
+		func(ctx context.Context) (any, error) {
+			return obj.AverageTasks(), nil
+		},
+		nil,
+		ec.marshalNDecimal2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Utilisation_averageTasks(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Utilisation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Decimal does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Utilisation_workers(ctx context.Context, field graphql.CollectedField, obj *model.Utilisation) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Utilisation_workers,
+		func(ctx context.Context) (any, error) {
+			return obj.Workers, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Utilisation_workers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Utilisation",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Verdict_chain(ctx context.Context, field graphql.CollectedField, obj *model.Verdict) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -19488,6 +29183,20 @@ func (ec *executionContext) fieldContext_Verdict_workerpool(_ context.Context, f
 				return ec.fieldContext_Workerpool_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Workerpool_payouts(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Workerpool_ownerAccount(ctx, field)
+			case "history":
+				return ec.fieldContext_Workerpool_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Workerpool_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Workerpool_series(ctx, field)
+			case "latency":
+				return ec.fieldContext_Workerpool_latency(ctx, field)
+			case "utilisation":
+				return ec.fieldContext_Workerpool_utilisation(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Workerpool_atRisk(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Workerpool", field.Name)
 		},
@@ -20925,6 +30634,439 @@ func (ec *executionContext) fieldContext_Workerpool_payouts(ctx context.Context,
 	return fc, nil
 }
 
+func (ec *executionContext) _Workerpool_ownerAccount(ctx context.Context, field graphql.CollectedField, obj *model.Workerpool) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Workerpool_ownerAccount,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Workerpool().OwnerAccount(ctx, obj)
+		},
+		nil,
+		ec.marshalOAccount2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAccount,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Workerpool_ownerAccount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Workerpool",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Account_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_Account_address(ctx, field)
+			case "stake":
+				return ec.fieldContext_Account_stake(ctx, field)
+			case "stakeRLC":
+				return ec.fieldContext_Account_stakeRLC(ctx, field)
+			case "locked":
+				return ec.fieldContext_Account_locked(ctx, field)
+			case "lockedRLC":
+				return ec.fieldContext_Account_lockedRLC(ctx, field)
+			case "score":
+				return ec.fieldContext_Account_score(ctx, field)
+			case "deposited":
+				return ec.fieldContext_Account_deposited(ctx, field)
+			case "withdrawn":
+				return ec.fieldContext_Account_withdrawn(ctx, field)
+			case "earned":
+				return ec.fieldContext_Account_earned(ctx, field)
+			case "earnedRLC":
+				return ec.fieldContext_Account_earnedRLC(ctx, field)
+			case "spent":
+				return ec.fieldContext_Account_spent(ctx, field)
+			case "seized":
+				return ec.fieldContext_Account_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Account_seizedRLC(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "payouts":
+				return ec.fieldContext_Account_payouts(ctx, field)
+			case "postings":
+				return ec.fieldContext_Account_postings(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Account_contributions(ctx, field)
+			case "verdicts":
+				return ec.fieldContext_Account_verdicts(ctx, field)
+			case "deals":
+				return ec.fieldContext_Account_deals(ctx, field)
+			case "apps":
+				return ec.fieldContext_Account_apps(ctx, field)
+			case "datasets":
+				return ec.fieldContext_Account_datasets(ctx, field)
+			case "workerpools":
+				return ec.fieldContext_Account_workerpools(ctx, field)
+			case "history":
+				return ec.fieldContext_Account_history(ctx, field)
+			case "requesterMeasures":
+				return ec.fieldContext_Account_requesterMeasures(ctx, field)
+			case "requesterSeries":
+				return ec.fieldContext_Account_requesterSeries(ctx, field)
+			case "workerMeasures":
+				return ec.fieldContext_Account_workerMeasures(ctx, field)
+			case "workerSeries":
+				return ec.fieldContext_Account_workerSeries(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Account", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Workerpool_history(ctx context.Context, field graphql.CollectedField, obj *model.Workerpool) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Workerpool_history,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Workerpool().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNEntryStateConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Workerpool_history(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Workerpool",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_EntryStateConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_EntryStateConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_EntryStateConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_EntryStateConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type EntryStateConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Workerpool_history_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Workerpool_measures(ctx context.Context, field graphql.CollectedField, obj *model.Workerpool) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Workerpool_measures,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Workerpool().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+		},
+		nil,
+		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Workerpool_measures(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Workerpool",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "deals":
+				return ec.fieldContext_Measures_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_Measures_tasks(ctx, field)
+			case "initialized":
+				return ec.fieldContext_Measures_initialized(ctx, field)
+			case "completed":
+				return ec.fieldContext_Measures_completed(ctx, field)
+			case "claimed":
+				return ec.fieldContext_Measures_claimed(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Measures_contributions(ctx, field)
+			case "accurate":
+				return ec.fieldContext_Measures_accurate(ctx, field)
+			case "faulty":
+				return ec.fieldContext_Measures_faulty(ctx, field)
+			case "successRate":
+				return ec.fieldContext_Measures_successRate(ctx, field)
+			case "accuracy":
+				return ec.fieldContext_Measures_accuracy(ctx, field)
+			case "meanLatency":
+				return ec.fieldContext_Measures_meanLatency(ctx, field)
+			case "volume":
+				return ec.fieldContext_Measures_volume(ctx, field)
+			case "volumeRLC":
+				return ec.fieldContext_Measures_volumeRLC(ctx, field)
+			case "refunded":
+				return ec.fieldContext_Measures_refunded(ctx, field)
+			case "refundedRLC":
+				return ec.fieldContext_Measures_refundedRLC(ctx, field)
+			case "earnedWorkers":
+				return ec.fieldContext_Measures_earnedWorkers(ctx, field)
+			case "earnedWorkersRLC":
+				return ec.fieldContext_Measures_earnedWorkersRLC(ctx, field)
+			case "earnedWorkerpool":
+				return ec.fieldContext_Measures_earnedWorkerpool(ctx, field)
+			case "earnedWorkerpoolRLC":
+				return ec.fieldContext_Measures_earnedWorkerpoolRLC(ctx, field)
+			case "earnedApp":
+				return ec.fieldContext_Measures_earnedApp(ctx, field)
+			case "earnedAppRLC":
+				return ec.fieldContext_Measures_earnedAppRLC(ctx, field)
+			case "earnedDataset":
+				return ec.fieldContext_Measures_earnedDataset(ctx, field)
+			case "earnedDatasetRLC":
+				return ec.fieldContext_Measures_earnedDatasetRLC(ctx, field)
+			case "seized":
+				return ec.fieldContext_Measures_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_Measures_seizedRLC(ctx, field)
+			case "kittyIn":
+				return ec.fieldContext_Measures_kittyIn(ctx, field)
+			case "kittyInRLC":
+				return ec.fieldContext_Measures_kittyInRLC(ctx, field)
+			case "kittyOut":
+				return ec.fieldContext_Measures_kittyOut(ctx, field)
+			case "kittyOutRLC":
+				return ec.fieldContext_Measures_kittyOutRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Measures", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Workerpool_measures_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Workerpool_series(ctx context.Context, field graphql.CollectedField, obj *model.Workerpool) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Workerpool_series,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Workerpool().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+		},
+		nil,
+		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Workerpool_series(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Workerpool",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_SeriesPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_SeriesPoint_end(ctx, field)
+			case "measures":
+				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Workerpool_series_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Workerpool_latency(ctx context.Context, field graphql.CollectedField, obj *model.Workerpool) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Workerpool_latency,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Workerpool().Latency(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+		},
+		nil,
+		ec.marshalOLatency2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐLatency,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Workerpool_latency(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Workerpool",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "tasks":
+				return ec.fieldContext_Latency_tasks(ctx, field)
+			case "min":
+				return ec.fieldContext_Latency_min(ctx, field)
+			case "p50":
+				return ec.fieldContext_Latency_p50(ctx, field)
+			case "p90":
+				return ec.fieldContext_Latency_p90(ctx, field)
+			case "p95":
+				return ec.fieldContext_Latency_p95(ctx, field)
+			case "p99":
+				return ec.fieldContext_Latency_p99(ctx, field)
+			case "max":
+				return ec.fieldContext_Latency_max(ctx, field)
+			case "mean":
+				return ec.fieldContext_Latency_mean(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Latency", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Workerpool_latency_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Workerpool_utilisation(ctx context.Context, field graphql.CollectedField, obj *model.Workerpool) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Workerpool_utilisation,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Workerpool().Utilisation(ctx, obj, fc.Args["since"].(time.Time), fc.Args["until"].(time.Time))
+		},
+		nil,
+		ec.marshalNUtilisation2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐUtilisation,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Workerpool_utilisation(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Workerpool",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "taskSeconds":
+				return ec.fieldContext_Utilisation_taskSeconds(ctx, field)
+			case "averageTasks":
+				return ec.fieldContext_Utilisation_averageTasks(ctx, field)
+			case "workers":
+				return ec.fieldContext_Utilisation_workers(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Utilisation", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Workerpool_utilisation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Workerpool_atRisk(ctx context.Context, field graphql.CollectedField, obj *model.Workerpool) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Workerpool_atRisk,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Workerpool().AtRisk(ctx, obj)
+		},
+		nil,
+		ec.marshalNRisk2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRisk,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Workerpool_atRisk(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Workerpool",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "payers":
+				return ec.fieldContext_Risk_payers(ctx, field)
+			case "scheduler":
+				return ec.fieldContext_Risk_scheduler(ctx, field)
+			case "workers":
+				return ec.fieldContext_Risk_workers(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Risk", field.Name)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _WorkerpoolConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Workerpool]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -21010,6 +31152,20 @@ func (ec *executionContext) fieldContext_WorkerpoolConnection_nodes(_ context.Co
 				return ec.fieldContext_Workerpool_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Workerpool_payouts(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Workerpool_ownerAccount(ctx, field)
+			case "history":
+				return ec.fieldContext_Workerpool_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Workerpool_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Workerpool_series(ctx, field)
+			case "latency":
+				return ec.fieldContext_Workerpool_latency(ctx, field)
+			case "utilisation":
+				return ec.fieldContext_Workerpool_utilisation(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Workerpool_atRisk(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Workerpool", field.Name)
 		},
@@ -21164,6 +31320,20 @@ func (ec *executionContext) fieldContext_WorkerpoolEdge_node(_ context.Context, 
 				return ec.fieldContext_Workerpool_verdicts(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Workerpool_payouts(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Workerpool_ownerAccount(ctx, field)
+			case "history":
+				return ec.fieldContext_Workerpool_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Workerpool_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Workerpool_series(ctx, field)
+			case "latency":
+				return ec.fieldContext_Workerpool_latency(ctx, field)
+			case "utilisation":
+				return ec.fieldContext_Workerpool_utilisation(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Workerpool_atRisk(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Workerpool", field.Name)
 		},
@@ -22651,6 +32821,54 @@ func (ec *executionContext) unmarshalInputAccountFilter(ctx context.Context, obj
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputAppFilter(ctx context.Context, obj any) (model.AppFilter, error) {
+	var it model.AppFilter
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"chain", "owner", "since", "until"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chain"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chain = data
+		case "owner":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("owner"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Owner = data
+		case "since":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("since"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Since = data
+		case "until":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("until"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Until = data
+		}
+	}
+
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputAsOf(ctx context.Context, obj any) (model.AsOf, error) {
 	var it model.AsOf
 	asMap := map[string]any{}
@@ -22692,6 +32910,33 @@ func (ec *executionContext) unmarshalInputAsOf(ctx context.Context, obj any) (mo
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputCategoryFilter(ctx context.Context, obj any) (model.CategoryFilter, error) {
+	var it model.CategoryFilter
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"chain"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chain"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chain = data
+		}
+	}
+
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputContributionFilter(ctx context.Context, obj any) (model.ContributionFilter, error) {
 	var it model.ContributionFilter
 	asMap := map[string]any{}
@@ -22699,7 +32944,7 @@ func (ec *executionContext) unmarshalInputContributionFilter(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"chain", "task", "deal", "workerpool", "worker", "requester", "status", "since", "until"}
+	fieldsInOrder := [...]string{"chain", "task", "deal", "workerpool", "worker", "requester", "app", "dataset", "category", "tag", "tee", "status", "since", "until"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -22748,6 +32993,41 @@ func (ec *executionContext) unmarshalInputContributionFilter(ctx context.Context
 				return it, err
 			}
 			it.Requester = data
+		case "app":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("app"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.App = data
+		case "dataset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dataset"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Dataset = data
+		case "category":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("category"))
+			data, err := ec.unmarshalOBigInt2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Category = data
+		case "tag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tag"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tag = data
+		case "tee":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tee"))
+			data, err := ec.unmarshalOTEEFramework2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tee = data
 		case "status":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
 			data, err := ec.unmarshalOContributionStatus2ᚕstringᚄ(ctx, v)
@@ -22775,6 +33055,54 @@ func (ec *executionContext) unmarshalInputContributionFilter(ctx context.Context
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputDatasetFilter(ctx context.Context, obj any) (model.DatasetFilter, error) {
+	var it model.DatasetFilter
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"chain", "owner", "since", "until"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chain"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chain = data
+		case "owner":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("owner"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Owner = data
+		case "since":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("since"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Since = data
+		case "until":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("until"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Until = data
+		}
+	}
+
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputDealFilter(ctx context.Context, obj any) (model.DealFilter, error) {
 	var it model.DealFilter
 	asMap := map[string]any{}
@@ -22782,7 +33110,7 @@ func (ec *executionContext) unmarshalInputDealFilter(ctx context.Context, obj an
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"chain", "workerpool", "worker", "requester", "app", "dataset", "since", "until"}
+	fieldsInOrder := [...]string{"chain", "workerpool", "worker", "requester", "app", "dataset", "category", "tag", "tee", "since", "until"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -22831,6 +33159,179 @@ func (ec *executionContext) unmarshalInputDealFilter(ctx context.Context, obj an
 				return it, err
 			}
 			it.Dataset = data
+		case "category":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("category"))
+			data, err := ec.unmarshalOBigInt2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Category = data
+		case "tag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tag"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tag = data
+		case "tee":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tee"))
+			data, err := ec.unmarshalOTEEFramework2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tee = data
+		case "since":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("since"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Since = data
+		case "until":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("until"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Until = data
+		}
+	}
+
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputEventFilter(ctx context.Context, obj any) (model.EventFilter, error) {
+	var it model.EventFilter
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"chain", "contract", "name", "block", "fromBlock", "toBlock", "tx", "since", "until"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chain"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chain = data
+		case "contract":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("contract"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Contract = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "block":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("block"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Block = data
+		case "fromBlock":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("fromBlock"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.FromBlock = data
+		case "toBlock":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("toBlock"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ToBlock = data
+		case "tx":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tx"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tx = data
+		case "since":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("since"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Since = data
+		case "until":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("until"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Until = data
+		}
+	}
+
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputOrderEventFilter(ctx context.Context, obj any) (model.OrderEventFilter, error) {
+	var it model.OrderEventFilter
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"chain", "kind", "action", "hash", "deal", "since", "until"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chain"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chain = data
+		case "kind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
+			data, err := ec.unmarshalOOrderKind2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kind = data
+		case "action":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("action"))
+			data, err := ec.unmarshalOOrderAction2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Action = data
+		case "hash":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("hash"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Hash = data
+		case "deal":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deal"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Deal = data
 		case "since":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("since"))
 			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
@@ -22858,7 +33359,7 @@ func (ec *executionContext) unmarshalInputPayoutFilter(ctx context.Context, obj 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"chain", "account", "task", "deal", "workerpool", "worker", "requester", "kind", "role", "since", "until"}
+	fieldsInOrder := [...]string{"chain", "account", "task", "deal", "workerpool", "worker", "requester", "app", "dataset", "category", "tag", "tee", "kind", "role", "since", "until"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -22914,6 +33415,41 @@ func (ec *executionContext) unmarshalInputPayoutFilter(ctx context.Context, obj 
 				return it, err
 			}
 			it.Requester = data
+		case "app":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("app"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.App = data
+		case "dataset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dataset"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Dataset = data
+		case "category":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("category"))
+			data, err := ec.unmarshalOBigInt2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Category = data
+		case "tag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tag"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tag = data
+		case "tee":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tee"))
+			data, err := ec.unmarshalOTEEFramework2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tee = data
 		case "kind":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
 			data, err := ec.unmarshalOPayoutKind2ᚕstringᚄ(ctx, v)
@@ -23093,7 +33629,7 @@ func (ec *executionContext) unmarshalInputTaskFilter(ctx context.Context, obj an
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"chain", "deal", "workerpool", "worker", "requester", "status", "since", "until"}
+	fieldsInOrder := [...]string{"chain", "deal", "workerpool", "worker", "requester", "app", "dataset", "category", "tag", "tee", "status", "since", "until"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -23135,6 +33671,41 @@ func (ec *executionContext) unmarshalInputTaskFilter(ctx context.Context, obj an
 				return it, err
 			}
 			it.Requester = data
+		case "app":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("app"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.App = data
+		case "dataset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dataset"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Dataset = data
+		case "category":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("category"))
+			data, err := ec.unmarshalOBigInt2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Category = data
+		case "tag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tag"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tag = data
+		case "tee":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tee"))
+			data, err := ec.unmarshalOTEEFramework2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tee = data
 		case "status":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
 			data, err := ec.unmarshalOTaskStatus2ᚕstringᚄ(ctx, v)
@@ -23169,7 +33740,7 @@ func (ec *executionContext) unmarshalInputVerdictFilter(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"chain", "task", "workerpool", "worker", "requester", "outcome", "reason", "since", "until"}
+	fieldsInOrder := [...]string{"chain", "task", "workerpool", "worker", "requester", "app", "dataset", "category", "tag", "tee", "outcome", "reason", "since", "until"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -23211,6 +33782,41 @@ func (ec *executionContext) unmarshalInputVerdictFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.Requester = data
+		case "app":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("app"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.App = data
+		case "dataset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dataset"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Dataset = data
+		case "category":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("category"))
+			data, err := ec.unmarshalOBigInt2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Category = data
+		case "tag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tag"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tag = data
+		case "tee":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tee"))
+			data, err := ec.unmarshalOTEEFramework2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tee = data
 		case "outcome":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("outcome"))
 			data, err := ec.unmarshalOVerdictOutcome2ᚕstringᚄ(ctx, v)
@@ -23567,6 +34173,294 @@ func (ec *executionContext) _Account(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "apps":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Account_apps(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "datasets":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Account_datasets(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "workerpools":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Account_workerpools(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "history":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Account_history(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "requesterMeasures":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Account_requesterMeasures(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "requesterSeries":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Account_requesterSeries(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "workerMeasures":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Account_workerMeasures(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "workerSeries":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Account_workerSeries(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -23693,6 +34587,627 @@ func (ec *executionContext) _AccountEdge(ctx context.Context, sel ast.SelectionS
 			}
 		case "node":
 			out.Values[i] = ec._AccountEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var accountStateImplementors = []string{"AccountState"}
+
+func (ec *executionContext) _AccountState(ctx context.Context, sel ast.SelectionSet, obj *model.AccountState) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, accountStateImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AccountState")
+		case "blockNumber":
+			out.Values[i] = ec._AccountState_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "time":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AccountState_time(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "stake":
+			out.Values[i] = ec._AccountState_stake(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "locked":
+			out.Values[i] = ec._AccountState_locked(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "score":
+			out.Values[i] = ec._AccountState_score(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "earned":
+			out.Values[i] = ec._AccountState_earned(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "spent":
+			out.Values[i] = ec._AccountState_spent(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "seized":
+			out.Values[i] = ec._AccountState_seized(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var accountStateConnectionImplementors = []string{"AccountStateConnection"}
+
+func (ec *executionContext) _AccountStateConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.AccountState]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, accountStateConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AccountStateConnection")
+		case "edges":
+			out.Values[i] = ec._AccountStateConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._AccountStateConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._AccountStateConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AccountStateConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var accountStateEdgeImplementors = []string{"AccountStateEdge"}
+
+func (ec *executionContext) _AccountStateEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.AccountState]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, accountStateEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AccountStateEdge")
+		case "cursor":
+			out.Values[i] = ec._AccountStateEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._AccountStateEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var appImplementors = []string{"App"}
+
+func (ec *executionContext) _App(ctx context.Context, sel ast.SelectionSet, obj *model.App) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, appImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("App")
+		case "chain":
+			out.Values[i] = ec._App_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "address":
+			out.Values[i] = ec._App_address(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "owner":
+			out.Values[i] = ec._App_owner(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "ownerAccount":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._App_ownerAccount(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "name":
+			out.Values[i] = ec._App_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "type":
+			out.Values[i] = ec._App_type(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "multiaddr":
+			out.Values[i] = ec._App_multiaddr(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "checksum":
+			out.Values[i] = ec._App_checksum(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "mrenclave":
+			out.Values[i] = ec._App_mrenclave(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "registeredAt":
+			out.Values[i] = ec._App_registeredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "blockNumber":
+			out.Values[i] = ec._App_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "deals":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._App_deals(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "history":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._App_history(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "measures":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._App_measures(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "series":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._App_series(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var appConnectionImplementors = []string{"AppConnection"}
+
+func (ec *executionContext) _AppConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.App]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, appConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AppConnection")
+		case "edges":
+			out.Values[i] = ec._AppConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._AppConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._AppConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._AppConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var appEdgeImplementors = []string{"AppEdge"}
+
+func (ec *executionContext) _AppEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.App]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, appEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AppEdge")
+		case "cursor":
+			out.Values[i] = ec._AppEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._AppEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -23912,6 +35427,386 @@ func (ec *executionContext) _BucketSum(ctx context.Context, sel ast.SelectionSet
 			}
 		case "count":
 			out.Values[i] = ec._BucketSum_count(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var categoryImplementors = []string{"Category"}
+
+func (ec *executionContext) _Category(ctx context.Context, sel ast.SelectionSet, obj *model.Category) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, categoryImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Category")
+		case "chain":
+			out.Values[i] = ec._Category_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "id":
+			out.Values[i] = ec._Category_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "name":
+			out.Values[i] = ec._Category_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "description":
+			out.Values[i] = ec._Category_description(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "workClockTimeRef":
+			out.Values[i] = ec._Category_workClockTimeRef(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "blockNumber":
+			out.Values[i] = ec._Category_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "deals":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Category_deals(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "measures":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Category_measures(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "series":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Category_series(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var categoryConnectionImplementors = []string{"CategoryConnection"}
+
+func (ec *executionContext) _CategoryConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.Category]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, categoryConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CategoryConnection")
+		case "edges":
+			out.Values[i] = ec._CategoryConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._CategoryConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._CategoryConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._CategoryConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var categoryEdgeImplementors = []string{"CategoryEdge"}
+
+func (ec *executionContext) _CategoryEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.Category]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, categoryEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CategoryEdge")
+		case "cursor":
+			out.Values[i] = ec._CategoryEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._CategoryEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var categoryPriceImplementors = []string{"CategoryPrice"}
+
+func (ec *executionContext) _CategoryPrice(ctx context.Context, sel ast.SelectionSet, obj *model.CategoryPrice) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, categoryPriceImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CategoryPrice")
+		case "chain":
+			out.Values[i] = ec._CategoryPrice_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "category":
+			out.Values[i] = ec._CategoryPrice_category(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deals":
+			out.Values[i] = ec._CategoryPrice_deals(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "tasks":
+			out.Values[i] = ec._CategoryPrice_tasks(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "min":
+			out.Values[i] = ec._CategoryPrice_min(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "median":
+			out.Values[i] = ec._CategoryPrice_median(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mean":
+			out.Values[i] = ec._CategoryPrice_mean(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "meanRLC":
+			out.Values[i] = ec._CategoryPrice_meanRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "max":
+			out.Values[i] = ec._CategoryPrice_max(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -24633,6 +36528,571 @@ func (ec *executionContext) _Coverage(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var datasetImplementors = []string{"Dataset"}
+
+func (ec *executionContext) _Dataset(ctx context.Context, sel ast.SelectionSet, obj *model.Dataset) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Dataset")
+		case "chain":
+			out.Values[i] = ec._Dataset_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "address":
+			out.Values[i] = ec._Dataset_address(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "owner":
+			out.Values[i] = ec._Dataset_owner(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "ownerAccount":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Dataset_ownerAccount(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "name":
+			out.Values[i] = ec._Dataset_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "multiaddr":
+			out.Values[i] = ec._Dataset_multiaddr(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "checksum":
+			out.Values[i] = ec._Dataset_checksum(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "registeredAt":
+			out.Values[i] = ec._Dataset_registeredAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "blockNumber":
+			out.Values[i] = ec._Dataset_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "deals":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Dataset_deals(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "history":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Dataset_history(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "measures":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Dataset_measures(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "series":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Dataset_series(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "uses":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Dataset_uses(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "earnings":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Dataset_earnings(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetConnectionImplementors = []string{"DatasetConnection"}
+
+func (ec *executionContext) _DatasetConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.Dataset]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetConnection")
+		case "edges":
+			out.Values[i] = ec._DatasetConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._DatasetConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._DatasetConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DatasetConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetEarningImplementors = []string{"DatasetEarning"}
+
+func (ec *executionContext) _DatasetEarning(ctx context.Context, sel ast.SelectionSet, obj *model.DatasetEarning) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetEarningImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetEarning")
+		case "owner":
+			out.Values[i] = ec._DatasetEarning_owner(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "amount":
+			out.Values[i] = ec._DatasetEarning_amount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "amountRLC":
+			out.Values[i] = ec._DatasetEarning_amountRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetEdgeImplementors = []string{"DatasetEdge"}
+
+func (ec *executionContext) _DatasetEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.Dataset]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetEdge")
+		case "cursor":
+			out.Values[i] = ec._DatasetEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._DatasetEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetUseImplementors = []string{"DatasetUse"}
+
+func (ec *executionContext) _DatasetUse(ctx context.Context, sel ast.SelectionSet, obj *model.DatasetUse) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetUseImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetUse")
+		case "requester":
+			out.Values[i] = ec._DatasetUse_requester(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "app":
+			out.Values[i] = ec._DatasetUse_app(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deals":
+			out.Values[i] = ec._DatasetUse_deals(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "tasks":
+			out.Values[i] = ec._DatasetUse_tasks(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "paid":
+			out.Values[i] = ec._DatasetUse_paid(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "paidRLC":
+			out.Values[i] = ec._DatasetUse_paidRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
 var dealImplementors = []string{"Deal"}
 
 func (ec *executionContext) _Deal(ctx context.Context, sel ast.SelectionSet, obj *model.Deal) graphql.Marshaler {
@@ -24741,6 +37201,110 @@ func (ec *executionContext) _Deal(ctx context.Context, sel ast.SelectionSet, obj
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "teeFramework":
+			out.Values[i] = ec._Deal_teeFramework(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "appEntry":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Deal_appEntry(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "datasetEntry":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Deal_datasetEntry(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "categoryEntry":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Deal_categoryEntry(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "requester":
 			out.Values[i] = ec._Deal_requester(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
@@ -25022,6 +37586,435 @@ func (ec *executionContext) _DealEdge(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var entryStateImplementors = []string{"EntryState"}
+
+func (ec *executionContext) _EntryState(ctx context.Context, sel ast.SelectionSet, obj *model.EntryState) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, entryStateImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EntryState")
+		case "blockNumber":
+			out.Values[i] = ec._EntryState_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "time":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._EntryState_time(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "owner":
+			out.Values[i] = ec._EntryState_owner(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "workerStakeRatio":
+			out.Values[i] = ec._EntryState_workerStakeRatio(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "schedulerRewardRatio":
+			out.Values[i] = ec._EntryState_schedulerRewardRatio(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var entryStateConnectionImplementors = []string{"EntryStateConnection"}
+
+func (ec *executionContext) _EntryStateConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.EntryState]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, entryStateConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EntryStateConnection")
+		case "edges":
+			out.Values[i] = ec._EntryStateConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._EntryStateConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._EntryStateConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._EntryStateConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var entryStateEdgeImplementors = []string{"EntryStateEdge"}
+
+func (ec *executionContext) _EntryStateEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.EntryState]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, entryStateEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EntryStateEdge")
+		case "cursor":
+			out.Values[i] = ec._EntryStateEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._EntryStateEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var eventImplementors = []string{"Event"}
+
+func (ec *executionContext) _Event(ctx context.Context, sel ast.SelectionSet, obj *model.Event) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, eventImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Event")
+		case "chain":
+			out.Values[i] = ec._Event_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "blockNumber":
+			out.Values[i] = ec._Event_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "logIndex":
+			out.Values[i] = ec._Event_logIndex(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "blockHash":
+			out.Values[i] = ec._Event_blockHash(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "time":
+			out.Values[i] = ec._Event_time(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "txHash":
+			out.Values[i] = ec._Event_txHash(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "txIndex":
+			out.Values[i] = ec._Event_txIndex(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "contract":
+			out.Values[i] = ec._Event_contract(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._Event_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "args":
+			out.Values[i] = ec._Event_args(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var eventConnectionImplementors = []string{"EventConnection"}
+
+func (ec *executionContext) _EventConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.Event]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, eventConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EventConnection")
+		case "edges":
+			out.Values[i] = ec._EventConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._EventConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._EventConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._EventConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var eventEdgeImplementors = []string{"EventEdge"}
+
+func (ec *executionContext) _EventEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.Event]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, eventEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EventEdge")
+		case "cursor":
+			out.Values[i] = ec._EventEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._EventEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
 var kittyPointImplementors = []string{"KittyPoint"}
 
 func (ec *executionContext) _KittyPoint(ctx context.Context, sel ast.SelectionSet, obj *model.KittyPoint) graphql.Marshaler {
@@ -25060,6 +38053,80 @@ func (ec *executionContext) _KittyPoint(ctx context.Context, sel ast.SelectionSe
 			}
 		case "balanceRLC":
 			out.Values[i] = ec._KittyPoint_balanceRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var latencyImplementors = []string{"Latency"}
+
+func (ec *executionContext) _Latency(ctx context.Context, sel ast.SelectionSet, obj *model.Latency) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, latencyImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Latency")
+		case "tasks":
+			out.Values[i] = ec._Latency_tasks(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "min":
+			out.Values[i] = ec._Latency_min(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "p50":
+			out.Values[i] = ec._Latency_p50(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "p90":
+			out.Values[i] = ec._Latency_p90(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "p95":
+			out.Values[i] = ec._Latency_p95(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "p99":
+			out.Values[i] = ec._Latency_p99(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "max":
+			out.Values[i] = ec._Latency_max(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "mean":
+			out.Values[i] = ec._Latency_mean(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25457,6 +38524,243 @@ func (ec *executionContext) _Meta(ctx context.Context, sel ast.SelectionSet, obj
 			out.Values[i] = graphql.MarshalString("Meta")
 		case "chains":
 			out.Values[i] = ec._Meta_chains(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var orderEventImplementors = []string{"OrderEvent"}
+
+func (ec *executionContext) _OrderEvent(ctx context.Context, sel ast.SelectionSet, obj *model.OrderEvent) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, orderEventImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OrderEvent")
+		case "chain":
+			out.Values[i] = ec._OrderEvent_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "blockNumber":
+			out.Values[i] = ec._OrderEvent_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "logIndex":
+			out.Values[i] = ec._OrderEvent_logIndex(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "time":
+			out.Values[i] = ec._OrderEvent_time(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "txHash":
+			out.Values[i] = ec._OrderEvent_txHash(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "kind":
+			out.Values[i] = ec._OrderEvent_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "action":
+			out.Values[i] = ec._OrderEvent_action(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "hash":
+			out.Values[i] = ec._OrderEvent_hash(ctx, field, obj)
+		case "volume":
+			out.Values[i] = ec._OrderEvent_volume(ctx, field, obj)
+		case "dealId":
+			out.Values[i] = ec._OrderEvent_dealId(ctx, field, obj)
+		case "deal":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._OrderEvent_deal(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var orderEventConnectionImplementors = []string{"OrderEventConnection"}
+
+func (ec *executionContext) _OrderEventConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.OrderEvent]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, orderEventConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OrderEventConnection")
+		case "edges":
+			out.Values[i] = ec._OrderEventConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._OrderEventConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._OrderEventConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._OrderEventConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var orderEventEdgeImplementors = []string{"OrderEventEdge"}
+
+func (ec *executionContext) _OrderEventEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.OrderEvent]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, orderEventEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OrderEventEdge")
+		case "cursor":
+			out.Values[i] = ec._OrderEventEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._OrderEventEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -26821,6 +40125,214 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "app":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_app(ctx, field)
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "apps":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_apps(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "dataset":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_dataset(ctx, field)
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "datasets":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_datasets(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "category":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_category(ctx, field)
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "categories":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_categories(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "prices":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_prices(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "latency":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_latency(ctx, field)
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "events":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_events(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "orderEvents":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_orderEvents(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___type(ctx, field)
@@ -26875,6 +40387,55 @@ func (ec *executionContext) _Ratio(ctx context.Context, sel ast.SelectionSet, ob
 			}
 		case "decimal":
 			out.Values[i] = ec._Ratio_decimal(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var riskImplementors = []string{"Risk"}
+
+func (ec *executionContext) _Risk(ctx context.Context, sel ast.SelectionSet, obj *model.Risk) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, riskImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Risk")
+		case "payers":
+			out.Values[i] = ec._Risk_payers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "scheduler":
+			out.Values[i] = ec._Risk_scheduler(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "workers":
+			out.Values[i] = ec._Risk_workers(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27944,6 +41505,55 @@ func (ec *executionContext) _TopShare(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var utilisationImplementors = []string{"Utilisation"}
+
+func (ec *executionContext) _Utilisation(ctx context.Context, sel ast.SelectionSet, obj *model.Utilisation) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, utilisationImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Utilisation")
+		case "taskSeconds":
+			out.Values[i] = ec._Utilisation_taskSeconds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "averageTasks":
+			out.Values[i] = ec._Utilisation_averageTasks(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "workers":
+			out.Values[i] = ec._Utilisation_workers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
 var verdictImplementors = []string{"Verdict"}
 
 func (ec *executionContext) _Verdict(ctx context.Context, sel ast.SelectionSet, obj *model.Verdict) graphql.Marshaler {
@@ -28524,6 +42134,252 @@ func (ec *executionContext) _Workerpool(ctx context.Context, sel ast.SelectionSe
 					}
 				}()
 				res = ec._Workerpool_payouts(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "ownerAccount":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Workerpool_ownerAccount(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "history":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Workerpool_history(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "measures":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Workerpool_measures(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "series":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Workerpool_series(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "latency":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Workerpool_latency(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "utilisation":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Workerpool_utilisation(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "atRisk":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Workerpool_atRisk(ctx, field, obj)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -29159,6 +43015,128 @@ func (ec *executionContext) marshalNAccountEdge2ᚖassayᚋgraphqlᚋanalytics�
 	return ec._AccountEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNAccountState2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAccountStateᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.AccountState) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNAccountState2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAccountState(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAccountState2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAccountState(ctx context.Context, sel ast.SelectionSet, v *model.AccountState) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AccountState(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAccountStateConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.AccountState]) graphql.Marshaler {
+	return ec._AccountStateConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNAccountStateConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.AccountState]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AccountStateConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAccountStateEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.AccountState]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNAccountStateEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAccountStateEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.AccountState]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AccountStateEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNAddress2string(ctx context.Context, v any) (string, error) {
 	res, err := model.UnmarshalAddress(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -29173,6 +43151,128 @@ func (ec *executionContext) marshalNAddress2string(ctx context.Context, sel ast.
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNApp2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAppᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.App) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNApp2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐApp(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNApp2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐApp(ctx context.Context, sel ast.SelectionSet, v *model.App) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._App(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAppConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.App]) graphql.Marshaler {
+	return ec._AppConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNAppConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.App]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AppConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAppEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.App]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNAppEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAppEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.App]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AppEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNAttestationMode2string(ctx context.Context, v any) (string, error) {
@@ -29192,13 +43292,13 @@ func (ec *executionContext) marshalNAttestationMode2string(ctx context.Context, 
 }
 
 func (ec *executionContext) unmarshalNBigInt2string(ctx context.Context, v any) (string, error) {
-	res, err := model.UnmarshalDecimal(v)
+	res, err := model.UnmarshalBigInt(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalNBigInt2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
 	_ = sel
-	res := model.MarshalDecimal(v)
+	res := model.MarshalBigInt(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
@@ -29307,6 +43407,182 @@ func (ec *executionContext) marshalNBytes2string(ctx context.Context, sel ast.Se
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNCategory2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategoryᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Category) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNCategory2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategory(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCategory2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategory(ctx context.Context, sel ast.SelectionSet, v *model.Category) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Category(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNCategoryConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.Category]) graphql.Marshaler {
+	return ec._CategoryConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNCategoryConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.Category]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CategoryConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNCategoryEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.Category]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNCategoryEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCategoryEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.Category]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CategoryEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNCategoryPrice2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategoryPriceᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.CategoryPrice) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNCategoryPrice2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategoryPrice(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCategoryPrice2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategoryPrice(ctx context.Context, sel ast.SelectionSet, v *model.CategoryPrice) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._CategoryPrice(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNChainMeta2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐChainMetaᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.ChainMeta) graphql.Marshaler {
@@ -29763,6 +44039,236 @@ func (ec *executionContext) marshalNCursor2string(ctx context.Context, sel ast.S
 	return res
 }
 
+func (ec *executionContext) marshalNDataset2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Dataset) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNDataset2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDataset(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDataset2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDataset(ctx context.Context, sel ast.SelectionSet, v *model.Dataset) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Dataset(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.Dataset]) graphql.Marshaler {
+	return ec._DatasetConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNDatasetConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.Dataset]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetEarning2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetEarningᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.DatasetEarning) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNDatasetEarning2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetEarning(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDatasetEarning2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetEarning(ctx context.Context, sel ast.SelectionSet, v *model.DatasetEarning) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetEarning(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.Dataset]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNDatasetEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDatasetEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.Dataset]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetUse2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetUseᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.DatasetUse) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNDatasetUse2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetUse(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDatasetUse2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetUse(ctx context.Context, sel ast.SelectionSet, v *model.DatasetUse) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetUse(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNDeal2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDealᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Deal) graphql.Marshaler {
 	ret := make(graphql.Array, len(v))
 	var wg sync.WaitGroup
@@ -29915,6 +44421,250 @@ func (ec *executionContext) marshalNDimension2string(ctx context.Context, sel as
 		}
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNEntryState2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEntryStateᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.EntryState) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNEntryState2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEntryState(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNEntryState2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEntryState(ctx context.Context, sel ast.SelectionSet, v *model.EntryState) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EntryState(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNEntryStateConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.EntryState]) graphql.Marshaler {
+	return ec._EntryStateConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNEntryStateConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.EntryState]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EntryStateConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNEntryStateEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.EntryState]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNEntryStateEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNEntryStateEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.EntryState]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EntryStateEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNEvent2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEventᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Event) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEvent(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEvent(ctx context.Context, sel ast.SelectionSet, v *model.Event) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Event(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNEventConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.Event]) graphql.Marshaler {
+	return ec._EventConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNEventConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.Event]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EventConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNEventEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.Event]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNEventEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNEventEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.Event]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._EventEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNHash2string(ctx context.Context, v any) (string, error) {
@@ -30193,6 +44943,160 @@ func (ec *executionContext) unmarshalNNRLCChange2string(ctx context.Context, v a
 func (ec *executionContext) marshalNNRLCChange2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
 	_ = sel
 	res := model.MarshalDecimal(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNOrderAction2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNOrderAction2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNOrderEvent2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐOrderEventᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.OrderEvent) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNOrderEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐOrderEvent(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNOrderEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐOrderEvent(ctx context.Context, sel ast.SelectionSet, v *model.OrderEvent) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._OrderEvent(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNOrderEventConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.OrderEvent]) graphql.Marshaler {
+	return ec._OrderEventConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNOrderEventConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.OrderEvent]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._OrderEventConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNOrderEventEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.OrderEvent]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNOrderEventEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNOrderEventEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.OrderEvent]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._OrderEventEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNOrderKind2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNOrderKind2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
@@ -30517,6 +45421,20 @@ func (ec *executionContext) marshalNRLC2string(ctx context.Context, sel ast.Sele
 	return res
 }
 
+func (ec *executionContext) marshalNRisk2assayᚋgraphqlᚋanalyticsᚋmodelᚐRisk(ctx context.Context, sel ast.SelectionSet, v model.Risk) graphql.Marshaler {
+	return ec._Risk(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNRisk2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRisk(ctx context.Context, sel ast.SelectionSet, v *model.Risk) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Risk(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.SeriesPoint) graphql.Marshaler {
 	ret := make(graphql.Array, len(v))
 	var wg sync.WaitGroup
@@ -30777,6 +45695,22 @@ func (ec *executionContext) unmarshalNTCBStatus2string(ctx context.Context, v an
 }
 
 func (ec *executionContext) marshalNTCBStatus2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNTEEFramework2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTEEFramework2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(v)
 	if res == graphql.Null {
@@ -31093,6 +46027,20 @@ func (ec *executionContext) marshalNUint642ᚕuint64ᚄ(ctx context.Context, sel
 	}
 
 	return ret
+}
+
+func (ec *executionContext) marshalNUtilisation2assayᚋgraphqlᚋanalyticsᚋmodelᚐUtilisation(ctx context.Context, sel ast.SelectionSet, v model.Utilisation) graphql.Marshaler {
+	return ec._Utilisation(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNUtilisation2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐUtilisation(ctx context.Context, sel ast.SelectionSet, v *model.Utilisation) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Utilisation(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNVerdict2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐVerdictᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Verdict) graphql.Marshaler {
@@ -31763,6 +46711,21 @@ func (ec *executionContext) marshalOAddress2ᚖstring(ctx context.Context, sel a
 	return res
 }
 
+func (ec *executionContext) marshalOApp2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐApp(ctx context.Context, sel ast.SelectionSet, v *model.App) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._App(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOAppFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAppFilter(ctx context.Context, v any) (*model.AppFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputAppFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf(ctx context.Context, v any) (*model.AsOf, error) {
 	if v == nil {
 		return nil, nil
@@ -31800,7 +46763,7 @@ func (ec *executionContext) unmarshalOBigInt2ᚖstring(ctx context.Context, v an
 	if v == nil {
 		return nil, nil
 	}
-	res, err := model.UnmarshalDecimal(v)
+	res, err := model.UnmarshalBigInt(v)
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -31810,7 +46773,7 @@ func (ec *executionContext) marshalOBigInt2ᚖstring(ctx context.Context, sel as
 	}
 	_ = sel
 	_ = ctx
-	res := model.MarshalDecimal(*v)
+	res := model.MarshalBigInt(*v)
 	return res
 }
 
@@ -31927,6 +46890,21 @@ func (ec *executionContext) marshalOBytes2ᚖstring(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) marshalOCategory2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategory(ctx context.Context, sel ast.SelectionSet, v *model.Category) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Category(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOCategoryFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCategoryFilter(ctx context.Context, v any) (*model.CategoryFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputCategoryFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalOContribution2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐContribution(ctx context.Context, sel ast.SelectionSet, v *model.Contribution) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -32025,6 +47003,21 @@ func (ec *executionContext) marshalOCursor2ᚖstring(ctx context.Context, sel as
 	return res
 }
 
+func (ec *executionContext) marshalODataset2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDataset(ctx context.Context, sel ast.SelectionSet, v *model.Dataset) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Dataset(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalODatasetFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetFilter(ctx context.Context, v any) (*model.DatasetFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputDatasetFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalODeal2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDeal(ctx context.Context, sel ast.SelectionSet, v *model.Deal) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -32058,6 +47051,14 @@ func (ec *executionContext) marshalODecimal2ᚖstring(ctx context.Context, sel a
 	return res
 }
 
+func (ec *executionContext) unmarshalOEventFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEventFilter(ctx context.Context, v any) (*model.EventFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputEventFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalOHash2ᚖstring(ctx context.Context, v any) (*string, error) {
 	if v == nil {
 		return nil, nil
@@ -32074,6 +47075,151 @@ func (ec *executionContext) marshalOHash2ᚖstring(ctx context.Context, sel ast.
 	_ = ctx
 	res := model.MarshalHash(*v)
 	return res
+}
+
+func (ec *executionContext) marshalOLatency2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐLatency(ctx context.Context, sel ast.SelectionSet, v *model.Latency) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Latency(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOOrderAction2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNOrderAction2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOOrderAction2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNOrderAction2string(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalOOrderEventFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐOrderEventFilter(ctx context.Context, v any) (*model.OrderEventFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputOrderEventFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOOrderKind2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNOrderKind2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOOrderKind2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNOrderKind2string(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalOPayout2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPayout(ctx context.Context, sel ast.SelectionSet, v *model.Payout) graphql.Marshaler {
@@ -32287,6 +47433,42 @@ func (ec *executionContext) marshalOSettlementLineKind2ᚖstring(ctx context.Con
 	return res
 }
 
+func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNString2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOString2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNString2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOString2ᚖstring(ctx context.Context, v any) (*string, error) {
 	if v == nil {
 		return nil, nil
@@ -32321,6 +47503,71 @@ func (ec *executionContext) marshalOTEE2ᚖstring(ctx context.Context, sel ast.S
 	_ = ctx
 	res := graphql.MarshalString(*v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOTEEFramework2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTEEFramework2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOTEEFramework2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNTEEFramework2string(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) marshalOTask2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTask(ctx context.Context, sel ast.SelectionSet, v *model.Task) graphql.Marshaler {

@@ -36,6 +36,34 @@ type (
 	AccountConnection = Connection[Account]
 	// AccountEdge is an account in a list.
 	AccountEdge = Edge[Account]
+	// AppConnection is a page of apps.
+	AppConnection = Connection[App]
+	// AppEdge is an app in a list.
+	AppEdge = Edge[App]
+	// DatasetConnection is a page of datasets.
+	DatasetConnection = Connection[Dataset]
+	// DatasetEdge is a dataset in a list.
+	DatasetEdge = Edge[Dataset]
+	// CategoryConnection is a page of categories.
+	CategoryConnection = Connection[Category]
+	// CategoryEdge is a category in a list.
+	CategoryEdge = Edge[Category]
+	// EventConnection is a page of events.
+	EventConnection = Connection[Event]
+	// EventEdge is an event in a list.
+	EventEdge = Edge[Event]
+	// OrderEventConnection is a page of events of orders.
+	OrderEventConnection = Connection[OrderEvent]
+	// OrderEventEdge is an event of an order in a list.
+	OrderEventEdge = Edge[OrderEvent]
+	// EntryStateConnection is a page of states of a registry entry.
+	EntryStateConnection = Connection[EntryState]
+	// EntryStateEdge is a state of a registry entry in a list.
+	EntryStateEdge = Edge[EntryState]
+	// AccountStateConnection is a page of states of an account.
+	AccountStateConnection = Connection[AccountState]
+	// AccountStateEdge is a state of an account in a list.
+	AccountStateEdge = Edge[AccountState]
 	// LeaderConnection is a page of leaders.
 	LeaderConnection = Connection[Leader]
 	// LeaderEdge is a leader in an order.

@@ -14,6 +14,18 @@ type AccountFilter struct {
 	Addresses []string `json:"addresses,omitempty"`
 }
 
+// Which apps to list.
+type AppFilter struct {
+	// EVM chain id.
+	Chain *uint64 `json:"chain,omitempty"`
+	// Who owns it now.
+	Owner *string `json:"owner,omitempty"`
+	// Those registered at this time or later.
+	Since *time.Time `json:"since,omitempty"`
+	// Those registered before this time.
+	Until *time.Time `json:"until,omitempty"`
+}
+
 // A block of one chain, by its number or by its hash, to read the chain as it was when this block was its newest.
 type AsOf struct {
 	// EVM chain id.
@@ -22,6 +34,12 @@ type AsOf struct {
 	Block *uint64 `json:"block,omitempty"`
 	// The block's hash, instead of its number. Of a block with events of the contracts.
 	Hash *string `json:"hash,omitempty"`
+}
+
+// Which categories to list.
+type CategoryFilter struct {
+	// EVM chain id.
+	Chain *uint64 `json:"chain,omitempty"`
 }
 
 // Which contributions to list.
@@ -38,11 +56,33 @@ type ContributionFilter struct {
 	Worker *string `json:"worker,omitempty"`
 	// Who asked for the work.
 	Requester *string `json:"requester,omitempty"`
+	// The app of the deal.
+	App *string `json:"app,omitempty"`
+	// The dataset of the deal.
+	Dataset *string `json:"dataset,omitempty"`
+	// Category of the deal.
+	Category *string `json:"category,omitempty"`
+	// What the deal asks of its workers, all 256 bits.
+	Tag *string `json:"tag,omitempty"`
+	// TEE framework that the deal asks for.
+	Tee []string `json:"tee,omitempty"`
 	// Where the contribution stands.
 	Status []string `json:"status,omitempty"`
 	// Contributions made at this time or later.
 	Since *time.Time `json:"since,omitempty"`
 	// Contributions made before this time.
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// Which datasets to list.
+type DatasetFilter struct {
+	// EVM chain id.
+	Chain *uint64 `json:"chain,omitempty"`
+	// Who owns it now.
+	Owner *string `json:"owner,omitempty"`
+	// Those registered at this time or later.
+	Since *time.Time `json:"since,omitempty"`
+	// Those registered before this time.
 	Until *time.Time `json:"until,omitempty"`
 }
 
@@ -60,9 +100,55 @@ type DealFilter struct {
 	App *string `json:"app,omitempty"`
 	// The dataset to use.
 	Dataset *string `json:"dataset,omitempty"`
+	// Category of the deal.
+	Category *string `json:"category,omitempty"`
+	// What the deal asks of its workers, all 256 bits.
+	Tag *string `json:"tag,omitempty"`
+	// TEE framework that the deal asks for.
+	Tee []string `json:"tee,omitempty"`
 	// Deals that started at this time or later.
 	Since *time.Time `json:"since,omitempty"`
 	// Deals that started before this time.
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// Which events to list.
+type EventFilter struct {
+	// EVM chain id.
+	Chain *uint64 `json:"chain,omitempty"`
+	// The contract that made the log.
+	Contract *string `json:"contract,omitempty"`
+	// The event's name.
+	Name []string `json:"name,omitempty"`
+	// Number of the block.
+	Block *uint64 `json:"block,omitempty"`
+	// Events of this block or later ones.
+	FromBlock *uint64 `json:"fromBlock,omitempty"`
+	// Events of this block or earlier ones.
+	ToBlock *uint64 `json:"toBlock,omitempty"`
+	// Hash of the transaction.
+	Tx *string `json:"tx,omitempty"`
+	// Events of this time or later.
+	Since *time.Time `json:"since,omitempty"`
+	// Events before this time.
+	Until *time.Time `json:"until,omitempty"`
+}
+
+// Which events of orders to list.
+type OrderEventFilter struct {
+	// EVM chain id.
+	Chain *uint64 `json:"chain,omitempty"`
+	// What is offered or asked for.
+	Kind []string `json:"kind,omitempty"`
+	// What happened.
+	Action []string `json:"action,omitempty"`
+	// The order's EIP-712 hash.
+	Hash *string `json:"hash,omitempty"`
+	// The deal that consumed it.
+	Deal *string `json:"deal,omitempty"`
+	// Events of this time or later.
+	Since *time.Time `json:"since,omitempty"`
+	// Events before this time.
 	Until *time.Time `json:"until,omitempty"`
 }
 
@@ -102,6 +188,16 @@ type PayoutFilter struct {
 	Worker *string `json:"worker,omitempty"`
 	// Who asked for the work.
 	Requester *string `json:"requester,omitempty"`
+	// The app of the deal.
+	App *string `json:"app,omitempty"`
+	// The dataset of the deal.
+	Dataset *string `json:"dataset,omitempty"`
+	// Category of the deal.
+	Category *string `json:"category,omitempty"`
+	// What the deal asks of its workers, all 256 bits.
+	Tag *string `json:"tag,omitempty"`
+	// TEE framework that the deal asks for.
+	Tee []string `json:"tee,omitempty"`
 	// Which way the money went.
 	Kind []string `json:"kind,omitempty"`
 	// In which role.
@@ -160,6 +256,16 @@ type TaskFilter struct {
 	Worker *string `json:"worker,omitempty"`
 	// Who asked for the work.
 	Requester *string `json:"requester,omitempty"`
+	// The app of the deal.
+	App *string `json:"app,omitempty"`
+	// The dataset of the deal.
+	Dataset *string `json:"dataset,omitempty"`
+	// Category of the deal.
+	Category *string `json:"category,omitempty"`
+	// What the deal asks of its workers, all 256 bits.
+	Tag *string `json:"tag,omitempty"`
+	// TEE framework that the deal asks for.
+	Tee []string `json:"tee,omitempty"`
 	// Where the task stands.
 	Status []string `json:"status,omitempty"`
 	// Tasks initialized at this time or later.
@@ -180,6 +286,16 @@ type VerdictFilter struct {
 	Worker *string `json:"worker,omitempty"`
 	// Who asked for the task's work.
 	Requester *string `json:"requester,omitempty"`
+	// The app of the deal.
+	App *string `json:"app,omitempty"`
+	// The dataset of the deal.
+	Dataset *string `json:"dataset,omitempty"`
+	// Category of the deal.
+	Category *string `json:"category,omitempty"`
+	// What the deal asks of its workers, all 256 bits.
+	Tag *string `json:"tag,omitempty"`
+	// TEE framework that the deal asks for.
+	Tee []string `json:"tee,omitempty"`
 	// Accepted or rejected.
 	Outcome []string `json:"outcome,omitempty"`
 	// Why.

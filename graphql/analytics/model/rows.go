@@ -8,10 +8,11 @@ package model
 
 import "time"
 
-// Key names a thing of a chain: a deal, a task, an account, a pool.
+// Key names a thing of a chain: a deal, a task, an account, a pool, or a block by its number.
 type Key struct {
 	Chain uint64
 	ID    string
+	Block uint64
 }
 
 // Deal is a row of the table deals.

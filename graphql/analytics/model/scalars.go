@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/hex"
 	"fmt"
+	"math/big"
 	"strings"
 	"time"
 
@@ -70,6 +71,24 @@ func MarshalDecimal(number string) graphql.Marshaler { return graphql.MarshalStr
 func UnmarshalDecimal(any) (string, error) { return "", errOutputOnly }
 
 const errOutputOnly = InputError("this type is not for input")
+
+// MarshalBigInt writes a whole number of up to 256 bits.
+func MarshalBigInt(number string) graphql.Marshaler { return graphql.MarshalString(number) }
+
+// UnmarshalBigInt reads a whole number of up to 256 bits, not negative, from a client: from
+// text, or from a JSON number.
+func UnmarshalBigInt(value any) (string, error) {
+	text := fmt.Sprint(value)
+	if len(text) <= maxDigits {
+		if number, ok := new(big.Int).SetString(text, 10); ok && number.Sign() >= 0 && number.BitLen() <= 256 {
+			return number.String(), nil
+		}
+	}
+	return "", InputError("not a whole number from 0 to 2^256-1")
+}
+
+// maxDigits are those of 2^256.
+const maxDigits = 78
 
 const errTime = InputError("not a time: write it as 2026-01-31T12:00:00Z")
 

@@ -36,6 +36,9 @@ func (s *Statement) Where(v View, conditions []Condition) {
 		if c.Of != nil {
 			sql = strings.Replace(sql, "{rows}", v.Rows(s, *c.Of), 1)
 		}
+		if c.By != nil {
+			sql = strings.Replace(sql, "{by}", v.Rows(s, *c.By), 1)
+		}
 		s.Add(" AND ", strings.Replace(sql, "?", s.Bind(c.Kind, c.Value), 1))
 	}
 }
@@ -47,6 +50,7 @@ type Condition struct {
 	Kind  string // ClickHouse type of the value
 	Value any
 	Of    *Table // the other table; nil: none
+	By    *Table // a third one, {by}; nil: none
 }
 
 // Selection is what to select to fill a row: its columns, or the expressions that its

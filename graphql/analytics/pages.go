@@ -1,0 +1,149 @@
+package analytics
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"assay/graphql/analytics/model"
+	"assay/graphql/internal/database"
+)
+
+// secondsTaken is how long completed tasks took, in order: percentiles by the nearest rank.
+const secondsTaken = "arraySort(groupArray(toUInt64(ended - started))) AS taken, toUInt64(length(taken)) AS tasks, arraySum(taken) AS total, taken[1] AS min, " +
+	"taken[intDiv(tasks * 50 + 99, 100)] AS p50, taken[intDiv(tasks * 90 + 99, 100)] AS p90, taken[intDiv(tasks * 95 + 99, 100)] AS p95, " +
+	"taken[intDiv(tasks * 99 + 99, 100)] AS p99, taken[tasks] AS max"
+
+// tookFrom appends the completed tasks that match, with the beginning of their deals.
+func tookFrom(s *database.Statement, v database.View, where []database.Condition) {
+	s.Add(" FROM (SELECT t.chain AS chain, t.pool AS pool, toUInt64(toUnixTimestamp(t.ended_at)) AS ended, toUInt64(toUnixTimestamp(d.start_time)) AS started FROM ",
+		"(SELECT chain, deal, workerpool AS pool, ended_at FROM ", v.Rows(s, taskTable), " WHERE status = 'COMPLETED'")
+	s.Where(v, where)
+	s.Add(") AS t INNER JOIN (SELECT chain, id, start_time FROM ", v.Rows(s, dealTable), ") AS d ON t.chain = d.chain AND t.deal = d.id)")
+}
+
+const latencyColumns = "tasks, total, min, p50, p90, p95, p99, max"
+
+func (q query) Latency(ctx context.Context, filter *model.TaskFilter, _ *model.AsOf) (*model.Latency, error) {
+	where := taskConditions(filter)
+	v, err := viewOf(ctx, q.reader, where)
+	if err != nil {
+		return nil, err
+	}
+	var s database.Statement
+	s.Add("SELECT ", latencyColumns, " FROM (SELECT ", secondsTaken)
+	tookFrom(&s, v, where)
+	s.Add(") WHERE tasks > 0")
+	rows, err := database.Rows[model.Latency](ctx, q.reader, &s)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return rows[0], nil
+}
+
+func (f workerpoolFields) Latency(ctx context.Context, w *model.Workerpool, since, until *time.Time) (*model.Latency, error) {
+	v, err := viewOf(ctx, f.reader, nil)
+	if err != nil {
+		return nil, err
+	}
+	name := strings.Join([]string{"latency", printed(since), printed(until), v.Name()}, " ")
+	return load(ctx, name, keyOfWorkerpool(w), func(ctx context.Context, keys []model.Key) (map[model.Key]*model.Latency, error) {
+		var where conditions
+		where.during("initialized_at", since, until)
+		var s database.Statement
+		s.Add("SELECT chain, pool, ", latencyColumns, " FROM (SELECT chain, pool, ", secondsTaken)
+		tookFrom(&s, v.Only(chainsOf(keys)...), where)
+		s.Add(" WHERE (chain, pool) IN ", pairs(&s, keys), " GROUP BY chain, pool)")
+		rows, err := database.Rows[struct {
+			Chain uint64 `ch:"chain"`
+			Pool  string `ch:"pool"`
+			model.Latency
+		}](ctx, f.reader, &s)
+		found := make(map[model.Key]*model.Latency, len(rows))
+		for _, row := range rows {
+			found[model.Key{Chain: row.Chain, ID: row.Pool}] = &row.Latency
+		}
+		return found, err
+	})
+}
+
+func (f workerpoolFields) Utilisation(ctx context.Context, w *model.Workerpool, since, until time.Time) (*model.Utilisation, error) {
+	from, to := seconds(since), seconds(until)
+	if from >= to {
+		return nil, refuse("since must be before until")
+	}
+	v, err := viewOf(ctx, f.reader, nil)
+	if err != nil {
+		return nil, err
+	}
+	name := strings.Join([]string{"utilisation", printed(&since), printed(&until), v.Name()}, " ")
+	u, err := load(ctx, name, keyOfWorkerpool(w), func(ctx context.Context, keys []model.Key) (map[model.Key]*model.Utilisation, error) {
+		return utilisations(ctx, f.reader, v.Only(chainsOf(keys)...), keys, from, to)
+	})
+	if err == nil && u == nil {
+		u = &model.Utilisation{TaskSeconds: "0", Seconds: uint64(to - from)}
+	}
+	return u, err
+}
+
+// utilisations reads how busy pools were between two times, in seconds since 1970.
+func utilisations(ctx context.Context, r *reader, v database.View, pools []model.Key, from, to int64) (map[model.Key]*model.Utilisation, error) {
+	var s database.Statement
+	begin, end := s.Bind("Int64", from), s.Bind("Int64", to)
+	overlap := "greatest(0, least(if(ended_at = toDateTime(0, 'UTC'), " + end + ", toInt64(toUnixTimestamp(ended_at))), " + end + ") - greatest(toInt64(toUnixTimestamp(initialized_at)), " + begin + "))"
+	contributed := "toInt64(toUnixTimestamp(contributed_at))"
+	s.Add("SELECT chain, workerpool, toString(sum(busy)) AS busy, uniqExactIf(worker, worker != '') AS workers FROM (",
+		"SELECT chain, workerpool, toInt256(", overlap, ") AS busy, '' AS worker FROM ", v.Rows(&s, taskTable), " UNION ALL ",
+		"SELECT chain, workerpool, toInt256(0) AS busy, worker FROM ", v.Rows(&s, contributionTable), " WHERE ", contributed, " >= ", begin, " AND ", contributed, " < ", end,
+		") AS u WHERE (chain, workerpool) IN ", pairs(&s, pools), " GROUP BY chain, workerpool")
+	rows, err := database.Rows[struct {
+		Chain   uint64 `ch:"chain"`
+		Pool    string `ch:"workerpool"`
+		Busy    string `ch:"busy"`
+		Workers uint64 `ch:"workers"`
+	}](ctx, r, &s)
+	found := make(map[model.Key]*model.Utilisation, len(rows))
+	for _, row := range rows {
+		found[model.Key{Chain: row.Chain, ID: row.Pool}] = &model.Utilisation{TaskSeconds: row.Busy, Seconds: uint64(to - from), Workers: row.Workers}
+	}
+	return found, err
+}
+
+func (f workerpoolFields) AtRisk(ctx context.Context, w *model.Workerpool) (*model.Risk, error) {
+	v, err := viewOf(ctx, f.reader, nil)
+	if err != nil {
+		return nil, err
+	}
+	risk, err := load(ctx, "risk "+v.Name(), keyOfWorkerpool(w), func(ctx context.Context, keys []model.Key) (map[model.Key]*model.Risk, error) {
+		return risks(ctx, f.reader, v.Only(chainsOf(keys)...), keys)
+	})
+	if err == nil && risk == nil {
+		risk = &model.Risk{Payers: "0", Scheduler: "0", Workers: "0"}
+	}
+	return risk, err
+}
+
+// risks reads what is locked for the open tasks of pools: by payers and the scheduler from
+// the deal on (IexecPoco1Facet.matchOrders), by workers from their contribution on.
+func risks(ctx context.Context, r *reader, v database.View, pools []model.Key) (map[model.Key]*model.Risk, error) {
+	var s database.Statement
+	these := pairs(&s, pools)
+	s.Add("SELECT chain, workerpool, toString(sum(open * (app_price + dataset_price + workerpool_price))) AS payers, ",
+		"toString(sum(open * intDiv(workerpool_price * 30, 100))) AS scheduler, toString(sum(c.working * worker_stake)) AS workers FROM ",
+		"(SELECT d.*, toUInt256(d.bot_size - t.ended) AS open, toUInt256(t.working) AS working FROM ",
+		"(SELECT * FROM ", v.Rows(&s, dealTable), " WHERE (chain, workerpool) IN ", these, ") AS d LEFT JOIN ",
+		"(SELECT chain, workerpool, deal, countIf(status IN ('COMPLETED', 'FAILED')) AS ended, sumIf(contributors, status IN ('ACTIVE', 'REVEALING')) AS working FROM ",
+		v.Rows(&s, taskTable), " WHERE (chain, workerpool) IN ", these, " GROUP BY chain, workerpool, deal) AS t ON d.chain = t.chain AND d.workerpool = t.workerpool AND d.id = t.deal) AS c GROUP BY chain, workerpool")
+	rows, err := database.Rows[struct {
+		Chain     uint64 `ch:"chain"`
+		Pool      string `ch:"workerpool"`
+		Payers    string `ch:"payers"`
+		Scheduler string `ch:"scheduler"`
+		Workers   string `ch:"workers"`
+	}](ctx, r, &s)
+	found := make(map[model.Key]*model.Risk, len(rows))
+	for _, row := range rows {
+		found[model.Key{Chain: row.Chain, ID: row.Pool}] = &model.Risk{Payers: row.Payers, Scheduler: row.Scheduler, Workers: row.Workers}
+	}
+	return found, err
+}
