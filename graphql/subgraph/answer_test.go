@@ -7,11 +7,19 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// A small market: two deals, three tasks, their events, and accounts.
+// market is a small one that tests only read.
 func market(t testing.TB) driver.Conn {
 	t.Helper()
-	conn := newDatabase(t)
-	createTables(t, conn, mustParse(t, poco, "subgraph"))
+	if shared == nil {
+		shared = openDatabase(t)
+		settle(t, shared)
+	}
+	return shared
+}
+
+// settle writes two deals, three tasks, their events, and accounts.
+func settle(t testing.TB, conn driver.Conn) {
+	t.Helper()
 	row := func(block uint64, more fields) fields {
 		r := fields{"chain": testChain, "block_number": block, "version": block}
 		for name, value := range more {
@@ -38,7 +46,6 @@ func market(t testing.TB) driver.Conn {
 	insert(t, conn, "subgraph_bulk_slice", row(6, fields{"id": "0xd1-0", "bulk": "0xd1", "task": "0x01", "index": 0, "datasets": []string{"0xe2", "0xe1"}, "datasetOrders": []string{}}))
 	insert(t, conn, "subgraph_dataset", row(1, fields{"id": "0xe1", "owner": "0xaa", "name": "one", "timestamp": 2}), row(1, fields{"id": "0xe2", "owner": "0xbb", "name": "two", "timestamp": 1}))
 	head(t, conn, 9, 9)
-	return conn
 }
 
 func TestAnswers(t *testing.T) {

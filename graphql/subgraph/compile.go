@@ -62,6 +62,14 @@ func (c *compiler) rows(t *Type, columns []string, condition, keys string) strin
 		" AND block_number <= " + c.block + " AND id IN (" + c.changed(t, scope) + ") ORDER BY id, block_number DESC LIMIT 1 BY id) WHERE " + condition
 }
 
+// candidates selects the ids of all rows that fulfil a condition, also of those that have
+// been replaced. An index of the condition's columns finds them in few granules, where
+// FINAL, which has to see all that could replace a row, would read many more. Events need
+// it not: those of one thing stand together, as their ids begin with the block.
+func (c *compiler) candidates(t *Type, condition string) string {
+	return "SELECT id FROM " + t.Table + " WHERE chain = " + c.chain + " AND " + condition
+}
+
 // changed selects the ids of what changed after the block. The inner select finds them in
 // few granules by the index of block numbers, and more, as it sees rows that were replaced.
 func (c *compiler) changed(t *Type, scope string) string {
@@ -113,16 +121,19 @@ func (c *compiler) lists(target *Type, columns columnsOf, p page, l link) {
 // in its order (__order, __id) and their parent (__parent).
 func (c *compiler) page(t *Type, columns []string, p page, l link) string {
 	needed := withColumns(columns, "id")
-	parent, condition, keys, join := "''", p.filter(c, t), "", ""
+	parent, condition, keys, join, narrow := "''", p.filter(c, t), "", "", p.narrow
 	if l != nil {
 		var restrict, more string
 		parent, restrict, keys, join, more = l.of(c, t)
 		if restrict != "" {
-			condition = restrict + " AND " + condition
+			condition, narrow = restrict+" AND "+condition, true
 		}
 		if more != "" {
 			needed = withColumns(needed, more)
 		}
+	}
+	if narrow && keys == "" && c.block == "" && !t.Immutable {
+		keys = "id IN (" + c.candidates(t, condition) + ")"
 	}
 	order := "''"
 	switch {

@@ -38,6 +38,20 @@ func filterOf(t *Type, where map[string]any) (filter, *gqlerror.Error) {
 	return joined(parts, " AND ", always), nil
 }
 
+// narrows tells whether a filter asks for entities that refer to certain others: few, and
+// found by an index.
+func narrows(t *Type, where map[string]any) bool {
+	for name := range where {
+		for _, suffix := range []string{"", "_in", "_"} {
+			own, fits := strings.CutSuffix(name, suffix)
+			if f := t.byName[own]; fits && f != nil && f.Target != nil && f.stored() && !f.List && where[name] != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // checkOr refuses an or beside filters of fields: does the or include them?
 func checkOr(where map[string]any) *gqlerror.Error {
 	if _, given := where["or"]; !given {

@@ -48,12 +48,16 @@ var (
 		return err
 	})
 	databases atomic.Int64
+	shared    driver.Conn // market's
 )
 
 func stopEngine() error {
 	var err error
+	if shared != nil {
+		err = shared.Close()
+	}
 	if engine != nil {
-		err = engine.Close()
+		err = errors.Join(err, engine.Close())
 	}
 	return errors.Join(err, os.RemoveAll(engineDir))
 }
@@ -61,8 +65,8 @@ func stopEngine() error {
 // testChain is the chain of all rows.
 const testChain = 134
 
-// newDatabase makes an empty database with the tables.
-func newDatabase(t testing.TB) driver.Conn {
+// openDatabase makes an empty database with the tables.
+func openDatabase(t testing.TB) driver.Conn {
 	t.Helper()
 	if err := startEngine(); errors.Is(err, clickhouse.ErrNoLibrary) {
 		t.Skip(err)
@@ -73,47 +77,23 @@ func newDatabase(t testing.TB) driver.Conn {
 	if err := clickhouse.Migrate(t.Context(), config, tables.Migrations); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := clickhouse.Open(t.Context(), config)
+	conn, err := clickhouse.Open(context.Background(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return conn
+}
+
+// newDatabase makes an empty database with the tables, for one test.
+func newDatabase(t testing.TB) driver.Conn {
+	t.Helper()
+	conn := openDatabase(t)
 	t.Cleanup(func() {
 		if err := conn.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return conn
-}
-
-// createTables makes a definition's tables, where no migration has.
-func createTables(t testing.TB, conn driver.Conn, d *Definition) {
-	t.Helper()
-	for _, each := range d.Types {
-		if each.Interface {
-			continue
-		}
-		var columns []string
-		for _, f := range each.Fields {
-			if !f.stored() {
-				continue
-			}
-			column := f.Column
-			switch {
-			case f.List:
-				column = "Array(" + column + ")"
-			case !f.NonNull:
-				column = "Nullable(" + column + ")"
-			}
-			columns = append(columns, "`"+f.Name+"` "+column)
-		}
-		list := strings.Join(columns, ", ")
-		execute(t, conn, "CREATE TABLE IF NOT EXISTS "+each.Table+" (chain UInt64, "+list+", block_number UInt64, version UInt64, deleted UInt8, INDEX changed block_number TYPE minmax GRANULARITY 1) "+
-			"ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id) SETTINGS index_granularity = 1024")
-		if !each.Immutable {
-			execute(t, conn, "CREATE TABLE IF NOT EXISTS "+each.Table+"_history AS "+each.Table+" ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)")
-			execute(t, conn, "CREATE MATERIALIZED VIEW IF NOT EXISTS "+each.Table+"_to_history TO "+each.Table+"_history AS SELECT * FROM "+each.Table)
-		}
-	}
 }
 
 func execute(t testing.TB, conn driver.Conn, statement string) {
@@ -127,22 +107,19 @@ func execute(t testing.TB, conn driver.Conn, statement string) {
 // default.
 type fields map[string]any
 
-// insert writes rows.
+// insert writes rows, which all have the same columns, in one part.
 func insert(t testing.TB, conn driver.Conn, table string, rows ...fields) {
 	t.Helper()
-	for _, r := range rows {
-		var text bytes.Buffer
-		if err := json.NewEncoder(&text).Encode(r); err != nil {
-			t.Fatal(err)
-		}
-		columns := slices.Sorted(maps.Keys(r))
+	columns := slices.Sorted(maps.Keys(rows[0]))
+	tuples := make([]string, len(rows))
+	for i, r := range rows {
 		values := make([]string, len(columns))
-		for i, column := range columns {
-			values[i] = sqlText(r[column])
-			columns[i] = "`" + column + "`"
+		for j, column := range columns {
+			values[j] = sqlText(r[column])
 		}
-		execute(t, conn, "INSERT INTO "+table+" ("+strings.Join(columns, ", ")+") VALUES ("+strings.Join(values, ", ")+")")
+		tuples[i] = "(" + strings.Join(values, ", ") + ")"
 	}
+	execute(t, conn, "INSERT INTO "+table+" (`"+strings.Join(columns, "`, `")+"`) VALUES "+strings.Join(tuples, ", "))
 }
 
 func sqlText(v any) string {

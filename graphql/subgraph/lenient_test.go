@@ -78,7 +78,8 @@ func TestErrors(t *testing.T) {
 // entities of one type together one. Besides them there are two: the head, and whether
 // it still stands.
 func TestEachLevelIsOneStatement(t *testing.T) {
-	db := &counted{Conn: market(t)}
+	db := &counted{Conn: newDatabase(t)}
+	settle(t, db)
 	for i := range 30 {
 		deal := fmt.Sprintf("0xd%02d", 10+i)
 		insert(t, db, "subgraph_deal", fields{"chain": testChain, "id": deal, "app": "0xa1", "requester": "0xaa", "beneficiary": "0xbb", "block_number": 9, "version": 9})

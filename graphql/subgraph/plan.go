@@ -40,6 +40,7 @@ const (
 // page is which of a list's entities are asked for.
 type page struct {
 	filter      filter
+	narrow      bool   // the filter lets few entities through, which an index finds
 	order       *Field // nil: by id
 	through     *Field // reference whose target order is a field of; nil: order is the entity's own
 	descending  bool
@@ -380,7 +381,7 @@ func (p *planner) pageOf(t *Type, arguments map[string]any) page {
 	if err != nil {
 		p.fail(err)
 	}
-	pg.filter = filter
+	pg.filter, pg.narrow = filter, narrows(t, where)
 	if order, given := arguments["orderBy"].(enum); given {
 		p.order(&pg, t, string(order))
 		pg.descending = arguments["orderDirection"] == enum("desc")

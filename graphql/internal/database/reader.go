@@ -131,6 +131,7 @@ func (r *Reader) settings() clickhouse.Settings {
 		"max_memory_usage":                             r.limits.Memory,
 		"max_query_size":                               1 << 20,
 		"prefer_column_name_to_alias":                  1,
+		"optimize_move_to_prewhere_if_final":           1, // conditions on a table's key: only those
 		"cancel_http_readonly_queries_on_client_close": 1,
 	}
 }

@@ -1,0 +1,166 @@
+package subgraph
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// writer writes a chain of blocks in the sink's order: blocks first, heads last, and
+// retractions as earlier states and tombstones. In block n every account's balance and
+// every count of the protocol is n of the branch, so that an answer that mixes two blocks
+// is seen at once.
+type writer struct {
+	t       testing.TB
+	db      driver.Conn
+	version uint64
+	values  []uint64 // of each block of the branch
+	serial  uint64
+}
+
+const hammerAccounts = 3
+
+func (w *writer) row(block uint64, deleted int, more fields) fields {
+	r := fields{"chain": testChain, "block_number": block, "version": w.version, "deleted": deleted}
+	for name, value := range more {
+		r[name] = value
+	}
+	return r
+}
+
+// state writes what everything is in a block, deleted: that it was never there.
+func (w *writer) state(tables string, block, value uint64, deleted int) {
+	var accounts []fields
+	for i := range hammerAccounts {
+		accounts = append(accounts, w.row(block, deleted, fields{"id": fmt.Sprintf("0x%d", i), "balance": value, "frozen": value, "score": value}))
+	}
+	insert(w.t, w.db, "subgraph_account"+tables, accounts...)
+	insert(w.t, w.db, "subgraph_protocol"+tables, w.row(block, deleted, fields{"id": "iExec", "dealsCount": value, "tasksCount": value}))
+}
+
+// add writes the next block.
+func (w *writer) add() {
+	w.version++
+	w.serial++
+	number := uint64(len(w.values)) + 1
+	w.values = append(w.values, w.serial)
+	insert(w.t, w.db, "blocks", fields{"chain": testChain, "number": number, "hash": fmt.Sprintf("0x%064x", w.serial), "version": w.version})
+	w.state("", number, w.serial, 0)
+	insert(w.t, w.db, "subgraph_transfer", w.row(number, 0, fields{"id": fmt.Sprintf("%06d-0", number), "value": w.serial}))
+	w.mark()
+}
+
+// undo retracts the newest blocks, in one batch with what comes instead.
+func (w *writer) undo(blocks int) {
+	w.version++
+	kept := w.values[:len(w.values)-blocks]
+	for n := len(w.values); n > len(kept); n-- {
+		insert(w.t, w.db, "blocks", fields{"chain": testChain, "number": n, "version": w.version, "deleted": 1})
+	}
+	for n := len(w.values); n > len(kept); n-- {
+		w.state("_history", uint64(n), 0, 1)
+		insert(w.t, w.db, "subgraph_transfer", w.row(uint64(n), 1, fields{"id": fmt.Sprintf("%06d-0", n), "value": 0}))
+	}
+	w.values = kept
+	w.state("", uint64(len(kept)), kept[len(kept)-1], 0)
+	w.mark()
+}
+
+func (w *writer) mark() {
+	n := len(w.values)
+	insert(w.t, w.db, "heads", fields{"chain": testChain, "head_number": n, "head_hash": fmt.Sprintf("0x%064x", w.values[n-1]), "head_time": "2026-01-01 00:00:00", "finalized_number": 2, "version": w.version})
+}
+
+// One answer is one head, while rows arrive and forks are undone: all that it says is of
+// the block that its _meta names.
+func TestAnswersAreOfOneHead(t *testing.T) {
+	db := newDatabase(t)
+	server := newEndpoint(t, db, poco)
+	w := &writer{t: t, db: db}
+	for range 6 {
+		w.add()
+	}
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	asked := make([]int, 3)
+	for i := range asked {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if problem := look(ask(t, server, hammered, nil)); problem != "" {
+					t.Error(problem)
+					return
+				}
+				asked[i]++
+			}
+		})
+	}
+	random := rand.New(rand.NewSource(1))
+	for deadline := time.Now().Add(10 * time.Second); w.version < 60 && time.Now().Before(deadline) && !t.Failed(); {
+		if len(w.values) > 6 && random.Intn(3) == 0 {
+			w.undo(1 + random.Intn(3))
+		} else {
+			w.add()
+		}
+	}
+	close(stop)
+	readers.Wait()
+	t.Logf("%v answers, %d writes", asked, w.version)
+	if slices.Max(asked) == 0 {
+		t.Error("nothing was answered")
+	}
+}
+
+const hammered = `{ _meta { block { number hash } } accounts { id balance frozen score } protocols { dealsCount tasksCount }
+	transfers(orderBy: id, orderDirection: desc, first: 1) { id value } before: account(id: "0x0", block: {number: 3}) { score } }`
+
+// look says what is wrong with an answer.
+func look(r reply) string {
+	var data struct {
+		Meta struct {
+			Block struct {
+				Number int
+				Hash   string
+			}
+		} `json:"_meta"`
+		Accounts  []struct{ ID, Balance, Frozen, Score string }
+		Protocols []struct{ DealsCount, TasksCount string }
+		Transfers []struct{ ID, Value string }
+		Before    struct{ Score string }
+	}
+	if len(r.Errors) > 0 {
+		return fmt.Sprint(r.Errors)
+	}
+	if err := json.Unmarshal(r.Data, &data); err != nil {
+		return err.Error()
+	}
+	var serial uint64
+	if _, err := fmt.Sscanf(data.Meta.Block.Hash, "0x%x", &serial); err != nil {
+		return err.Error()
+	}
+	score, amount := fmt.Sprint(serial), rlc(fmt.Sprint(serial))
+	wrong := len(data.Accounts) != hammerAccounts || len(data.Protocols) != 1 || len(data.Transfers) != 1 || data.Before.Score != "3"
+	for _, a := range data.Accounts {
+		wrong = wrong || a.Score != score || a.Balance != amount || a.Frozen != amount
+	}
+	for _, p := range data.Protocols {
+		wrong = wrong || p.DealsCount != score || p.TasksCount != score
+	}
+	for _, transfer := range data.Transfers {
+		wrong = wrong || transfer.ID != fmt.Sprintf("%06d-0", data.Meta.Block.Number) || transfer.Value != amount
+	}
+	if wrong {
+		return string(r.Data)
+	}
+	return ""
+}
