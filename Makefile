@@ -63,8 +63,9 @@ bench: deps ## run the benchmarks (options: BENCH=regexp)
 	@go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem ./...
 
 .PHONY: bench-index
-bench-index: ## measure the indexer's source beside a client that drops what it fetches (options: EVENTS=1000000)
-	@ASSAY_BENCH_EVENTS=$(or $(EVENTS),100000) go test -run '^$$' -bench BenchmarkIndex -benchtime 1x -timeout 30m ./indexer/source
+bench-index: deps ## measure an index from process start to balances over GraphQL (options: EVENTS=1000000 BLOCKS=50000 LIVE=60)
+	@ASSAY_BENCH_EVENTS=$(or $(EVENTS),100000) ASSAY_BENCH_BLOCKS=$(or $(BLOCKS),5000) ASSAY_BENCH_LIVE=$(or $(LIVE),30) \
+		go test -count 1 -run 'TestBenchIndex|TestLive' -timeout 30m -v ./cmd/assay/cli | grep -v '^=== '
 
 # What the profile counts as signature arithmetic; the yardstick's own is left out.
 engine_signatures := crypto/ecdsa\.Verify$$|secp256k1/v4/ecdsa\.(RecoverCompact|SignCompact)$$|crypto/secp256k1\.(RecoverPubkey|Sign)$$

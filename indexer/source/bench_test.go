@@ -62,7 +62,7 @@ func BenchmarkIndex(b *testing.B) {
 }
 
 func fetchAndDrop(b *testing.B, node *rpctest.Node, head uint64, workers, events int) {
-	endpoints, err := Dial(b.Context(), []string{node.URL()})
+	endpoints, err := Dial(b.Context(), []string{node.URL()}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func indexOnce(b *testing.B, node *rpctest.Node, chain *rpctest.Chain, verify Ve
 		b.Fatal(err)
 	}
 	client := kafka.NewClient([]string{broker.Addr()})
-	endpoints, err := Dial(b.Context(), []string{node.URL()})
+	endpoints, err := Dial(b.Context(), []string{node.URL()}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

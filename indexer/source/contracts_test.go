@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -224,6 +225,31 @@ func TestTheRealContracts(t *testing.T) {
 		t.Error("the fork retracted nothing")
 	}
 	a.compare(log)
+	a.comparePresets()
+}
+
+// comparePresets finds the preset of the deployment right, and others wrong.
+func (a *actor) comparePresets() {
+	a.t.Helper()
+	endpoint := source.Endpoint{Name: "dev", RPC: a.dial(a.chain.HTTPURL())}
+	wrong := func(preset chains.Preset) (points []string) {
+		findings, err := source.ComparePreset(a.ctx, preset, endpoint)
+		a.ok(err)
+		for _, f := range findings {
+			if f.Verdict == source.Differs {
+				points = append(points, f.What)
+			}
+		}
+		return points
+	}
+	if points := wrong(a.preset()); len(points) > 0 {
+		a.t.Errorf("the deployment's own preset differs in %v", points)
+	}
+	other := a.preset()
+	other.AppRegistry, other.Native = other.DatasetRegistry, true
+	if points := wrong(other); !slices.Equal(points, []string{"hub's app registry", "RLC"}) {
+		a.t.Errorf("a wrong preset differs in %v", points)
+	}
 }
 
 // compare folds the log and asks the contract, at the log's last mark, for the same.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,9 +12,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"assay/contracts"
+	"assay/schema/chains"
 )
 
 // Endpoint is one JSON-RPC endpoint of the chain. Name stands for it in logs and
@@ -24,16 +27,16 @@ type Endpoint struct {
 	RPC  *rpc.Client
 }
 
-// Dial prepares endpoints. An HTTP endpoint is not asked yet, a WebSocket is opened.
-func Dial(ctx context.Context, addresses []string) ([]Endpoint, error) {
+// Dial prepares endpoints. An HTTP endpoint is not asked yet, a WebSocket is opened. Those
+// that cannot be dialled are left out; it fails if that is all of them.
+func Dial(ctx context.Context, addresses []string, log *slog.Logger) ([]Endpoint, error) {
 	var endpoints []Endpoint
+	var failed []error
 	for _, address := range addresses {
 		client, err := rpc.DialContext(ctx, address)
 		if err != nil {
-			for _, e := range endpoints {
-				e.RPC.Close()
-			}
-			return nil, fmt.Errorf("dialling endpoint %s: %w", nameOf(address), withoutURL(err))
+			failed = append(failed, fmt.Errorf("dialling endpoint %s: %w", nameOf(address), withoutURL(err)))
+			continue
 		}
 		e := Endpoint{Name: nameOf(address), RPC: client}
 		if strings.HasPrefix(address, "http") {
@@ -41,8 +44,55 @@ func Dial(ctx context.Context, addresses []string) ([]Endpoint, error) {
 		}
 		endpoints = append(endpoints, e)
 	}
+	if len(endpoints) == 0 {
+		return nil, errors.Join(failed...)
+	}
+	for _, err := range failed {
+		log.Warn("doing without an endpoint of the chain", "error", err)
+	}
 	return endpoints, nil
 }
+
+// Check asks each endpoint whether it serves the preset's chain, and returns the first
+// that does. One that does not answer is left for later, as long as another does; one
+// that serves another chain, or where there is no contract at the hub's address, is an
+// error.
+func Check(ctx context.Context, preset chains.Preset, endpoints []Endpoint, log *slog.Logger) (*rpc.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, firstAnswer)
+	defer cancel()
+	all := newNodes(endpoints, DecoderOf(preset)).nodes
+	errs := make([]error, len(all))
+	var asking sync.WaitGroup
+	for i, n := range all {
+		asking.Go(func() {
+			if errs[i] = n.check(ctx, preset.ChainID, common.HexToAddress(preset.Hub)); errs[i] != nil {
+				errs[i] = fmt.Errorf("endpoint %s: %w", n.name, errs[i])
+			}
+		})
+	}
+	asking.Wait()
+	var first *rpc.Client
+	for i, err := range errs {
+		switch {
+		case err == nil && first == nil:
+			first = endpoints[i].RPC
+		case err != nil && gradeOf(err) == critical:
+			return nil, err
+		}
+	}
+	if first == nil {
+		return nil, fmt.Errorf("no endpoint of the chain answers, check --rpc: %w", errors.Join(errs...))
+	}
+	for _, err := range errs {
+		if err != nil {
+			log.Warn("doing without an endpoint of the chain for now", "error", err)
+		}
+	}
+	return first, nil
+}
+
+// firstAnswer is how long an endpoint may take to answer when a role starts.
+const firstAnswer = 10 * time.Second
 
 // nameOf is an address's host: user, path and query may be secret.
 func nameOf(address string) string {

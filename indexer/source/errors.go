@@ -8,17 +8,23 @@ import (
 )
 
 // ChainError says that the node serves another chain than the preset's.
-type ChainError struct{ Want, Got uint64 }
+type ChainError struct {
+	Endpoint  string
+	Want, Got uint64
+}
 
 func (e *ChainError) Error() string {
-	return fmt.Sprintf("the node serves chain %d, not chain %d: check the RPC address or the chain preset", e.Got, e.Want)
+	return fmt.Sprintf("endpoint %s serves chain %d, not chain %d: check --rpc and --chain", e.Endpoint, e.Got, e.Want)
 }
 
 // HubError says that there is no contract at the hub's address.
-type HubError struct{ Hub common.Address }
+type HubError struct {
+	Endpoint string
+	Hub      common.Address
+}
 
 func (e *HubError) Error() string {
-	return fmt.Sprintf("there is no contract at %s: check the hub's address in the chain preset", e.Hub)
+	return fmt.Sprintf("by endpoint %s there is no contract at %s: check the hub's address in the chain preset", e.Endpoint, e.Hub)
 }
 
 // ForkError says that the chain forked below finality: a block that the log holds as
@@ -46,6 +52,18 @@ func (e *LogError) Error() string {
 
 // Unwrap returns what is wrong with the record.
 func (e *LogError) Unwrap() error { return e.Err }
+
+// IncompleteError says that the log is not what the chain proves, of a block that is
+// final: it cannot be mended, only made anew.
+type IncompleteError struct {
+	Number uint64
+	Reason string
+}
+
+func (e *IncompleteError) Error() string {
+	return fmt.Sprintf("block %d of the chain log is not what the chain proves: %s: an endpoint left it out or made it up when it was indexed, and later records build on it; "+
+		"make a new log (another name in the chain preset), and verify from the start", e.Number, e.Reason)
+}
 
 // FencedError says that another indexer writes to the same chain log. Nothing is lost or
 // mixed up: of two that append at once the second one's records do not count.
@@ -86,6 +104,11 @@ func doubt(number uint64, format string, args ...any) error {
 	return &DoubtError{Number: number, Reason: fmt.Sprintf(format, args...)}
 }
 
+// stopError ends a source whatever it wraps.
+type stopError struct{ error }
+
+func (e *stopError) Unwrap() error { return e.error }
+
 // ReceiptsError says that no endpoint serves the receipts that were to be verified.
 type ReceiptsError struct{ Err error }
 
@@ -122,13 +145,15 @@ func gradeOf(err error) grade {
 		fork  *ForkError
 		log   *LogError
 		other *FencedError
+		wrong *IncompleteError
 		size  *SizeError
 		bare  *ReceiptsError
+		stop  *stopError
 		lost  *appendError
 	)
 	switch {
-	case errors.As(err, &chain), errors.As(err, &hub), errors.As(err, &fork), errors.As(err, &log), errors.As(err, &other), errors.As(err, &size),
-		errors.As(err, &bare):
+	case errors.As(err, &chain), errors.As(err, &hub), errors.As(err, &fork), errors.As(err, &log), errors.As(err, &other), errors.As(err, &wrong), errors.As(err, &size),
+		errors.As(err, &bare), errors.As(err, &stop):
 		return critical
 	case errors.As(err, &lost):
 		return reset

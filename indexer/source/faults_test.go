@@ -8,6 +8,7 @@ import (
 	"math/big"
 	"math/rand"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,7 +51,7 @@ func rigOf(t *testing.T, chain *rpctest.Chain, p chains.Preset, verify Verify, f
 		t.Cleanup(func() { node.Close() })
 		r.nodes, addresses = append(r.nodes, node), append(addresses, node.URL())
 	}
-	endpoints, err := Dial(t.Context(), addresses)
+	endpoints, err := Dial(t.Context(), addresses, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,19 +286,50 @@ func TestRandomForks(t *testing.T) {
 // follow starts a fresh source on the log as it is and lets it catch up.
 func (r *rig) follow(verify Verify) {
 	r.t.Helper()
+	pause := r.source.pause
+	r.source = New(Config{Preset: tokenPreset, Endpoints: r.endpoints(), Verify: verify, Kafka: r.log, Topic: "log", Poll: time.Millisecond, Log: slog.New(slog.DiscardHandler)})
+	r.source.pause, r.source.nodes.pause = pause, pause
+	if err := r.run(); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) endpoints() []Endpoint {
+	r.t.Helper()
 	var addresses []string
 	for _, n := range r.nodes {
 		addresses = append(addresses, n.URL())
 	}
-	endpoints, err := Dial(r.t.Context(), addresses)
+	endpoints, err := Dial(r.t.Context(), addresses, slog.New(slog.DiscardHandler))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	pause := r.source.pause
-	r.source = New(Config{Preset: tokenPreset, Endpoints: endpoints, Verify: verify, Kafka: r.log, Topic: "log", Poll: time.Millisecond, Log: slog.New(slog.DiscardHandler)})
-	r.source.pause, r.source.nodes.pause = pause, pause
-	if err := r.run(); err != nil {
-		r.t.Fatal(err)
+	return endpoints
+}
+
+// TestEndpointsAtTheStart: one that answers will do; one of another chain is refused by
+// its name.
+func TestEndpointsAtTheStart(t *testing.T) {
+	for name, c := range map[string]struct {
+		faults []rpctest.Faults
+		fails  bool
+		named  int // the endpoint that is refused; -1: none
+	}{
+		"first is dead":       {[]rpctest.Faults{{FailEvery: 1}, {}}, false, -1},
+		"all are dead":        {[]rpctest.Faults{{FailEvery: 1}, {FailEvery: 1}}, true, -1},
+		"one is of another":   {[]rpctest.Faults{{}, {ChainID: 7}}, true, 1},
+		"one has no such hub": {[]rpctest.Faults{{NoCode: true}, {}}, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, 30, VerifyOff, c.faults...)
+			client, err := Check(t.Context(), tokenPreset, r.endpoints(), slog.New(slog.DiscardHandler))
+			if (err != nil) != c.fails || (client == nil) != c.fails {
+				t.Errorf("%v, %v", client, err)
+			}
+			if c.named >= 0 && !strings.Contains(err.Error(), nameOf(r.nodes[c.named].URL())) {
+				t.Errorf("%v does not name %s", err, r.nodes[c.named].URL())
+			}
+		})
 	}
 }
 

@@ -76,14 +76,14 @@ func (n *node) check(ctx context.Context, chainID uint64, hub common.Address) er
 		return fmt.Errorf("asking the node for its chain: %w", err)
 	}
 	if uint64(id) != chainID {
-		return &ChainError{Want: chainID, Got: uint64(id)}
+		return &ChainError{Endpoint: n.name, Want: chainID, Got: uint64(id)}
 	}
 	var code hexutil.Bytes
 	if err := n.call(ctx, &code, "eth_getCode", hub, "latest"); err != nil {
 		return fmt.Errorf("asking the node for the hub's code: %w", err)
 	}
 	if len(code) == 0 {
-		return &HubError{Hub: hub}
+		return &HubError{Endpoint: n.name, Hub: hub}
 	}
 	return nil
 }

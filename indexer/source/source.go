@@ -81,6 +81,8 @@ type Source struct {
 	ledger     Ledger
 	noReceipts atomic.Bool // no endpoint serves receipts by block
 	heads      *heads
+	debts      *debts // nil: nothing is being proven
+	settled    bool   // what was owed when it started has been seen to
 
 	mu     sync.Mutex
 	status Status
@@ -162,6 +164,8 @@ func (s *Source) note(edit func(*Status)) {
 // comment).
 func (s *Source) Run(ctx context.Context) error {
 	defer s.heads.close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	err := s.start(ctx)
 	if err == nil {
 		err = s.follow(ctx)
@@ -262,6 +266,10 @@ func (s *Source) turn(ctx context.Context) error {
 		if err := s.resume(ctx); err != nil {
 			return err
 		}
+	}
+	s.payDebts(ctx)
+	if err := s.collect(ctx); err != nil {
+		return err
 	}
 	head, err := s.head(ctx)
 	if err != nil {

@@ -54,7 +54,8 @@ func runAttestWatch(command *cobra.Command, _ []string) error {
 	if err := registry.Register(watcher); err != nil {
 		return err
 	}
-	return config.measured(ctx, log, registry, always, watcher.Run)
+	ready := func() error { return pingKafka(ctx, client) }
+	return config.measured(ctx, log, registry, ready, watcher.Run)
 }
 
 func pingKafka(ctx context.Context, client *kafka.Client) error {

@@ -148,7 +148,7 @@ func (c Config) connectAudit(ctx context.Context, log *slog.Logger) (cfg audit.C
 }
 
 func checkAudit(ctx context.Context, deps roles.Deps, database clickhouse.Config) (driver.Conn, error) {
-	if err := deps.CheckChain(ctx); err != nil {
+	if _, err := deps.CheckChain(ctx); err != nil {
 		return nil, err
 	}
 	brief, cancel := context.WithTimeout(ctx, 10*time.Second)

@@ -32,23 +32,6 @@ func chainCommand() *cobra.Command {
 	return command
 }
 
-func presetsCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "presets",
-		Short: "Print the chains that --chain can name",
-		Args:  cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error {
-			presets, err := chains.All()
-			if err != nil {
-				return err
-			}
-			encoder := json.NewEncoder(command.OutOrStdout())
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(presets)
-		},
-	}
-}
-
 func devCommand() *cobra.Command {
 	var dir string
 	var port int

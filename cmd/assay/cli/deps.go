@@ -27,10 +27,9 @@ func (c Config) connect(ctx context.Context, log *slog.Logger) (deps roles.Deps,
 	if deps.Preset, err = c.preset(); err != nil {
 		return deps, nil, &exitError{exitUsage, err}
 	}
-	if deps.Endpoints, err = source.Dial(ctx, c.endpoints()); err != nil {
+	if deps.Endpoints, err = source.Dial(ctx, c.endpoints(), log); err != nil {
 		return deps, nil, fmt.Errorf("the chain's RPC endpoint cannot be reached, check --rpc: %w", err)
 	}
-	deps.RPC = deps.Endpoints[0].RPC
 	if deps.Verify, err = source.ParseVerify(c.Verify); err != nil {
 		return deps, nil, &exitError{exitUsage, fmt.Errorf("--verify: %w", err)}
 	}
@@ -43,16 +42,16 @@ func (c Config) connect(ctx context.Context, log *slog.Logger) (deps roles.Deps,
 			log.Debug("closing the connections to Kafka", "error", err)
 		}
 	}
-	if err = c.check(ctx, deps); err != nil {
+	if deps.RPC, err = deps.CheckChain(ctx); err == nil {
+		err = c.checkKafka(ctx, deps)
+	}
+	if err != nil {
 		closeAll()
 	}
 	return deps, closeAll, err
 }
 
-func (c Config) check(ctx context.Context, deps roles.Deps) error {
-	if err := deps.CheckChain(ctx); err != nil {
-		return err
-	}
+func (c Config) checkKafka(ctx context.Context, deps roles.Deps) error {
 	if err := pingKafka(ctx, deps.Kafka); err != nil {
 		return err
 	}
@@ -82,13 +81,17 @@ func addresses(setting string, texts []string) ([]common.Address, error) {
 	return found, nil
 }
 
-// role runs a role's parts beside its /metrics, /healthz and /readyz, until the first
-// of them fails or ctx ends.
-func (c Config) role(ctx context.Context, log *slog.Logger, ready func() error, parts ...func(context.Context) error) error {
-	return c.measured(ctx, log, telemetry.NewRegistry(), ready, parts...)
+// role runs a role that acts on the chain and the chain log: it is ready as they are.
+func (c Config) role(ctx context.Context, deps roles.Deps, registry *prometheus.Registry, run func(context.Context) error) error {
+	around := &neighbours{deps: deps}
+	if err := registry.Register(around); err != nil {
+		return err
+	}
+	return c.measured(ctx, deps.Log, registry, around.ready, run)
 }
 
-// measured runs a role that has metrics of its own.
+// measured runs a role's parts beside its /metrics, /healthz and /readyz, until the first
+// of them fails or ctx ends.
 func (c Config) measured(
 	ctx context.Context, log *slog.Logger, registry *prometheus.Registry, ready func() error, parts ...func(context.Context) error,
 ) error {
@@ -105,9 +108,6 @@ func (c Config) measured(
 	}
 	return group.Wait()
 }
-
-// always is the readiness of a role that is ready once it runs.
-func always() error { return nil }
 
 // start is how every role begins: settings, then the logger.
 func start(command *cobra.Command) (Config, *slog.Logger, error) {

@@ -65,7 +65,7 @@ func runPool(command *cobra.Command, _ []string) error {
 	if err := registry.Register(pool.Metrics); err != nil {
 		return err
 	}
-	return config.measured(ctx, log, registry, always, pool.Run)
+	return config.role(ctx, deps, registry, pool.Run)
 }
 
 // owned are the workerpools to decide for.

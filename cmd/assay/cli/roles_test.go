@@ -31,6 +31,7 @@ import (
 
 func TestMain(m *testing.M) {
 	clickhouse.ChildMain()
+	benchMain()
 	os.Exit(m.Run())
 }
 
@@ -220,12 +221,15 @@ func TestRolesApart(t *testing.T) {
 	s.ok(os.WriteFile(s.file("policy.yaml"), []byte("version: 1\nplatform_weight: 2\n"), 0o600))
 	s.role(append(append([]string{"index", "--metrics", metrics}, s.common...), s.chain...)...)
 	s.role(append([]string{"serve", "--listen", api}, s.common...)...)
+	worker := s.free()
 	s.role(append([]string{"pool", "--metrics", poolMetrics, "--key-file", s.file("pool"), "--policy", s.file("policy.yaml")}, s.chain...)...)
-	s.role(append([]string{"worker", "--metrics", s.free(), "--key-file", s.file("worker"), "--quote-mode", "session"}, s.chain...)...)
+	s.role(append([]string{"worker", "--metrics", worker, "--key-file", s.file("worker"), "--quote-mode", "session"}, s.chain...)...)
 	s.until("the task is completed, and served so", func() bool { return s.completed(api, task) })
 	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
 		s.command("health", "http://"+metrics+path)
 		s.command("health", "http://"+api+path)
+		s.command("health", "http://"+poolMetrics+path)
+		s.command("health", "http://"+worker+path)
 	}
 	if text := s.get("http://" + poolMetrics + "/metrics"); !strings.Contains(text, `assay_collateral_left_seconds{ca="Intel SGX PCK Platform CA",`) {
 		s.Errorf("the pool does not show how long collateral lasts: %s", text)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"assay/internal/telemetry"
 	"assay/workers"
 )
 
@@ -59,5 +60,5 @@ func runWorker(command *cobra.Command, _ []string) error {
 	if err != nil {
 		return usage(err)
 	}
-	return config.role(ctx, log, always, fleet.Run)
+	return config.role(ctx, deps, telemetry.NewRegistry(), fleet.Run)
 }

@@ -182,7 +182,7 @@ func (p *play) perform(ctx context.Context, group *errgroup.Group, stop func()) 
 
 // start prepares the logs and the database and runs every role.
 func (p *play) start(ctx context.Context, group *errgroup.Group, deps roles.Deps, seen *watch) error {
-	if err := deps.CheckChain(ctx); err != nil {
+	if _, err := deps.CheckChain(ctx); err != nil {
 		return err
 	}
 	if err := deps.CreateTopics(ctx); err != nil {

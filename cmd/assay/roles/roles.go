@@ -8,14 +8,12 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/ethereum/go-ethereum/common"
-	"github.com/ethereum/go-ethereum/common/hexutil"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rpc"
 	"golang.org/x/sync/errgroup"
@@ -56,24 +54,10 @@ func (d Deps) Topics() schema.Topics { return schema.TopicsOf(d.Preset.Name) }
 // Hub is the address of the PoCo contract.
 func (d Deps) Hub() common.Address { return common.HexToAddress(d.Preset.Hub) }
 
-// CheckChain makes sure that the endpoint serves the preset's chain, and that there is a
-// contract at the hub's address.
-func (d Deps) CheckChain(ctx context.Context) error {
-	var id hexutil.Uint64
-	if err := d.RPC.CallContext(ctx, &id, "eth_chainId"); err != nil {
-		return fmt.Errorf("the chain's RPC endpoint does not answer, check --rpc: %w", WithoutURL(err))
-	}
-	if uint64(id) != d.Preset.ChainID {
-		return fmt.Errorf("the RPC endpoint serves chain %d, and %s is chain %d: check --rpc and --chain", id, d.Preset.Name, d.Preset.ChainID)
-	}
-	var code hexutil.Bytes
-	if err := d.RPC.CallContext(ctx, &code, "eth_getCode", d.Hub(), "latest"); err != nil {
-		return fmt.Errorf("asking for the PoCo contract's code: %w", err)
-	}
-	if len(code) == 0 {
-		return fmt.Errorf("there is no contract at %s on chain %d: check the preset's hub", d.Hub(), d.Preset.ChainID)
-	}
-	return nil
+// CheckChain makes sure that the endpoints serve the preset's chain, and that there is a
+// contract at the hub's address. It returns the first endpoint that answers.
+func (d Deps) CheckChain(ctx context.Context) (*rpc.Client, error) {
+	return source.Check(ctx, d.Preset, d.endpoints(), d.Log)
 }
 
 // WithoutURL is what went wrong with a request, without the address: endpoints' addresses
