@@ -390,7 +390,7 @@ func TestAnOlderDatabaseIsFilled(t *testing.T) {
 	settle(t, newSink(c, older, topics))
 	for _, statement := range []string{
 		"DROP TABLE postings", "DROP TABLE settlements", "DROP TABLE settlement_lines", "DROP TABLE measures_to_series", "DROP TABLE series",
-		"DROP TABLE deals_to_history", "TRUNCATE TABLE deals_history", "DELETE FROM goose_db_version WHERE version_id >= 2",
+		"DROP TABLE deals_to_history", "TRUNCATE TABLE deals_history", "DROP TABLE subgraph_deal_to_history", "DROP TABLE subgraph_deal", "DELETE FROM goose_db_version WHERE version_id >= 2",
 	} {
 		ok(t, older.Exec(ctx, statement))
 	}

@@ -795,6 +795,16 @@ CREATE TABLE IF NOT EXISTS subgraph_protocol_history AS subgraph_protocol
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_protocol_to_history TO subgraph_protocol_history AS SELECT * FROM subgraph_protocol;
 ALTER TABLE subgraph_protocol ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
+-- A database that was filled before has none of these rows: see 0002.
+DROP TABLE IF EXISTS progress;
+CREATE TABLE IF NOT EXISTS progress (
+    chain       UInt64,
+    topic       String,
+    partition   UInt32,
+    next_offset UInt64
+) ENGINE = ReplacingMergeTree(next_offset) ORDER BY (chain, topic, partition)
+    SETTINGS non_replicated_deduplication_window = 1000;
+
 -- +goose Down
 DROP VIEW subgraph_protocol_to_history;
 DROP TABLE subgraph_protocol_history;

@@ -260,6 +260,16 @@ ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS changed block_number TYPE 
 ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
 ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS by_addOnlyAppWhitelists `addOnlyAppWhitelists` TYPE bloom_filter GRANULARITY 1;
 
+-- A database that was filled before has none of these rows: see 0002.
+DROP TABLE IF EXISTS progress;
+CREATE TABLE IF NOT EXISTS progress (
+    chain       UInt64,
+    topic       String,
+    partition   UInt32,
+    next_offset UInt64
+) ENGINE = ReplacingMergeTree(next_offset) ORDER BY (chain, topic, partition)
+    SETTINGS non_replicated_deduplication_window = 1000;
+
 -- +goose Down
 DROP VIEW dataprotector_app_to_history;
 DROP TABLE dataprotector_app_history;
