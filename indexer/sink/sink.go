@@ -38,7 +38,7 @@ type Config struct {
 
 // DefaultMaxRows bounds a batch. It is far below ClickHouse's block of about a million
 // rows, within which an insert is atomic.
-const DefaultMaxRows = 50_000
+const DefaultMaxRows = 200_000
 
 // Status is how a sink stands.
 type Status struct {
@@ -126,15 +126,17 @@ func (s *Sink) chainLog(ctx context.Context) error {
 	if _, err := s.partitions(ctx, s.topics.Log); err != nil {
 		return err
 	}
-	fold := projection.New(s.preset)
-	stream := &stream{sink: s, topic: s.topics.Log, fold: func(m kafka.Message) (projection.Rows, error) {
+	return s.chainStream(projection.New(s.preset)).run(ctx, true)
+}
+
+func (s *Sink) chainStream(fold *projection.Projection) *stream {
+	return &stream{sink: s, topic: s.topics.Log, fold: func(m kafka.Message) (projection.Rows, error) {
 		record, counts, err := schema.ReadRecord(m.Value, m.Offset)
 		if err != nil || !counts {
 			return projection.Rows{}, err
 		}
 		return fold.Apply(record)
 	}}
-	return stream.run(ctx, true)
 }
 
 // decisions writes all partitions of the decisions log.

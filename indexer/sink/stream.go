@@ -50,13 +50,18 @@ func (s *stream) run(ctx context.Context, refold bool) error {
 	if refold {
 		from = 0
 	}
-	s.ahead, s.room = make(chan kafka.Message, readAhead), semaphore.NewWeighted(readAheadBytes)
+	s.open()
 	g, ctx := errgroup.WithContext(ctx)
 	full := make(chan *batch)
 	g.Go(func() error { return s.read(ctx, from) })
 	g.Go(func() error { return s.gather(ctx, full) })
 	g.Go(func() error { return s.write(ctx, full) })
 	return g.Wait()
+}
+
+// open makes room for what is read ahead.
+func (s *stream) open() {
+	s.ahead, s.room = make(chan kafka.Message, readAhead), semaphore.NewWeighted(readAheadBytes)
 }
 
 // resume finds where to go on: with the batch that was begun last, if it is not known to be
