@@ -98,6 +98,10 @@ differential: deps ## compare PoCo's rules with the real contracts for as long a
 differential-attest: ## compare the verifier of quotes with oasis-core, go-tdx-guest and @phala/dcap-qvl
 	@cd consensus/attest/differential && { [ -d node_modules/@phala/dcap-qvl ] || npm ci --silent --no-progress; } && go test -vet=off -count=1 .
 
+.PHONY: bench-project
+bench-project: deps ## measure the projection, from the chain log to ClickHouse, and its parts (options: EVENTS=1000000)
+	@ASSAY_BENCH_EVENTS=$(or $(EVENTS),100000) go test -run '^$$' -bench BenchmarkProject -benchtime 1x -timeout 60m ./indexer/sink
+
 .PHONY: bench-poco
 bench-poco: ## measure the rules: events, snapshots, memory (options: EVENTS=100000000 ORDERS=keep)
 	@ASSAY_EVENTS=$(EVENTS) ASSAY_ORDERS=$(ORDERS) go test -count 1 -timeout 60m -v -run TestMemoryIsBoundedByLiveTasks \

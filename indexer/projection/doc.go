@@ -12,13 +12,16 @@
 //	Mark        how far the chain is known; undo information below finality is dropped
 //
 // Things that change have two tables: one with their newest state, and its twin with what
-// they were after each block that changed them (deals, deals_history). The database copies
-// every row of the first into the second; a retraction adds tombstones to the second for the
-// block that is gone. What is summed up (table series) is handed over as measures, and taken
+// they were after each block that changed them (deals, deals_history). A retraction adds
+// tombstones to the second for the block that is gone. Of the first only the newest row of a
+// batch is worth writing (Rows.Collapse). What is summed up (table series) is handed over as measures, and taken
 // back by the same with the opposite sign.
 //
 // Other packages make rows from the same events, too: they add them to Rows.More by table
 // name (package table), and Schema lists their tables. Nothing else has to know of them.
+//
+// What is final is forgotten, and so are tasks that ended in it: memory follows live tasks
+// and accounts, not history.
 //
 // Decisions turns records of the decisions log into rows; it needs no state.
 //

@@ -7,24 +7,38 @@ import (
 )
 
 // entityRows adds a row for each entity as it is now; a tombstone for what is not (any
-// more).
+// more). What it is goes into its history, too.
 func (p *Projection) entityRows(rows *Rows, entities []entity, version uint64) {
+	h := &rows.History
 	for _, e := range entities {
 		switch e.Kind {
 		case poco.KindAccount:
-			rows.Accounts = append(rows.Accounts, p.accountRow(e.Address, version))
+			row := p.accountRow(e.Address, version)
+			rows.Accounts, h.Accounts = append(rows.Accounts, row), remember(h.Accounts, row, row.Deleted)
 		case poco.KindDeal:
-			rows.Deals = append(rows.Deals, p.dealRow(e.Hash, version))
+			row := p.dealRow(e.Hash, version)
+			rows.Deals, h.Deals = append(rows.Deals, row), remember(h.Deals, row, row.Deleted)
 		case poco.KindTask:
-			rows.Tasks = append(rows.Tasks, p.taskRow(e.Hash, version))
+			row := p.taskRow(e.Hash, version)
+			rows.Tasks, h.Tasks = append(rows.Tasks, row), remember(h.Tasks, row, row.Deleted)
 		case poco.KindContribution:
-			rows.Contributions = append(rows.Contributions, p.contributionRow(e.Hash, e.Address, version))
+			row := p.contributionRow(e.Hash, e.Address, version)
+			rows.Contributions, h.Contributions = append(rows.Contributions, row), remember(h.Contributions, row, row.Deleted)
 		case poco.KindResource:
-			rows.Resources = append(rows.Resources, p.resourceRow(e.Address, e.kind, version))
+			row := p.resourceRow(e.Address, e.kind, version)
+			rows.Resources, h.Resources = append(rows.Resources, row), remember(h.Resources, row, row.Deleted)
 		case poco.KindCategory:
-			rows.Categories = append(rows.Categories, p.categoryRow(e.Number, version))
+			row := p.categoryRow(e.Number, version)
+			rows.Categories, h.Categories = append(rows.Categories, row), remember(h.Categories, row, row.Deleted)
 		}
 	}
+}
+
+func remember[T any](history []T, row T, deleted uint8) []T {
+	if deleted == 1 {
+		return history // it has no block; where it was there are tombstones
+	}
+	return append(history, row)
 }
 
 // historyTombstones say that things did not change in a block after all.
@@ -65,7 +79,7 @@ func (p *Projection) accountRow(id poco.Address, version uint64) Account {
 	note, known := p.accounts.values[id]
 	account := p.state.Account(id)
 	return Account{
-		Chain: p.chain, Address: address(id),
+		Chain: p.chain, Address: p.spellings.of(id),
 		Stake: amount(account.Stake), Locked: amount(account.Locked), Score: amount(account.Score),
 		Deposited: amount(note.deposited), Withdrawn: amount(note.withdrawn),
 		Earned: amount(note.earned), Spent: amount(note.spent), Seized: amount(note.seized),

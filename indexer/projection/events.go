@@ -1,8 +1,10 @@
 package projection
 
 import (
+	"bytes"
 	"math/big"
 
+	"github.com/ethereum/go-ethereum/common"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"assay/schema/assaypb"
@@ -19,13 +21,33 @@ func (p *Projection) blockTombstone(number, version uint64) Block {
 	return Block{Chain: p.chain, Number: number, Time: at(0), Version: version, Deleted: 1}
 }
 
-func (p *Projection) eventRow(block *assaypb.Block, event *assaypb.Event, version uint64) Event {
-	name, args := describe(event.ProtoReflect(), "body")
-	return Event{
-		Chain: p.chain, BlockNumber: block.Number, LogIndex: event.LogIndex, BlockHash: hexOf(block.Hash),
-		Time: at(block.Time), TxHash: hexOf(event.TxHash), TxIndex: event.TxIndex, Emitter: hexOf(event.Emitter),
-		Name: typeName(name), Args: args, Version: version,
+// transactions spells the transaction of each event. Those of one follow each other.
+func transactions(block *assaypb.Block) []string {
+	txs := make([]string, len(block.Events))
+	for i, event := range block.Events {
+		if i > 0 && bytes.Equal(event.TxHash, block.Events[i-1].TxHash) {
+			txs[i] = txs[i-1]
+			continue
+		}
+		txs[i] = hexOf(event.TxHash)
 	}
+	return txs
+}
+
+// eventRows adds the events of a block and returns their log indices.
+func (p *Projection) eventRows(rows *Rows, block *assaypb.Block, txs []string, version uint64) []uint32 {
+	indices := make([]uint32, len(block.Events))
+	hash, time := hexOf(block.Hash), at(block.Time)
+	for i, event := range block.Events {
+		indices[i] = event.LogIndex
+		name, args := describe(event.ProtoReflect(), "body")
+		rows.Events = append(rows.Events, Event{
+			Chain: p.chain, BlockNumber: block.Number, LogIndex: event.LogIndex, BlockHash: hash, Time: time,
+			TxHash: txs[i], TxIndex: event.TxIndex, Emitter: p.spellings.of(common.BytesToAddress(event.Emitter)),
+			Name: typeName(name), Args: args, Version: version,
+		})
+	}
+	return indices
 }
 
 func (p *Projection) eventTombstone(number uint64, index uint32, version uint64) Event {

@@ -1,10 +1,13 @@
 package projection
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"strconv"
 	"strings"
+	"sync"
 
+	"github.com/holiman/uint256"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -26,58 +29,88 @@ func encode(message protoreflect.Message) string {
 	return string(appendMessage(nil, message))
 }
 
+// spelling is how a field of a message is spelled.
+type spelling struct {
+	field  protoreflect.FieldDescriptor
+	key    string // "name":
+	amount bool
+}
+
+// spellingsOf are those of a message's fields, worked out once for each message.
+var spellingsOf sync.Map // of protoreflect.MessageDescriptor to []spelling
+
+func fieldsOf(message protoreflect.MessageDescriptor) []spelling {
+	if known, ok := spellingsOf.Load(message); ok {
+		return known.([]spelling)
+	}
+	fields := make([]spelling, message.Fields().Len())
+	for i := range fields {
+		field := message.Fields().Get(i)
+		fields[i] = spelling{field: field, key: `"` + field.JSONName() + `":`, amount: amounts[field.Name()]}
+	}
+	spellingsOf.Store(message, fields)
+	return fields
+}
+
 func appendMessage(out []byte, message protoreflect.Message) []byte {
 	out = append(out, '{')
-	fields, first := message.Descriptor().Fields(), true
-	for i := range fields.Len() {
-		field := fields.Get(i)
-		if field.HasPresence() && !message.Has(field) {
+	first := true
+	for _, s := range fieldsOf(message.Descriptor()) {
+		if s.field.HasPresence() && !message.Has(s.field) {
 			continue // what was not attached
 		}
 		if !first {
 			out = append(out, ',')
 		}
 		first = false
-		out = append(out, '"')
-		out = append(out, field.JSONName()...)
-		out = append(out, '"', ':')
-		out = appendField(out, field, message.Get(field))
+		out = append(out, s.key...)
+		out = s.append(out, message.Get(s.field))
 	}
 	return append(out, '}')
 }
 
-func appendField(out []byte, field protoreflect.FieldDescriptor, value protoreflect.Value) []byte {
-	if !field.IsList() {
-		return appendValue(out, field, value)
+func (s spelling) append(out []byte, value protoreflect.Value) []byte {
+	if !s.field.IsList() {
+		return s.appendValue(out, value)
 	}
 	out = append(out, '[')
 	for i := range value.List().Len() {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = appendValue(out, field, value.List().Get(i))
+		out = s.appendValue(out, value.List().Get(i))
 	}
 	return append(out, ']')
 }
 
-func appendValue(out []byte, field protoreflect.FieldDescriptor, value protoreflect.Value) []byte {
-	switch field.Kind() {
+func (s spelling) appendValue(out []byte, value protoreflect.Value) []byte {
+	switch s.field.Kind() {
 	case protoreflect.MessageKind:
 		return appendMessage(out, value.Message())
 	case protoreflect.BytesKind:
-		if amounts[field.Name()] {
-			return appendString(out, bigEndian(value.Bytes()).Dec())
+		out = append(out, '"')
+		if s.amount {
+			out = appendAmount(out, bigEndian(value.Bytes()))
+		} else {
+			out = hex.AppendEncode(append(out, "0x"...), value.Bytes())
 		}
-		return appendString(out, hexOf(value.Bytes()))
+		return append(out, '"')
 	case protoreflect.StringKind:
 		return appendString(out, value.String())
 	case protoreflect.EnumKind:
-		return appendString(out, enumName(field.Enum(), value.Enum()))
+		return appendString(out, enumName(s.field.Enum(), value.Enum()))
 	case protoreflect.BoolKind:
 		return strconv.AppendBool(out, value.Bool())
 	default: // uint32, uint64: no message has others
 		return strconv.AppendUint(out, value.Uint(), 10)
 	}
+}
+
+func appendAmount(out []byte, amount *uint256.Int) []byte {
+	if amount.IsUint64() {
+		return strconv.AppendUint(out, amount.Uint64(), 10)
+	}
+	return append(out, amount.Dec()...)
 }
 
 func appendString(out []byte, s string) []byte {

@@ -17,7 +17,7 @@ type settledTask struct {
 
 // postingRows adds the postings of a block, and returns the log indices of the events that
 // gave them.
-func (p *Projection) postingRows(rows *Rows, block *assaypb.Block, events []poco.Event, causes []cause, version uint64) ([]uint32, error) {
+func (p *Projection) postingRows(rows *Rows, block *assaypb.Block, events []poco.Event, txs []string, causes []cause, version uint64) ([]uint32, error) {
 	var indices []uint32
 	hub := p.state.Rules().Hub
 	for i, event := range events {
@@ -30,12 +30,12 @@ func (p *Projection) postingRows(rows *Rows, block *assaypb.Block, events []poco
 		}
 		indices = append(indices, message.LogIndex)
 		row := Posting{
-			Chain: p.chain, BlockNumber: block.Number, LogIndex: message.LogIndex, TxHash: hexOf(message.TxHash),
+			Chain: p.chain, BlockNumber: block.Number, LogIndex: message.LogIndex, TxHash: txs[i],
 			Time: at(block.Time), Event: eventName(event), Task: optionalHash(causes[i].task), Deal: optionalHash(causes[i].deal),
 			Version: version,
 		}
 		for j, posting := range postings {
-			row.Idx, row.Account, row.Bucket, row.Amount = uint32(j), address(posting.Account), string(posting.Bucket), posting.Amount.Big()
+			row.Idx, row.Account, row.Bucket, row.Amount = uint32(j), p.spellings.of(posting.Account), string(posting.Bucket), posting.Amount.Big()
 			rows.Postings = append(rows.Postings, row)
 		}
 	}

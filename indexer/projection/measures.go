@@ -50,9 +50,6 @@ func (p *Projection) measure(block *assaypb.Block, id poco.Hash) Measure {
 // number, and sums of honest ones should stay sums.
 const most = 1 << 40
 
-// zero is the amount of what a measure does not count. Nobody changes it.
-var zero = new(big.Int)
-
 // count is the measure of an event that is counted; ok is false for others.
 func (p *Projection) count(block *assaypb.Block, event poco.Event) (m Measure, ok bool) {
 	switch e := event.(type) {

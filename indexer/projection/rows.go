@@ -2,6 +2,7 @@ package projection
 
 import (
 	"math/big"
+	"reflect"
 	"slices"
 	"time"
 
@@ -38,8 +39,8 @@ type Rows struct {
 	Lowered []Head
 }
 
-// History is the tombstones that a retraction leaves in the tables of history. All else in
-// these the database copies from the rows of the tables themselves.
+// History is the rows of the tables of history: each thing after each block that changed it,
+// and the tombstones that a retraction leaves for the block that is gone.
 type History struct {
 	Deals         []Deal
 	Tasks         []Task
@@ -94,11 +95,49 @@ func (r *Rows) Heading() []table.Table {
 
 // Len is the number of rows.
 func (r *Rows) Len() int {
-	n := 0
-	for _, table := range append(r.Tables(), r.Heading()...) {
-		n += table.Len()
+	h := &r.History
+	return len(r.Blocks) + len(r.Events) + len(r.Deals) + len(r.Tasks) + len(r.Contributions) + len(r.Payouts) +
+		len(r.Postings) + len(r.Settlements) + len(r.Lines) + len(r.Accounts) + len(r.Resources) + len(r.Categories) +
+		len(r.Decisions) + len(r.Verdicts) + len(r.Attestations) + len(r.Measures) + len(r.Coverage) + len(r.Heads) +
+		len(h.Deals) + len(h.Tasks) + len(h.Contributions) + len(h.Accounts) + len(h.Resources) + len(h.Categories) + r.More.Len()
+}
+
+// Reset empties the rows and keeps their room for those of later records.
+func (r *Rows) Reset() {
+	r.More = table.Set{}
+	for _, all := range []reflect.Value{reflect.ValueOf(r).Elem(), reflect.ValueOf(&r.History).Elem()} {
+		for i := range all.NumField() {
+			if list := all.Field(i); list.Kind() == reflect.Slice {
+				list.SetLen(0)
+			}
+		}
 	}
-	return n
+}
+
+// Collapse drops the rows of things that have newer ones: the database would.
+func (r *Rows) Collapse() {
+	r.Deals = newest(r.Deals, func(d *Deal) string { return d.ID })
+	r.Tasks = newest(r.Tasks, func(t *Task) string { return t.ID })
+	r.Contributions = newest(r.Contributions, func(c *Contribution) [2]string { return [2]string{c.Task, c.Worker} })
+	r.Accounts = newest(r.Accounts, func(a *Account) string { return a.Address })
+	r.Resources = newest(r.Resources, func(x *Resource) [2]string { return [2]string{x.Kind, x.Address} })
+	r.Categories = newest(r.Categories, func(c *Category) uint64 { return c.ID.Uint64() })
+}
+
+// newest keeps the last row of each key, in place.
+func newest[T any, K comparable](rows []T, key func(*T) K) []T {
+	places := make(map[K]int)
+	kept := rows[:0]
+	for i := range rows {
+		k := key(&rows[i])
+		if place, has := places[k]; has {
+			kept[place] = rows[i]
+			continue
+		}
+		places[k] = len(kept)
+		kept = append(kept, rows[i])
+	}
+	return kept
 }
 
 // Add appends the rows of a later record.

@@ -73,7 +73,7 @@ func column(row reflect.Value, name string) reflect.Value {
 // write stores rows, and does what the database's views do.
 func (ts tables) write(t testing.TB, schema map[string]schemaTable, rows projection.Rows) {
 	t.Helper()
-	for _, table := range rows.Tables() {
+	for _, table := range append(rows.Tables(), rows.Heading()...) {
 		for i := range table.Len() {
 			row := reflect.ValueOf(table.Row(i)).Elem()
 			if table.Name == "measures" {
@@ -81,9 +81,6 @@ func (ts tables) write(t testing.TB, schema map[string]schemaTable, rows project
 				continue
 			}
 			ts.put(schema, table.Name, row)
-			if _, has := schema[table.Name+"_history"]; has {
-				ts.put(schema, table.Name+"_history", row)
-			}
 		}
 	}
 }

@@ -51,7 +51,34 @@ func optionalHex(b []byte) string {
 	return hexOf(b)
 }
 
-func amount(a poco.Amount) *big.Int { return a.ToBig() }
+// amount is a number as rows have it. Nobody changes it: zeros are all the same one.
+func amount(a poco.Amount) *big.Int {
+	if a.IsZero() {
+		return zero
+	}
+	return a.ToBig()
+}
+
+var zero = new(big.Int)
+
+// spellings remembers how the newest addresses are spelled. The same few are spelled again
+// and again.
+type spellings map[poco.Address]string
+
+// maxSpellings bounds what is remembered.
+const maxSpellings = 1 << 14
+
+func (s spellings) of(a poco.Address) string {
+	text, known := s[a]
+	if !known {
+		if len(s) >= maxSpellings {
+			clear(s)
+		}
+		text = address(a)
+		s[a] = text
+	}
+	return text
+}
 
 // at is a moment in seconds since 1970. A DateTime holds 32 bits: what lies beyond
 // (2106), which only an absurd deadline does, is written as its last second.

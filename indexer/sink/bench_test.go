@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand"
 	"os"
@@ -92,9 +93,9 @@ func transfers(b *testing.B, c *kafka.Client, topic string, events int) int {
 			})
 		}
 		chunk = append(chunk, encode(b, "chain", &assaypb.ChainRecord{
-			ChainId: market.Preset.ChainID, Sequence: uint64(2 * number), Body: &assaypb.ChainRecord_Block{Block: block},
+			ChainId: market.Preset.ChainID, Sequence: 2 * number, Body: &assaypb.ChainRecord_Block{Block: block},
 		}), encode(b, "chain", &assaypb.ChainRecord{
-			ChainId: market.Preset.ChainID, Sequence: uint64(2*number + 1), Body: &assaypb.ChainRecord_Mark{Mark: &assaypb.Mark{
+			ChainId: market.Preset.ChainID, Sequence: 2*number + 1, Body: &assaypb.ChainRecord_Mark{Mark: &assaypb.Mark{
 				HeadNumber: block.Number, HeadHash: block.Hash, HeadTime: block.Time, FinalizedNumber: block.Number - min(block.Number, 64),
 			}},
 		}))
@@ -164,8 +165,11 @@ func folded(b *testing.B, c *kafka.Client, topics schema.Topics, handle func(*ba
 		}
 	}
 	cancel()
-	<-done
-	<-done
+	for range 2 {
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			ok(b, err)
+		}
+	}
 }
 
 func insertOnly(b *testing.B, c *kafka.Client, topics schema.Topics) {

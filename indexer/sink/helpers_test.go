@@ -184,18 +184,18 @@ func dump(t testing.TB, db driver.Conn, withVersion bool) string {
 			continue // they are in series
 		}
 		out.WriteString(table.Name + "\n")
-		for _, row := range column(t, db, "SELECT toString(tuple("+columns+")) FROM "+table.Name+" FINAL ORDER BY 1") {
+		for _, row := range texts(t, db, "SELECT toString(tuple("+columns+")) FROM "+table.Name+" FINAL ORDER BY 1") {
 			out.WriteString(row + "\n")
 		}
 	}
 	out.WriteString("series\n")
-	for _, row := range column(t, db, "SELECT toString(tuple(*)) FROM series FINAL ORDER BY 1") {
+	for _, row := range texts(t, db, "SELECT toString(tuple(*)) FROM series FINAL ORDER BY 1") {
 		out.WriteString(row + "\n")
 	}
 	return out.String()
 }
 
-func column(t testing.TB, db driver.Conn, query string) []string {
+func texts(t testing.TB, db driver.Conn, query string) []string {
 	t.Helper()
 	rows, err := db.Query(context.Background(), query)
 	ok(t, err)

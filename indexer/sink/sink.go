@@ -38,7 +38,7 @@ type Config struct {
 
 // DefaultMaxRows bounds a batch. It is far below ClickHouse's block of about a million
 // rows, within which an insert is atomic.
-const DefaultMaxRows = 200_000
+const DefaultMaxRows = 100_000
 
 // Status is how a sink stands.
 type Status struct {
@@ -130,12 +130,12 @@ func (s *Sink) chainLog(ctx context.Context) error {
 }
 
 func (s *Sink) chainStream(fold *projection.Projection) *stream {
-	return &stream{sink: s, topic: s.topics.Log, fold: func(m kafka.Message) (projection.Rows, error) {
+	return &stream{sink: s, topic: s.topics.Log, fold: func(rows *projection.Rows, m kafka.Message) error {
 		record, counts, err := schema.ReadRecord(m.Value, m.Offset)
 		if err != nil || !counts {
-			return projection.Rows{}, err
+			return err
 		}
-		return fold.Apply(record)
+		return fold.ApplyTo(rows, record)
 	}}
 }
 
@@ -153,13 +153,15 @@ func (s *Sink) decisions(ctx context.Context) error {
 	return g.Wait()
 }
 
-func (s *Sink) foldDecision(m kafka.Message) (projection.Rows, error) {
+func (s *Sink) foldDecision(rows *projection.Rows, m kafka.Message) error {
 	decision := &assaypb.Decision{}
 	if err := proto.Unmarshal(m.Value, decision); err != nil {
-		return projection.Rows{}, err
+		return err
 	}
 	fold := projection.Decisions{Chain: s.preset.ChainID}
-	return fold.Apply(uint32(m.Partition), uint64(m.Offset), decision)
+	more, err := fold.Apply(uint32(m.Partition), uint64(m.Offset), decision)
+	rows.Add(more)
+	return err
 }
 
 // partitions waits until a topic exists.

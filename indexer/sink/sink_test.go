@@ -63,10 +63,10 @@ func TestTablesAreTheFinalChains(t *testing.T) {
 	for _, block := range m.Blocks {
 		events += len(block.Events)
 	}
-	if got := len(column(t, forkedDB, "SELECT args FROM events FINAL")); got != events || events == 0 {
+	if got := len(texts(t, forkedDB, "SELECT args FROM events FINAL")); got != events || events == 0 {
 		t.Errorf("%d events are in the database, the chain has %d", got, events)
 	}
-	if sum := column(t, forkedDB, "SELECT toString(sum(amount)) FROM postings FINAL"); sum[0] != "0" || count(t, forkedDB, "settlement_lines") == 0 {
+	if sum := texts(t, forkedDB, "SELECT toString(sum(amount)) FROM postings FINAL"); sum[0] != "0" || count(t, forkedDB, "settlement_lines") == 0 {
 		t.Errorf("postings add up to %s nRLC", sum[0])
 	}
 	if head := newest(t, forkedDB); head != m.Head().Number {
@@ -136,8 +136,8 @@ func sumsAreTheRows(t *testing.T, db driver.Conn) {
 		"ALL latency":                  "SELECT toString(sum(dateDiff('second', start_time, time))) FROM settlements AS s FINAL JOIN (SELECT id, start_time FROM deals FINAL) AS d ON s.deal = d.id WHERE call != 'CLAIM'",
 	} {
 		dimension, counted, _ := strings.Cut(measure, " ")
-		got := column(t, db, "SELECT toString(sum("+counted+")) FROM series WHERE dimension = '"+dimension+"'")[0]
-		if want := column(t, db, rows)[0]; got != want {
+		got := texts(t, db, "SELECT toString(sum("+counted+")) FROM series WHERE dimension = '"+dimension+"'")[0]
+		if want := texts(t, db, rows)[0]; got != want {
 			t.Errorf("%s add up to %s, the rows to %s", measure, got, want)
 		}
 	}
@@ -390,7 +390,7 @@ func TestAnOlderDatabaseIsFilled(t *testing.T) {
 	settle(t, newSink(c, older, topics))
 	for _, statement := range []string{
 		"DROP TABLE postings", "DROP TABLE settlements", "DROP TABLE settlement_lines", "DROP TABLE measures_to_series", "DROP TABLE series",
-		"DROP TABLE deals_to_history", "TRUNCATE TABLE deals_history", "DROP TABLE subgraph_deal_to_history", "DROP TABLE subgraph_deal", "DELETE FROM goose_db_version WHERE version_id >= 2",
+		"TRUNCATE TABLE deals_history", "DROP TABLE subgraph_deal_to_history", "DROP TABLE subgraph_deal", "DELETE FROM goose_db_version WHERE version_id >= 2",
 	} {
 		ok(t, older.Exec(ctx, statement))
 	}

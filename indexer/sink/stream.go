@@ -17,17 +17,21 @@ const (
 	readAheadBytes = 16 << 20
 )
 
+// collapseEvery is after how many rows those that have newer ones are dropped from a batch.
+const collapseEvery = 10_000
+
 // stream carries one partition of a log into the database.
 type stream struct {
 	sink      *Sink
 	topic     string
 	partition int
-	fold      func(kafka.Message) (projection.Rows, error)
+	fold      func(*projection.Rows, kafka.Message) error
 
 	next  int64 // first offset whose rows are not in a batch
 	begun plan  // newest in the database
 	until int64 // last offset of a batch that was begun and perhaps not finished; -1: there is none
 	ahead chan kafka.Message
+	spare chan *batch         // written, to be filled again
 	room  *semaphore.Weighted // bytes that may still be read ahead
 }
 
@@ -38,6 +42,8 @@ type batch struct {
 	records uint64
 	size    int // rows
 	rows    projection.Rows
+
+	collapsed int // size when rows that have newer ones were last dropped
 }
 
 // run writes until ctx ends. With refold the records before next are folded too,
@@ -61,6 +67,7 @@ func (s *stream) run(ctx context.Context, refold bool) error {
 
 // open makes room for what is read ahead.
 func (s *stream) open() {
+	s.spare = make(chan *batch, 2)
 	s.ahead, s.room = make(chan kafka.Message, readAhead), semaphore.NewWeighted(readAheadBytes)
 }
 
@@ -119,6 +126,7 @@ func (s *stream) gather(ctx context.Context, full chan<- *batch) error {
 			continue
 		}
 		s.close(b)
+		b.rows.Collapse()
 		select {
 		case full <- b:
 		case <-ctx.Done():
@@ -146,6 +154,7 @@ func (s *stream) write(ctx context.Context, full <-chan *batch) error {
 				return err
 			}
 			s.sink.written(b)
+			s.recycle(b)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -155,7 +164,7 @@ func (s *stream) write(ctx context.Context, full <-chan *batch) error {
 // collect waits for a record and takes those that are there after it, up to a full batch:
 // at once when live, many while catching up. A batch that was begun before is taken whole.
 func (s *stream) collect(ctx context.Context) (*batch, error) {
-	b := &batch{}
+	b := s.empty()
 	for {
 		var m kafka.Message
 		select {
@@ -179,6 +188,25 @@ func (s *stream) collect(ctx context.Context) (*batch, error) {
 	}
 }
 
+// recycle keeps a batch's room for another.
+func (s *stream) recycle(b *batch) {
+	rows := b.rows
+	rows.Reset()
+	select {
+	case s.spare <- &batch{rows: rows}:
+	default:
+	}
+}
+
+func (s *stream) empty() *batch {
+	select {
+	case b := <-s.spare:
+		return b
+	default:
+		return &batch{}
+	}
+}
+
 // full says whether nothing more is to go into a batch.
 func (s *stream) full(b *batch) bool {
 	switch {
@@ -192,8 +220,11 @@ func (s *stream) full(b *batch) bool {
 
 func (s *stream) add(b *batch, m kafka.Message) error {
 	s.room.Release(size(m))
-	rows, err := s.fold(m)
-	if err != nil {
+	rows := &b.rows
+	if m.Offset < s.next {
+		rows = &projection.Rows{} // they are in the database
+	}
+	if err := s.fold(rows, m); err != nil {
 		return fmt.Errorf("folding %s/%d at offset %d: %w", s.topic, s.partition, m.Offset, err)
 	}
 	if m.Offset < s.next {
@@ -205,7 +236,10 @@ func (s *stream) add(b *batch, m kafka.Message) error {
 	b.plan.Last = uint64(m.Offset)
 	s.next = m.Offset + 1
 	b.records++
-	b.size += rows.Len()
-	b.rows.Add(rows)
+	if b.size = b.rows.Len(); b.size > b.collapsed+collapseEvery {
+		b.rows.Collapse()
+		b.size = b.rows.Len()
+		b.collapsed = b.size
+	}
 	return nil
 }

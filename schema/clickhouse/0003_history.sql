@@ -44,14 +44,6 @@ CREATE TABLE IF NOT EXISTS categories_history AS categories
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 
--- A column that a later migration adds to both tables is copied once the view is made anew.
-CREATE MATERIALIZED VIEW IF NOT EXISTS deals_to_history TO deals_history AS SELECT * FROM deals;
-CREATE MATERIALIZED VIEW IF NOT EXISTS tasks_to_history TO tasks_history AS SELECT * FROM tasks;
-CREATE MATERIALIZED VIEW IF NOT EXISTS contributions_to_history TO contributions_history AS SELECT * FROM contributions;
-CREATE MATERIALIZED VIEW IF NOT EXISTS accounts_to_history TO accounts_history AS SELECT * FROM accounts;
-CREATE MATERIALIZED VIEW IF NOT EXISTS resources_to_history TO resources_history AS SELECT * FROM resources;
-CREATE MATERIALIZED VIEW IF NOT EXISTS categories_to_history TO categories_history AS SELECT * FROM categories;
-
 -- What has changed since some block is found without reading what has not.
 ALTER TABLE deals ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE tasks ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
@@ -179,12 +171,6 @@ DROP TABLE coverage;
 DROP VIEW measures_to_series;
 DROP TABLE measures;
 DROP TABLE series;
-DROP VIEW categories_to_history;
-DROP VIEW resources_to_history;
-DROP VIEW accounts_to_history;
-DROP VIEW contributions_to_history;
-DROP VIEW tasks_to_history;
-DROP VIEW deals_to_history;
 DROP TABLE categories_history;
 DROP TABLE resources_history;
 DROP TABLE accounts_history;

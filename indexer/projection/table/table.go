@@ -67,5 +67,14 @@ func (s *Set) Append(tables ...Table) {
 	}
 }
 
+// Len is the number of rows of all tables.
+func (s *Set) Len() int {
+	n := 0
+	for _, t := range s.tables {
+		n += t.Len()
+	}
+	return n
+}
+
 // Tables lists what is in the set.
 func (s *Set) Tables() []Table { return s.tables }

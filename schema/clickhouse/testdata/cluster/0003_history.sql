@@ -57,14 +57,6 @@ CREATE TABLE IF NOT EXISTS categories_history_local ON CLUSTER 'assay' AS catego
 CREATE TABLE IF NOT EXISTS categories_history ON CLUSTER 'assay' AS categories_history_local
     ENGINE = Distributed('assay', currentDatabase(), 'categories_history_local', cityHash64(chain, id));
 
--- A column that a later migration adds to both tables is copied once the view is made anew.
-CREATE MATERIALIZED VIEW IF NOT EXISTS deals_to_history ON CLUSTER 'assay' TO deals_history_local AS SELECT * FROM deals_local;
-CREATE MATERIALIZED VIEW IF NOT EXISTS tasks_to_history ON CLUSTER 'assay' TO tasks_history_local AS SELECT * FROM tasks_local;
-CREATE MATERIALIZED VIEW IF NOT EXISTS contributions_to_history ON CLUSTER 'assay' TO contributions_history_local AS SELECT * FROM contributions_local;
-CREATE MATERIALIZED VIEW IF NOT EXISTS accounts_to_history ON CLUSTER 'assay' TO accounts_history_local AS SELECT * FROM accounts_local;
-CREATE MATERIALIZED VIEW IF NOT EXISTS resources_to_history ON CLUSTER 'assay' TO resources_history_local AS SELECT * FROM resources_local;
-CREATE MATERIALIZED VIEW IF NOT EXISTS categories_to_history ON CLUSTER 'assay' TO categories_history_local AS SELECT * FROM categories_local;
-
 -- What has changed since some block is found without reading what has not.
 ALTER TABLE deals_local ON CLUSTER 'assay' ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 ALTER TABLE tasks_local ON CLUSTER 'assay' ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
@@ -211,12 +203,6 @@ DROP TABLE measures ON CLUSTER 'assay' SYNC;
 DROP TABLE measures_local ON CLUSTER 'assay' SYNC;
 DROP TABLE series ON CLUSTER 'assay' SYNC;
 DROP TABLE series_local ON CLUSTER 'assay' SYNC;
-DROP VIEW categories_to_history ON CLUSTER 'assay' SYNC;
-DROP VIEW resources_to_history ON CLUSTER 'assay' SYNC;
-DROP VIEW accounts_to_history ON CLUSTER 'assay' SYNC;
-DROP VIEW contributions_to_history ON CLUSTER 'assay' SYNC;
-DROP VIEW tasks_to_history ON CLUSTER 'assay' SYNC;
-DROP VIEW deals_to_history ON CLUSTER 'assay' SYNC;
 DROP TABLE categories_history ON CLUSTER 'assay' SYNC;
 DROP TABLE categories_history_local ON CLUSTER 'assay' SYNC;
 DROP TABLE resources_history ON CLUSTER 'assay' SYNC;
