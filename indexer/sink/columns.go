@@ -70,11 +70,16 @@ func fields[T any](rows reflect.Value, field int) []T {
 const wide = 32
 
 // appendNumbers appends to a column of UInt256 or Int256, as the bytes that it is of: the
-// driver's own way makes three pieces of garbage of each number.
+// driver's own way makes three pieces of garbage of each number. None is zero. Where a
+// column can be null the driver's way is taken.
 func appendNumbers(to column.Interface, numbers []*big.Int) error {
+	if kind := to.Type(); kind != "UInt256" && kind != "Int256" {
+		_, err := to.Append(numbers)
+		return err
+	}
 	raw := make([]byte, wide*len(numbers))
 	for i, n := range numbers {
-		if n.Sign() == 0 {
+		if n == nil || n.Sign() == 0 {
 			continue
 		}
 		if !fits(n, to.Type()) {
@@ -86,13 +91,10 @@ func appendNumbers(to column.Interface, numbers []*big.Int) error {
 }
 
 func fits(n *big.Int, kind column.Type) bool {
-	switch kind {
-	case "UInt256":
+	if kind == "UInt256" {
 		return n.Sign() >= 0 && n.BitLen() <= 8*wide
-	case "Int256":
-		return n.BitLen() < 8*wide
 	}
-	return false
+	return n.BitLen() < 8*wide
 }
 
 // littleEndian writes a number that fits, in two's complement.

@@ -107,7 +107,7 @@ func (s *Sink) written(b *batch) {
 // Run writes until ctx ends, and then returns nil. It fails where the database refuses,
 // or a log holds what no log of ours can. A topic that does not exist yet is waited for.
 func (s *Sink) Run(ctx context.Context) error {
-	if err := s.writer.describe(ctx); err != nil {
+	if err := s.writer.describe(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
 	g, running := errgroup.WithContext(ctx)

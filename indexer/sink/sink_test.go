@@ -51,7 +51,7 @@ func same(t *testing.T, what, got, want string) {
 // TestTablesAreTheFinalChains: forks and repeated records leave no trace in the database.
 func TestTablesAreTheFinalChains(t *testing.T) {
 	c := broker(t)
-	m, forked, fresh := play(1, 60)
+	m, forked, fresh := play(1, 40)
 	fill(t, c, topicsOf("forked"), forked.Records, func(i int) bool { return i%5 == 3 })
 	fill(t, c, topicsOf("fresh"), fresh.Records, never)
 	forkedDB, freshDB := database(t, "forked"), database(t, "fresh")
@@ -85,30 +85,46 @@ func newest(t *testing.T, db driver.Conn) (head uint64) {
 func TestStoppingAnywhereChangesNothing(t *testing.T) {
 	c := broker(t)
 	topics := topicsOf("stopped")
-	_, forked, _ := play(2, 60)
+	_, forked, fresh := play(2, 25)
 	fill(t, c, topics, forked.Records, never)
 	decide(t, c, topics, 30)
 	calm, stopped := database(t, "calm"), database(t, "stopped")
 	settle(t, newSink(c, calm, topics))
 
 	rng := rand.New(rand.NewSource(2))
-	restarts := 0
-	for ; !atEnd(t, newSink(c, stopped, topics)); restarts++ {
+	points := 0
+	for point := 0; point < 120; point += 1 + rng.Intn(12) { // a batch has some sixty inserts
 		s := newSink(c, stopped, topics)
-		s.maxRows = 1 + rng.Intn(400) // what was begun is not cut anew
+		s.maxRows = 1 + rng.Intn(2000) // what was begun is not cut anew
 		ctx, cancel := context.WithCancel(context.Background())
-		s.writer.db = &flaky{Conn: stopped, fail: failAfter(rng.Intn(30), cancel)}
+		s.writer.db = &flaky{Conn: stopped, fail: failAfter(point, cancel)}
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
 		eventually(t, "it is stopped or has nothing left to do", func() bool { return ctx.Err() != nil || atEnd(t, s) })
 		cancel()
 		ok(t, <-done)
+		if points++; atEnd(t, s) {
+			break
+		}
 	}
-	if restarts < 5 {
-		t.Errorf("only %d restarts: the test stops too late", restarts)
+	if points < 5 {
+		t.Errorf("it was stopped only %d times", points)
 	}
+	settle(t, newSink(c, stopped, topics))
 	same(t, "after restarts", dump(t, stopped, true), dump(t, calm, true))
 	sumsAreTheRows(t, stopped)
+
+	straight := database(t, "straight")
+	fill(t, c, topicsOf("straight"), fresh.Records, never)
+	settle(t, newSink(c, straight, topicsOf("straight")))
+	same(t, "of the log and the chain that is left", withoutDecisions(dump(t, stopped, false)), withoutDecisions(dump(t, straight, false)))
+}
+
+// withoutDecisions drops the rows of the decisions log from a dump.
+func withoutDecisions(dump string) string {
+	before, rest, _ := strings.Cut(dump, "decisions\n")
+	_, after, _ := strings.Cut(rest, "attestations\n")
+	return before + after
 }
 
 // sumsAreTheRows compares series with sums over the rows that it is derived from.
@@ -218,7 +234,7 @@ func TestOfTwoSinksOneStops(t *testing.T) {
 		select {
 		case first = <-stopped:
 			return true
-		default:
+		case <-time.After(100 * time.Millisecond): // the time of a block
 			return false
 		}
 	})

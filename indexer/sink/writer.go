@@ -39,38 +39,30 @@ type progressRow struct {
 // describe asks once for the types of the columns that rows have, which the driver
 // would else ask for with every insert.
 func (w *writer) describe(ctx context.Context) error {
-	w.columns = map[string][]clickhouse.ColumnNameAndType{}
-	for _, t := range append(projection.Schema(), table.Of("progress", []progressRow(nil)), table.Of("plans", []plan(nil))) {
-		columns, err := w.columnsOf(ctx, t)
-		if err != nil {
-			return err
-		}
-		w.columns[t.Name] = columns
-	}
-	return nil
-}
-
-func (w *writer) columnsOf(ctx context.Context, t table.Table) ([]clickhouse.ColumnNameAndType, error) {
 	var found []struct {
-		Name string `ch:"name"`
-		Type string `ch:"type"`
+		Table string `ch:"table"`
+		Name  string `ch:"name"`
+		Type  string `ch:"type"`
 	}
-	err := w.db.Select(ctx, &found, "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = ?", t.Name)
+	err := w.db.Select(ctx, &found, "SELECT table, name, type FROM system.columns WHERE database = currentDatabase()")
 	if err != nil {
-		return nil, fmt.Errorf("reading the columns of %s: %w", t.Name, err)
+		return fmt.Errorf("reading the columns of the tables: %w", err)
 	}
 	types := map[string]string{}
 	for _, column := range found {
-		types[column.Name] = column.Type
+		types[column.Table+"."+column.Name] = column.Type
 	}
-	var out []clickhouse.ColumnNameAndType
-	for _, name := range t.Columns() {
-		if types[name] == "" {
-			return nil, fmt.Errorf("the database has no column %s.%s: migrate it first", t.Name, name)
+	w.columns = map[string][]clickhouse.ColumnNameAndType{}
+	for _, t := range append(projection.Schema(), table.Of("progress", []progressRow(nil)), table.Of("plans", []plan(nil))) {
+		for _, name := range t.Columns() {
+			kind, has := types[t.Name+"."+name]
+			if !has {
+				return fmt.Errorf("the database has no column %s.%s: migrate it first", t.Name, name)
+			}
+			w.columns[t.Name] = append(w.columns[t.Name], clickhouse.ColumnNameAndType{Name: name, Type: kind})
 		}
-		out = append(out, clickhouse.ColumnNameAndType{Name: name, Type: types[name]})
 	}
-	return out, nil
+	return nil
 }
 
 // progress reads the first offset of a partition whose rows are not in the database.
@@ -158,6 +150,7 @@ func (w *writer) insert(ctx context.Context, t table.Table, token string) (err e
 		"async_insert":               0,
 		"insert_deduplicate":         1,
 		"insert_deduplication_token": token,
+		"insert_distributed_sync":    1, // on a cluster: answer when the shards have the rows
 	}))
 	insert, err := w.db.PrepareBatch(ctx, statement(t.Name, columns))
 	if err != nil {

@@ -25,13 +25,12 @@ func TestMain(m *testing.M) {
 
 var update = flag.Bool("update", false, "write testdata anew")
 
-// TestCluster keeps what the migrations are on a cluster, to be read by whoever runs one.
+// TestCluster keeps what the first migrations, which have every kind of statement, are on a
+// cluster, to be read by whoever runs one.
 func TestCluster(t *testing.T) {
 	rewritten, err := migrations.Cluster(migrations.Migrations, "assay")
 	ok(t, err)
-	files, err := fs.Glob(migrations.Migrations, "*.sql")
-	ok(t, err)
-	for _, file := range files {
+	for _, file := range []string{"0001_init.sql", "0002_ledger.sql", "0003_history.sql"} {
 		got, err := fs.ReadFile(rewritten, file)
 		ok(t, err)
 		golden := filepath.Join("testdata", "cluster", file)
