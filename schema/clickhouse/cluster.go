@@ -107,7 +107,7 @@ var forms = []struct {
 }{
 	{regexp.MustCompile(`(?s)^CREATE TABLE IF NOT EXISTS (\w+) (\(.*\)|AS \w+)\s+ENGINE = (\w+)(?:\(([^()]*)\))?(?: ORDER BY (\([^()]*\)|\w+))?\s*(?:SETTINGS (.*))?$`), (*rewriter).createTable},
 	{regexp.MustCompile(`(?s)^CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+) AS\s+(SELECT\s.*)$`), (*rewriter).createView},
-	{regexp.MustCompile(`(?s)^ALTER TABLE (\w+) (ADD COLUMN|DROP COLUMN|MODIFY COLUMN|ADD INDEX|DROP INDEX|MODIFY SETTING) (.*)$`), (*rewriter).alter},
+	{regexp.MustCompile(`(?s)^ALTER TABLE (\w+) (ADD COLUMN|DROP COLUMN|MODIFY COLUMN|ADD INDEX|DROP INDEX|ADD PROJECTION|DROP PROJECTION|MODIFY SETTING) (.*)$`), (*rewriter).alter},
 	{regexp.MustCompile(`^DROP (TABLE|VIEW) (IF EXISTS )?(\w+)$`), (*rewriter).drop},
 	{regexp.MustCompile(`^TRUNCATE TABLE (IF EXISTS )?(\w+)$`), (*rewriter).truncate},
 }
@@ -180,14 +180,24 @@ func shardingKey(table, key string) (string, error) {
 // window is how inserts are remembered, where tables are not replicated.
 var window = regexp.MustCompile(`^non_replicated_deduplication_window = (\d+)$`)
 
+// everywhere are the settings that mean the same on a cluster.
+var everywhere = regexp.MustCompile(`^(deduplicate_merge_projection_mode|allow_nullable_key) = ('\w+'|\d+)$`)
+
 // replicated spells settings as replicated tables have them. Inserts are remembered for a
 // week at most.
 func replicated(settings string) (string, error) {
-	m := window.FindStringSubmatch(settings)
-	if m == nil {
-		return "", fmt.Errorf("no rule says what the settings %q are on a cluster", settings)
+	var out []string
+	for _, setting := range strings.Split(settings, ", ") {
+		switch m := window.FindStringSubmatch(setting); {
+		case m != nil:
+			out = append(out, "replicated_deduplication_window = "+m[1], "replicated_deduplication_window_seconds = 604800")
+		case everywhere.MatchString(setting):
+			out = append(out, setting)
+		default:
+			return "", fmt.Errorf("no rule says what the setting %q is on a cluster", setting)
+		}
 	}
-	return "replicated_deduplication_window = " + m[1] + ", replicated_deduplication_window_seconds = 604800", nil
+	return strings.Join(out, ", "), nil
 }
 
 // from finds the tables that a view reads.
