@@ -92,7 +92,8 @@ func (c *compiler) entities(target *Type, columns columnsOf, ids []string) {
 }
 
 // lists selects pages of a list, for each parent one. Without a link there is one page.
-func (c *compiler) lists(target *Type, columns columnsOf, p page, l link) {
+// Named may be a condition on id that rows besides fulfil.
+func (c *compiler) lists(target *Type, columns columnsOf, p page, l link, named string) {
 	order := " ORDER BY "
 	by := ""
 	if l != nil {
@@ -112,14 +113,14 @@ func (c *compiler) lists(target *Type, columns columnsOf, p page, l link) {
 			c.Add(" UNION ALL ")
 		}
 		c.Add("SELECT ", literalText(t.Name), " AS __type, __parent, __order, __id, ", values(t, columns[t]), " FROM (",
-			c.page(t, columns[t], p, l), order, " LIMIT ", strconv.Itoa(p.skip+p.first), by, ")")
+			c.page(t, columns[t], p, l, named), order, " LIMIT ", strconv.Itoa(p.skip+p.first), by, ")")
 	}
 	c.Add(")", order, " LIMIT ", strconv.Itoa(p.skip), ", ", strconv.Itoa(p.first), by)
 }
 
 // page selects the columns of rows that fulfil a page's filter, beside them their place
 // in its order (__order, __id) and their parent (__parent).
-func (c *compiler) page(t *Type, columns []string, p page, l link) string {
+func (c *compiler) page(t *Type, columns []string, p page, l link, named string) string {
 	needed := withColumns(columns, "id")
 	parent, condition, keys, join, narrow := "''", p.filter(c, t), "", "", p.narrow
 	if l != nil {
@@ -131,6 +132,9 @@ func (c *compiler) page(t *Type, columns []string, p page, l link) string {
 		if more != "" {
 			needed = withColumns(needed, more)
 		}
+	}
+	if named != "" {
+		keys = named
 	}
 	if narrow && keys == "" && c.block == "" && !t.Immutable {
 		keys = "id IN (" + c.candidates(t, condition) + ")"

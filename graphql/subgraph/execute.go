@@ -213,7 +213,7 @@ func (e *execution) readReferences(ctx context.Context, f *fetch, next *frontier
 	for part := range slices.Chunk(slices.Compact(ids), maxKeys) {
 		c := newCompiler(e.chain, f.at)
 		c.entities(target, columns, part)
-		nodes, _, err := e.nodes(ctx, target, columns, c)
+		nodes, _, _, err := e.nodes(ctx, target, columns, c)
 		if err != nil {
 			return err
 		}
@@ -248,9 +248,7 @@ func (e *execution) readLists(ctx context.Context, w *wanted, next *frontier) er
 		return err
 	}
 	for _, l := range links {
-		c := newCompiler(e.chain, w.at)
-		c.lists(w.field.target, columns, pg, l)
-		nodes, parents, err := e.nodes(ctx, w.field.target, columns, c)
+		nodes, parents, err := e.readPage(ctx, w.field.target, columns, pg, l, w.at)
 		if err != nil {
 			return err
 		}
@@ -303,13 +301,13 @@ func linksOf(field *selection, byID map[string][]*node) ([]link, error) {
 func (e *execution) readRoot(ctx context.Context, r *root) ([]*node, error) {
 	columns := columnsOf{}
 	columns.of(r.field)
-	c := newCompiler(e.chain, r.at)
 	if r.field.list {
-		c.lists(r.field.target, columns, r.field.page, nil)
-	} else {
-		c.entities(r.field.target, columns, []string{r.field.id})
+		nodes, _, err := e.readPage(ctx, r.field.target, columns, r.field.page, nil, r.at)
+		return nodes, err
 	}
-	nodes, _, err := e.nodes(ctx, r.field.target, columns, c)
+	c := newCompiler(e.chain, r.at)
+	c.entities(r.field.target, columns, []string{r.field.id})
+	nodes, _, _, err := e.nodes(ctx, r.field.target, columns, c)
 	return nodes, err
 }
 
@@ -325,14 +323,15 @@ func (c columnsOf) of(field *selection) {
 	}
 }
 
-// nodes reads a statement, and of each entity its parent's id.
-func (e *execution) nodes(ctx context.Context, target *Type, columns columnsOf, c *compiler) ([]*node, []string, error) {
+// nodes reads a statement: the entities, of each its parent's id, and the values of a row
+// that is none, where there is one.
+func (e *execution) nodes(ctx context.Context, target *Type, columns columnsOf, c *compiler) (nodes []*node, parents []string, other []*string, err error) {
 	var rows []row
 	if err := e.reader.Read(ctx, &rows, &c.Statement); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if err := e.spend(len(rows)); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	types, places := map[string]*Type{}, map[*Type]map[string]int{}
 	for _, t := range target.Concrete {
@@ -341,13 +340,16 @@ func (e *execution) nodes(ctx context.Context, target *Type, columns columnsOf, 
 			places[t][column] = i
 		}
 	}
-	nodes, parents := make([]*node, len(rows)), make([]string, len(rows))
-	for i, r := range rows {
+	for _, r := range rows {
 		t := types[r.Type]
-		nodes[i] = &node{of: t, values: r.Values, column: places[t], below: map[*selection][]*node{}}
-		parents[i] = r.Parent
+		if t == nil {
+			other = r.Values
+			continue
+		}
+		nodes = append(nodes, &node{of: t, values: r.Values, column: places[t], below: map[*selection][]*node{}})
+		parents = append(parents, r.Parent)
 	}
-	return nodes, parents, nil
+	return nodes, parents, other, nil
 }
 
 // spend takes entities from what may be read for the response.

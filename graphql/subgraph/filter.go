@@ -52,6 +52,25 @@ func narrows(t *Type, where map[string]any) bool {
 	return false
 }
 
+// looksElsewhere tells whether a filter has one of other entities in it.
+func looksElsewhere(where map[string]any) bool {
+	for name, value := range where {
+		switch value := value.(type) {
+		case map[string]any:
+			if name != "_change_block" {
+				return true
+			}
+		case []any:
+			for _, element := range value {
+				if inner, isFilter := element.(map[string]any); isFilter && looksElsewhere(inner) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // checkOr refuses an or beside filters of fields: does the or include them?
 func checkOr(where map[string]any) *gqlerror.Error {
 	if _, given := where["or"]; !given {

@@ -24,6 +24,10 @@ func (e *empty) Select(_ context.Context, dest any, query string, _ ...any) erro
 	if heads, ok := dest.(*[]database.Head); ok {
 		*heads = []database.Head{{Chain: testChain, Number: 9, Hash: "0x09", Time: time.Unix(9, 0), Version: 9}}
 	}
+	if rows, ok := dest.(*[]row); ok && strings.Contains(query, "UNION ALL SELECT '', ''") {
+		none, zero := "", "0"
+		*rows = []row{{Values: []*string{&zero, &none, &none}}}
+	}
 	return nil
 }
 

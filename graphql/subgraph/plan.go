@@ -41,6 +41,7 @@ const (
 type page struct {
 	filter      filter
 	narrow      bool   // the filter lets few entities through, which an index finds
+	own         bool   // the filter looks at no other entities
 	order       *Field // nil: by id
 	through     *Field // reference whose target order is a field of; nil: order is the entity's own
 	descending  bool
@@ -381,7 +382,7 @@ func (p *planner) pageOf(t *Type, arguments map[string]any) page {
 	if err != nil {
 		p.fail(err)
 	}
-	pg.filter, pg.narrow = filter, narrows(t, where)
+	pg.filter, pg.narrow, pg.own = filter, narrows(t, where), !looksElsewhere(where)
 	if order, given := arguments["orderBy"].(enum); given {
 		p.order(&pg, t, string(order))
 		pg.descending = arguments["orderDirection"] == enum("desc")
