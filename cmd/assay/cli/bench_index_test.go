@@ -108,6 +108,7 @@ func benchChain() error {
 // and database, until its input ends. It prints where GraphQL answers.
 func benchIndex(ctx context.Context) error {
 	if path := os.Getenv(benchPprof); path != "" {
+		path += "." + os.Getenv(benchVerify)
 		file, err := os.Create(path)
 		if err != nil {
 			return err
