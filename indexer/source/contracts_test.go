@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,6 +131,9 @@ func (a *actor) market() (app, dataset, pool common.Address) {
 	return app, dataset, pool
 }
 
+// oddParams are what a requester may ask for although nobody can do it.
+var oddParams = []string{"not JSON, not even text: \xff", `["JSON", "but no object"]`, "null", "\x00", strings.Repeat("long ", 2_000)}
+
 // deal matches orders for one task and returns the deal and the task.
 func (a *actor) deal(app, dataset, pool common.Address, trust int64) (deal, task common.Hash) {
 	a.salt++
@@ -145,7 +149,7 @@ func (a *actor) deal(app, dataset, pool common.Address, trust int64) (deal, task
 	ro, err := contracts.RequestOrder{
 		App: app, Appmaxprice: big.NewInt(3), Dataset: dataset, Datasetmaxprice: big.NewInt(5), Workerpool: pool,
 		Workerpoolmaxprice: big.NewInt(1_000_000_007), Requester: a.wallet.Address(), Volume: one, Trust: big.NewInt(trust),
-		Params: "not JSON, not even text: \xff", Salt: salt,
+		Params: oddParams[int(a.salt)%len(oddParams)], Salt: salt,
 	}.Signed(d, a.key)
 	a.ok(err)
 	a.send(a.at.Hub, contracts.MatchOrdersCall(ao, do, wo, ro))
@@ -171,7 +175,9 @@ func (a *actor) play() {
 	a.send(a.at.Hub, contracts.ContributeCall(task, contracts.ResultHash(task, digest), contracts.ResultSeal(me, task, digest), common.Address{}, nil, a.authorize(task)))
 	a.send(a.at.Hub, contracts.RevealCall(task, digest))
 	a.wait("the source has what will be abandoned", func() bool { return a.seen() >= a.mined })
-	a.ok(a.chain.Fork(3))
+	head, err := ethclient.NewClient(a.dial(a.chain.HTTPURL())).BlockNumber(a.ctx)
+	a.ok(err)
+	a.ok(a.chain.Fork(head - a.mined + 3))
 	a.settleNonce()
 	a.send(a.at.Hub, contracts.FinalizeCall(task, []byte("results"), nil))
 
@@ -183,6 +189,9 @@ func (a *actor) play() {
 	_, quick := a.deal(app, common.Address{}, pool, 0) // contributeAndFinalize, which empties the kitty
 	a.send(a.at.Hub, contracts.ContributeAndFinalizeCall(quick, digest, []byte("quick"), nil, common.Address{}, nil, a.authorize(quick)))
 	a.send(a.at.Hub, contracts.WithdrawCall(big.NewInt(1)))
+	for range oddParams {
+		a.deal(app, common.Address{}, pool, 1)
+	}
 }
 
 // settleNonce waits until all that was sent is in blocks again after a fork.

@@ -143,7 +143,7 @@ func (n *node) batchSize() int {
 const (
 	firstSpan = 1_000   // blocks in the first range of history
 	maxSpan   = 100_000 // blocks in a range at most
-	fullRange = 8_000   // logs in a range: with more it would only take memory
+	fullRange = 4_000   // logs in a range: with more it would only take memory
 	firmly    = 20      // ranges after which a larger one is tried again
 )
 

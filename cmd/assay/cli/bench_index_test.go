@@ -199,18 +199,15 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// memory is how much memory a process had at its peak, and how much its children, in MB.
-func (c *child) memory(t *testing.T) (own, children int) {
+// use is what a process had of the machine: processor time, and memory at its peak.
+type use struct {
+	seconds   float64
+	megabytes int
+}
+
+// used is what a process used, and what its children did, of which the database is one.
+func (c *child) used(t *testing.T) (own, children use) {
 	t.Helper()
-	peak := func(status []byte) int {
-		found := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
-		if found == nil {
-			return 0
-		}
-		kilobytes, err := strconv.Atoi(string(found[1]))
-		must(t, err)
-		return kilobytes >> 10
-	}
 	processes, err := filepath.Glob("/proc/[0-9]*/status")
 	must(t, err)
 	for _, path := range processes {
@@ -218,12 +215,32 @@ func (c *child) memory(t *testing.T) (own, children int) {
 		switch {
 		case err != nil: // it has ended
 		case bytes.Contains(status, fmt.Appendf(nil, "\nPid:\t%d\n", c.command.Process.Pid)):
-			own = peak(status)
+			own = useOf(t, path, status)
 		case bytes.Contains(status, fmt.Appendf(nil, "\nPPid:\t%d\n", c.command.Process.Pid)):
-			children += peak(status)
+			children = useOf(t, path, status)
 		}
 	}
 	return own, children
+}
+
+var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
+
+// useOf reads Linux's accounts of a process (proc(5)), in ticks of 10 ms.
+func useOf(t *testing.T, path string, status []byte) (u use) {
+	t.Helper()
+	if found := peak.FindSubmatch(status); found != nil {
+		kilobytes, err := strconv.Atoi(string(found[1]))
+		must(t, err)
+		u.megabytes = kilobytes >> 10
+	}
+	stat, err := os.ReadFile(strings.TrimSuffix(path, "us"))
+	must(t, err)
+	for _, field := range strings.Fields(string(stat[bytes.LastIndexByte(stat, ')'):]))[12:14] {
+		ticks, err := strconv.Atoi(field)
+		must(t, err)
+		u.seconds += float64(ticks) / 100
+	}
+	return u
 }
 
 // TestBenchIndex measures an index from its process's start until GraphQL answers with the
@@ -243,23 +260,25 @@ func TestBenchIndex(t *testing.T) {
 	chain := startChild(t, benchRole+"=chain")
 	var want truth
 	must(t, json.NewDecoder(chain.out).Decode(&want))
-	t.Logf("%-28s %10s %12s %10s %14s", "", "seconds", "events/s", "of ceiling", "peak MB")
+	t.Logf("%-28s %10s %10s %12s %10s %14s %14s", "", "seconds", "start", "events/s", "of ceiling", "CPU s", "peak MB")
 	var ceiling float64
 	for _, workers := range []int{1, 4} {
 		start := time.Now()
 		drop(t, want, workers, events)
 		ceiling = max(ceiling, float64(events)/time.Since(start).Seconds())
-		t.Logf("%-28s %10.2f %12.0f", fmt.Sprintf("fetch and drop, %d workers", workers), time.Since(start).Seconds(), float64(events)/time.Since(start).Seconds())
+		t.Logf("%-28s %10.2f %10s %12.0f", fmt.Sprintf("fetch and drop, %d workers", workers), time.Since(start).Seconds(), "", float64(events)/time.Since(start).Seconds())
 	}
 	for _, level := range levels {
 		start := time.Now()
 		index := startChild(t, benchRole+"=index", benchURL+"="+want.URL, benchDir+"="+t.TempDir(), benchVerify+"="+level)
 		api, err := index.out.ReadString('\n')
 		must(t, err)
+		up := time.Since(start).Seconds()
 		awaitBalances(t, strings.TrimSpace(api), want)
 		took := time.Since(start).Seconds()
-		own, database := index.memory(t)
-		t.Logf("%-28s %10.2f %12.0f %9.0f%% %6d + %d", "index, --verify "+level, took, float64(events)/took, 100*float64(events)/took/ceiling, own, database)
+		own, database := index.used(t)
+		t.Logf("%-28s %10.2f %10.2f %12.0f %9.0f%% %6.2f + %5.2f %6d + %5d", "index, --verify "+level, took, up,
+			float64(events)/took, 100*float64(events)/took/ceiling, own.seconds, database.seconds, own.megabytes, database.megabytes)
 		index.stop()
 	}
 }
