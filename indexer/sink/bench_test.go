@@ -23,8 +23,8 @@ import (
 	"assay/indexer/internal/market"
 	"assay/indexer/projection"
 	"assay/internal/kafka"
-	"assay/schema"
 	"assay/schema/assaypb"
+	"assay/schema/chains"
 )
 
 // BenchmarkProject measures from the chain log to the database, both embedded, of
@@ -39,21 +39,26 @@ func BenchmarkProject(b *testing.B) {
 		events, err = strconv.Atoi(text)
 		ok(b, err)
 	}
+	token := market.Preset
+	token.AppRegistry, token.DatasetRegistry, token.WorkerpoolRegistry = "", "", ""
 	for _, traffic := range []struct {
-		name  string
-		write func(b *testing.B, c *kafka.Client, topic string, events int) int
-	}{{"transfers", transfers}, {"poco", marketplace}} {
+		name   string
+		preset chains.Preset
+		write  func(b *testing.B, c *kafka.Client, topic string, events int) int
+	}{{"transfers", token, transfers}, {"poco", market.Preset, marketplace}} {
 		b.Run(traffic.name, func(b *testing.B) {
 			c, topics := broker(b), topicsOf("bench")
 			fill(b, c, topics, nil, never)
 			written := traffic.write(b, c, topics.Log, events)
 			for _, part := range []struct {
 				name string
-				run  func(*testing.B, *kafka.Client, schema.Topics)
+				run  func(*testing.B, *Sink)
 			}{{"drop", drop}, {"fold", foldOnly}, {"insert", insertOnly}, {"project", project}} {
 				b.Run(part.name, func(b *testing.B) {
 					for b.Loop() {
-						part.run(b, c, topics)
+						s := newSink(c, nil, topics)
+						s.preset, s.maxRows = traffic.preset, DefaultMaxRows
+						part.run(b, s)
 					}
 					b.ReportMetric(float64(written*b.N)/b.Elapsed().Seconds(), "events/s")
 				})
@@ -125,31 +130,28 @@ func marketplace(b *testing.B, c *kafka.Client, topic string, events int) int {
 	return written
 }
 
-func drop(b *testing.B, c *kafka.Client, topics schema.Topics) {
-	end, err := c.End(b.Context(), topics.Log, 0)
+func drop(b *testing.B, s *Sink) {
+	end, err := s.kafka.End(b.Context(), s.topics.Log, 0)
 	ok(b, err)
-	ok(b, c.Read(b.Context(), topics.Log, 0, 0, end, func(m kafka.Message) error {
+	ok(b, s.kafka.Read(b.Context(), s.topics.Log, 0, 0, end, func(m kafka.Message) error {
 		return proto.Unmarshal(m.Value, &assaypb.ChainRecord{})
 	}))
 }
 
-func foldOnly(b *testing.B, c *kafka.Client, topics schema.Topics) {
+func foldOnly(b *testing.B, s *Sink) {
 	before := own()
 	rows := 0
-	folded(b, c, topics, func(batch *batch) { rows += batch.size })
+	folded(b, s, func(batch *batch) { rows += batch.size })
 	b.ReportMetric((own() - before).Seconds(), "cpu-s")
 	b.ReportMetric(float64(rows), "rows")
 }
 
 // folded hands over the batches of the log.
-func folded(b *testing.B, c *kafka.Client, topics schema.Topics, handle func(*batch)) {
-	s := newSink(c, nil, topics)
-	s.maxRows = DefaultMaxRows
-	fold := projection.New(market.Preset)
-	st := s.chainStream(fold)
-	st.until, st.begun = -1, plan{Chain: market.Preset.ChainID, Topic: topics.Log}
+func folded(b *testing.B, s *Sink, handle func(*batch)) {
+	st := s.chainStream(projection.New(s.preset))
+	st.until, st.begun = -1, plan{Chain: s.preset.ChainID, Topic: s.topics.Log}
 	ctx, cancel := context.WithCancel(b.Context())
-	end, err := c.End(ctx, topics.Log, 0)
+	end, err := s.kafka.End(ctx, s.topics.Log, 0)
 	ok(b, err)
 	full, done := make(chan *batch), make(chan error, 2)
 	st.open()
@@ -158,8 +160,8 @@ func folded(b *testing.B, c *kafka.Client, topics schema.Topics, handle func(*ba
 	for next := int64(0); next < end; {
 		select {
 		case batch := <-full:
-			handle(batch)
 			next = int64(batch.plan.Last) + 1
+			handle(batch)
 		case err := <-done:
 			b.Fatal(err)
 		}
@@ -172,12 +174,11 @@ func folded(b *testing.B, c *kafka.Client, topics schema.Topics, handle func(*ba
 	}
 }
 
-func insertOnly(b *testing.B, c *kafka.Client, topics schema.Topics) {
+func insertOnly(b *testing.B, s *Sink) {
 	b.StopTimer()
 	var batches []*batch
-	folded(b, c, topics, func(batch *batch) { batches = append(batches, batch) })
-	db := database(b, "insert"+strconv.Itoa(rand.Int()))
-	s := newSink(c, db, topics)
+	folded(b, s, func(batch *batch) { batches = append(batches, batch) })
+	s.writer.db = database(b, "insert"+strconv.Itoa(rand.Int()))
 	ok(b, s.writer.describe(b.Context()))
 	b.StartTimer()
 	mine, engines := own(), engine(b)
@@ -188,15 +189,13 @@ func insertOnly(b *testing.B, c *kafka.Client, topics schema.Topics) {
 	b.ReportMetric((engine(b) - engines).Seconds(), "db-cpu-s")
 }
 
-func project(b *testing.B, c *kafka.Client, topics schema.Topics) {
+func project(b *testing.B, s *Sink) {
 	b.StopTimer()
-	db := database(b, "project"+strconv.Itoa(rand.Int()))
+	s.writer.db = database(b, "project"+strconv.Itoa(rand.Int()))
 	b.StartTimer()
-	s := newSink(c, db, topics)
-	s.maxRows = DefaultMaxRows
 	mine, engines := own(), engine(b)
 	stop := start(b, s)
-	end, err := c.End(b.Context(), topics.Log, 0)
+	end, err := s.kafka.End(b.Context(), s.topics.Log, 0)
 	ok(b, err)
 	for s.Status().Records < uint64(end) {
 		time.Sleep(5 * time.Millisecond)

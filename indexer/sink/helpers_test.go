@@ -64,7 +64,7 @@ func database(t testing.TB, name string) driver.Conn {
 	conn, err := clickhouse.Open(ctx, config)
 	ok(t, err)
 	t.Cleanup(func() {
-		err := conn.Exec(ctx, "DROP DATABASE "+config.Database) // tables take memory
+		err := conn.Exec(ctx, "DROP DATABASE `"+config.Database+"`") // tables take memory
 		if exception, is := errors.AsType[*ch.Exception](err); !is || exception.Code != 81 {
 			ok(t, err)
 		} // else the test asked for it twice

@@ -130,7 +130,7 @@ func benchIndex(ctx context.Context) error {
 		return err
 	}
 	defer engine.Close()
-	if err := roles.Migrate(ctx, engine.Config("assay")); err != nil {
+	if err := roles.Migrate(ctx, engine.Config("assay"), ""); err != nil {
 		return err
 	}
 	db, err := clickhouse.Open(ctx, engine.Config("assay"))

@@ -31,6 +31,7 @@ type Config struct {
 	ClickHouseDatabase     string   `mapstructure:"clickhouse-database" yaml:"clickhouse-database"`
 	ClickHouseUser         string   `mapstructure:"clickhouse-user" yaml:"clickhouse-user"`
 	ClickHousePasswordFile string   `mapstructure:"clickhouse-password-file" yaml:"clickhouse-password-file"`
+	ClickHouseCluster      string   `mapstructure:"clickhouse-cluster" yaml:"clickhouse-cluster"`
 	Listen                 string   `mapstructure:"listen" yaml:"listen"`
 	Metrics                string   `mapstructure:"metrics" yaml:"metrics"`
 	KeyFile                string   `mapstructure:"key-file" yaml:"key-file"`
@@ -58,6 +59,7 @@ var keys = map[string]struct {
 	"clickhouse-database":      {"assay", "database in ClickHouse"},
 	"clickhouse-user":          {"default", "user of ClickHouse"},
 	"clickhouse-password-file": {"", "file that holds the user's password"},
+	"clickhouse-cluster":       {"", "make the tables replicated and distributed over this cluster of ClickHouse (default: one server's own)"},
 	"listen":                   {"127.0.0.1:8080", "address to serve the API on"},
 	"metrics":                  {"127.0.0.1:9100", "address to serve /metrics, /healthz and /readyz on"},
 	"key-file":                 {"", "file that holds the account's key: geth's keystore JSON, or 64 hex digits"},

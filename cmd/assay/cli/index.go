@@ -29,7 +29,7 @@ func indexCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    runIndex,
 	}
-	bind(command, "chain", "rpc", "verify", "kafka", "clickhouse", "clickhouse-database", "clickhouse-user", "clickhouse-password-file", "metrics")
+	bind(command, "chain", "rpc", "verify", "kafka", "clickhouse", "clickhouse-database", "clickhouse-user", "clickhouse-password-file", "clickhouse-cluster", "metrics")
 	return command
 }
 
@@ -48,7 +48,7 @@ func runIndex(command *cobra.Command, _ []string) error {
 	if err != nil {
 		return usage(err)
 	}
-	if err := roles.Migrate(ctx, database); err != nil {
+	if err := roles.Migrate(ctx, database, config.ClickHouseCluster); err != nil {
 		return err
 	}
 	db, err := clickhouse.Open(ctx, database)

@@ -20,9 +20,9 @@ func migrateCommand() *cobra.Command {
 			if err != nil {
 				return usage(err)
 			}
-			return roles.Migrate(command.Context(), database)
+			return roles.Migrate(command.Context(), database, config.ClickHouseCluster)
 		},
 	}
-	bind(command, "clickhouse", "clickhouse-database", "clickhouse-user", "clickhouse-password-file")
+	bind(command, "clickhouse", "clickhouse-database", "clickhouse-user", "clickhouse-password-file", "clickhouse-cluster")
 	return command
 }

@@ -188,7 +188,7 @@ func (p *play) start(ctx context.Context, group *errgroup.Group, deps roles.Deps
 	if err := deps.CreateTopics(ctx); err != nil {
 		return err
 	}
-	if err := roles.Migrate(ctx, p.world.database); err != nil {
+	if err := roles.Migrate(ctx, p.world.database, ""); err != nil {
 		return err
 	}
 	db, err := clickhouse.Open(ctx, p.world.database)

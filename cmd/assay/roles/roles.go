@@ -86,9 +86,17 @@ func (d Deps) CreateTopics(ctx context.Context) error {
 	return nil
 }
 
-// Migrate brings the database up to date.
-func Migrate(ctx context.Context, database clickhouse.Config) error {
-	return clickhouse.Migrate(ctx, database, migrations.Migrations)
+// Migrate brings the database up to date. Its tables are those of a cluster where one is
+// named.
+func Migrate(ctx context.Context, database clickhouse.Config, cluster string) error {
+	if cluster == "" {
+		return clickhouse.Migrate(ctx, database, migrations.Migrations)
+	}
+	clustered, err := migrations.Cluster(migrations.Migrations, cluster)
+	if err != nil {
+		return err
+	}
+	return clickhouse.Migrate(ctx, database, clustered)
 }
 
 // Index is the role that follows the chain and writes rows.
