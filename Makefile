@@ -98,6 +98,10 @@ differential: deps ## compare PoCo's rules with the real contracts for as long a
 differential-attest: ## compare the verifier of quotes with oasis-core, go-tdx-guest and @phala/dcap-qvl
 	@cd consensus/attest/differential && { [ -d node_modules/@phala/dcap-qvl ] || npm ci --silent --no-progress; } && go test -vet=off -count=1 .
 
+.PHONY: bench-subgraph
+bench-subgraph: deps ## measure an explorer's pages one by one, by the processor's time (options: TASKS=200000)
+	@ASSAY_BENCH_TASKS=$(TASKS) go test -run '^$$' -bench BenchmarkPages -benchtime 50x -timeout 30m ./graphql/subgraph
+
 .PHONY: bench-project
 bench-project: deps ## measure the projection, from the chain log to ClickHouse, and its parts (options: EVENTS=1000000)
 	@ASSAY_BENCH_EVENTS=$(or $(EVENTS),100000) go test -run '^$$' -bench BenchmarkProject -benchtime 1x -timeout 60m ./indexer/sink

@@ -1,6 +1,7 @@
 package subgraph
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -104,5 +105,47 @@ func TestEachLevelIsOneStatement(t *testing.T) {
 		if got := db.statements.Load() - before; got != statements+around {
 			t.Errorf("%s\ntook %d statements, want %d", document, got-around, statements)
 		}
+	}
+}
+
+// More parents than a statement can be told of are read with several.
+func TestManyParents(t *testing.T) {
+	db := &counted{Conn: newDatabase(t)}
+	const deals, tasks = 1000, 5000
+	execute(t, db, fmt.Sprintf("INSERT INTO subgraph_deal (chain, id, block_number, version) SELECT %d, concat('0xd', toString(number)), 1, 1 FROM numbers(%d)", testChain, deals))
+	execute(t, db, fmt.Sprintf("INSERT INTO subgraph_task (chain, id, deal, contributions, block_number, version) SELECT %d, concat('0xt', toString(number)), concat('0xd', toString(number %% %d)), [concat('0xt', toString(number), '-0xw')], 1, 1 FROM numbers(%d)", testChain, deals, tasks))
+	execute(t, db, fmt.Sprintf("INSERT INTO subgraph_contribution (chain, id, task, block_number, version) SELECT %d, concat('0xt', toString(number), '-0xw'), concat('0xt', toString(number)), 1, 1 FROM numbers(%d)", testChain, tasks))
+	execute(t, db, fmt.Sprintf("INSERT INTO subgraph_reward (chain, id, task, block_number, version) SELECT %d, concat('1-', toString(number)), concat('0xt', toString(number)), 1, 1 FROM numbers(%d)", testChain, tasks))
+	head(t, db, 9, 9)
+	server := newEndpoint(t, db, poco)
+	r := ask(t, server, `{ deals(first: 1000) { tasks { id rewards { task { id } } contributions { task { id } } } } }`, nil)
+	if len(r.Errors) > 0 {
+		t.Fatal(r.Errors)
+	}
+	var data struct {
+		Deals []struct {
+			Tasks []struct {
+				ID                     string
+				Rewards, Contributions []struct{ Task struct{ ID string } }
+			}
+		}
+	}
+	if err := json.Unmarshal(r.Data, &data); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, deal := range data.Deals {
+		for _, task := range deal.Tasks {
+			if len(task.Rewards) != 1 || len(task.Contributions) != 1 || task.Rewards[0].Task.ID != task.ID || task.Contributions[0].Task.ID != task.ID {
+				t.Fatalf("%+v", task)
+			}
+			seen++
+		}
+	}
+	if seen != tasks {
+		t.Errorf("%d tasks, want %d", seen, tasks)
+	}
+	if got := db.statements.Load(); got != 2+1+1+2+2+2 { // around, deals, tasks, rewards, contributions, tasks of both
+		t.Errorf("%d statements", got)
 	}
 }
