@@ -28,7 +28,9 @@
 // transactions are compared with its header, unless some are of kinds that Ethereum does
 // not have.
 //
-// Every mark carries the Ledger: which blocks are in the log and what proves them.
+// Every mark carries the Ledger: which blocks are in the log and what proves them. A source
+// that starts with a higher level than its log was written with proves what is owed beside
+// its other work (owed.go), and stops where the log lacks what the chain proves.
 //
 // # Endpoints
 //
