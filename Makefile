@@ -89,6 +89,10 @@ bench-api: deps ## load the GraphQL endpoints with 32 clients (options: EVENTS=1
 conformance: deps ## compare the subgraph endpoint with its reference in every case (options: TRIES=5)
 	@ASSAY_CONFORMANCE=$(or $(TRIES),1) go test -vet=off -count=1 -timeout 60m -v ./graphql/subgraph/conformance
 
+.PHONY: reorgs
+reorgs: ## fork a chain thousands of times before an index that is killed now and then (options: FORKS=5000)
+	@ASSAY_REORGS=$(or $(FORKS),5000) go test -vet=off -count 1 -timeout 60m -run TestReorgsLeaveNoTrace -v ./indexer/source
+
 .PHONY: differential
 differential: deps ## compare PoCo's rules with the real contracts for as long as asked (DURATION=30m)
 	@DURATION=$(or $(DURATION),10m) go test -vet=off -count=1 -timeout 0 -v ./consensus/poco/differential
