@@ -796,6 +796,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_protocol_to_history TO subgraph_
 ALTER TABLE subgraph_protocol ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A database that was filled before has none of these rows: see 0002.
+TRUNCATE TABLE IF EXISTS series; -- sums are made anew with them
 DROP TABLE IF EXISTS progress;
 CREATE TABLE IF NOT EXISTS progress (
     chain       UInt64,

@@ -261,6 +261,7 @@ ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloo
 ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS by_addOnlyAppWhitelists `addOnlyAppWhitelists` TYPE bloom_filter GRANULARITY 1;
 
 -- A database that was filled before has none of these rows: see 0002.
+TRUNCATE TABLE IF EXISTS series; -- sums are made anew with them
 DROP TABLE IF EXISTS progress;
 CREATE TABLE IF NOT EXISTS progress (
     chain       UInt64,
