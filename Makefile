@@ -76,10 +76,11 @@ bench-engine: ## measure the engine: contributions per second without enclaves, 
 	@dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 	profile() { go tool pprof -top -nodefraction=0 -show_from='$(engine_work)' "$$@" "$$dir/engine.test" "$$dir/cpu" 2>/dev/null \
 		| awk '/^Showing nodes/ {value = $$5; unit = (value ~ /ms,$$/) ? 1 : 1000; sub(/m?s,$$/, "", value); print value * unit}'; }; \
-	for mode in no-enclave session quote-each dearest-refusal; do \
+	for mode in no-enclave session quote-each dearest-refusal refusal-after-a-good-quote largest-refusal; do \
 		go test ./consensus/engine -run '^$$' -bench "Engine/$$mode" -benchtime $(or $(ROUNDS),10)x -cpuprofile "$$dir/cpu" -o "$$dir/engine.test" | grep '^Benchmark'; \
 		echo "$$(profile -focus='$(engine_signatures)') $$(profile)" | awk '{printf "  signature arithmetic: %.0f %% of the CPU\n", 100 * $$1 / $$2}'; \
 	done
+
 .PHONY: bench-api
 bench-api: deps ## load the GraphQL endpoints with 32 clients (options: EVENTS=1000000 SECONDS=20)
 	@ASSAY_BENCH_EVENTS=$(or $(EVENTS),10000000) ASSAY_BENCH_SECONDS=$(or $(SECONDS),20) ASSAY_BENCH_DIR=$(BENCH_DIR) \

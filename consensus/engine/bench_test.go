@@ -26,9 +26,22 @@ const (
 	benchPartitions = 4            // of the contributions log, roles.Partitions
 )
 
-// dearestRefusal is the mode of messages that cost the most before they are refused: each
-// from a machine that was not seen before, good but for the quote's own signature.
-const dearestRefusal = "dearest-refusal"
+// The modes of messages that cost the most before they are refused.
+const (
+	// Made up on a real machine that was not seen before, good but for the quote's own signature.
+	dearestRefusal = "dearest-refusal"
+	// From a real machine that was not seen before, its quote good, signed by another key than it binds.
+	misSignedRefusal = "refusal-after-a-good-quote"
+	// As large as is read, and no quote.
+	largestRefusal = "largest-refusal"
+)
+
+// refusals are the modes of messages that must be refused, and the reasons.
+var refusals = map[string]assaypb.Reason{
+	dearestRefusal:   assaypb.Reason_REASON_BAD_QUOTE,
+	misSignedRefusal: assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE,
+	largestRefusal:   assaypb.Reason_REASON_BAD_QUOTE,
+}
 
 // BenchmarkEngine judges contributions end to end, from the log's bytes to the decision's:
 // decoding, the worker's signature, the enclave's, its quote, the authorization, encoding.
@@ -36,7 +49,7 @@ const dearestRefusal = "dearest-refusal"
 // on the machine does not count; xP256 is it in verifications of a P-256 signature by
 // crypto/ecdsa, measured in turn with the rounds.
 func BenchmarkEngine(b *testing.B) {
-	for _, mode := range []string{"no-enclave", "session", "quote-each", dearestRefusal} {
+	for _, mode := range []string{"no-enclave", "session", "quote-each", dearestRefusal, misSignedRefusal, largestRefusal} {
 		b.Run(mode, func(b *testing.B) { benchmarkMode(b, mode) })
 	}
 }
@@ -49,7 +62,7 @@ func benchmarkMode(b *testing.B, mode string) {
 	b.ResetTimer()
 	for range b.N {
 		before := cpuTime(b)
-		p.judgeAll(letters, mode != dearestRefusal)
+		p.judgeAll(letters, refusals[mode])
 		judging += cpuTime(b) - before
 		b.StopTimer()
 		before = cpuTime(b)
@@ -65,9 +78,10 @@ func benchmarkMode(b *testing.B, mode string) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// judgeAll judges the contributions, which must all be accepted or all refused, as the shell does: those
-// of different partitions are opened side by side, then judged one after the other.
-func (p *pool) judgeAll(letters [][]byte, good bool) {
+// judgeAll judges the contributions, which must all be refused for a reason, or accepted where there
+// is none, as the shell does: those of different partitions are opened side by side, then judged one
+// after the other.
+func (p *pool) judgeAll(letters [][]byte, want assaypb.Reason) {
 	inbox := make(chan *message, maxBatch)
 	for partition := range benchPartitions {
 		go func() {
@@ -79,7 +93,8 @@ func (p *pool) judgeAll(letters [][]byte, good bool) {
 	for i := range letters {
 		decision, err := p.core.judge(0, uint64(1<<20+i), <-inbox)
 		verdict := decision.GetVerdict()
-		if err != nil || (len(verdict.GetAuthorization()) > 0) != good || !good && verdict.Attestation.GetCheck() != "quote-signature" {
+		accepted := len(verdict.GetAuthorization()) > 0
+		if err != nil || accepted != (want == 0) || !accepted && verdict.GetReason() != want {
 			p.Fatalf("contribution %d: %v, %v", i, decision, err)
 		}
 		if _, err := proto.Marshal(decision); err != nil {
@@ -103,7 +118,7 @@ func (p *pool) forget() {
 // to it.
 func benchPool(b *testing.B, mode string) (*pool, [][]byte) {
 	p := newPool(b)
-	if mode == dearestRefusal {
+	if refusals[mode] != 0 {
 		p.core.platforms = attest.NewPlatforms(1)
 	}
 	var workers []string
@@ -127,7 +142,7 @@ func benchPool(b *testing.B, mode string) (*pool, [][]byte) {
 	if len(letters) != benchTasks {
 		b.Fatalf("%d tasks", len(letters))
 	}
-	p.judgeAll(letters, mode != dearestRefusal) // so that every machine is known
+	p.judgeAll(letters, refusals[mode]) // so that every machine is known
 	p.forget()
 	return p, letters
 }
@@ -151,6 +166,11 @@ func (p *pool) prepared(mode string, id poco.Hash, worker string) []byte {
 	case dearestRefusal:
 		p.vouchOn(fmt.Sprintf("machine of %s", id), testEnclave, body, p.bound(worker, body, task.anchor))
 		body.Quote[quoteSignature] ^= 1
+	case misSignedRefusal:
+		p.vouchOn(fmt.Sprintf("machine of %s", id), testEnclave, body, p.bound(worker, body, task.anchor))
+		misSigned(p, body)
+	case largestRefusal:
+		body.Quote = make([]byte, maxMessage-1000)
 	}
 	return p.seal65(worker, signed(body))
 }

@@ -9,14 +9,15 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 	"google.golang.org/protobuf/proto"
 
+	"assay/consensus/attest"
 	"assay/consensus/poco"
 	"assay/contracts"
 	"assay/schema/assaypb"
 )
 
-// maxMessage bounds a worker's message, in bytes: a quote with its certificates is
-// about 5 KB.
-const maxMessage = 64 << 10
+// maxMessage bounds a worker's message, in bytes: the largest quote that is read, and all
+// the rest. Each byte is hashed once or twice before it is known to be of any worth.
+const maxMessage = attest.MaxQuoteSize + 4<<10
 
 // Judge answers one record of the contributions log: a verdict to write to the
 // decisions log, or nil where none is due (a good heartbeat, a message about another
@@ -61,7 +62,7 @@ type message struct {
 	task    poco.Hash
 	body    *assaypb.Contribution
 	session *assaypb.EnclaveSession
-	enclave poco.Address // who signed the result in the enclave's place; zero: nobody
+	enclave poco.Address // who signed the result in the enclave's place; zero: nobody, or not known yet
 	quote   []byte       // keccak256 of the quote; nil: there is none
 }
 
@@ -122,7 +123,9 @@ func (c *Config) decode(opened *message, value []byte) *refusal {
 	return nil
 }
 
-// examine finds out who signed the result in the enclave's place, and hashes the quote.
+// examine hashes the quote. Where there is none it finds out who signed the result in the
+// enclave's place; a signature that comes with a quote waits until the quote has been found
+// good, so that a made-up one does not cost us both.
 func (m *message) examine() {
 	quote := m.session.GetQuote()
 	if m.body != nil {
@@ -130,7 +133,13 @@ func (m *message) examine() {
 	}
 	if len(quote) > 0 {
 		m.quote = crypto.Keccak256(quote)
+	} else {
+		m.recover()
 	}
+}
+
+// recover finds out who signed the result in the enclave's place.
+func (m *message) recover() {
 	if m.body == nil || len(m.body.EnclaveSignature) == 0 {
 		return
 	}

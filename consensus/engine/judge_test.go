@@ -88,8 +88,20 @@ func TestEveryReason(t *testing.T) {
 		"no enclave": {assaypb.Reason_REASON_NO_ENCLAVE, good(func(_ *pool, b *assaypb.Contribution) {
 			b.EnclaveChallenge, b.EnclaveSignature, b.Quote = nil, nil, nil
 		})},
-		"result changed after the enclave signed": {assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, good(func(_ *pool, b *assaypb.Contribution) {
+		"result changed after the enclave signed": {assaypb.Reason_REASON_QUOTE_NOT_BOUND, good(func(_ *pool, b *assaypb.Contribution) {
 			b.ResultHash = bytes.Repeat([]byte{1}, 32)
+		})},
+		"signed by another key": {assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, good(misSigned)},
+		"signed by another key, no quote": {assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, good(func(p *pool, b *assaypb.Contribution) {
+			misSigned(p, b)
+			b.Quote = nil
+		})},
+		"signed by nobody": {assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, good(func(_ *pool, b *assaypb.Contribution) {
+			b.EnclaveSignature = make([]byte, 65)
+		})},
+		"damaged quote, signed by another key": {assaypb.Reason_REASON_BAD_QUOTE, good(func(p *pool, b *assaypb.Contribution) {
+			misSigned(p, b)
+			b.Quote[500] ^= 1
 		})},
 		"no quote":      {assaypb.Reason_REASON_NO_QUOTE, good(func(_ *pool, b *assaypb.Contribution) { b.Quote = nil })},
 		"damaged quote": {assaypb.Reason_REASON_BAD_QUOTE, good(func(_ *pool, b *assaypb.Contribution) { b.Quote[500] ^= 1 })},
@@ -112,6 +124,16 @@ func TestEveryReason(t *testing.T) {
 			}
 		})
 	}
+}
+
+// misSigned has another key than the enclave's sign a result.
+func misSigned(p *pool, body *assaypb.Contribution) {
+	p.Helper()
+	signature, err := contracts.SignMessage(p.key("another enclave"), contracts.EnclaveHash(poco.Hash(body.ResultHash), poco.Hash(body.ResultSeal)))
+	if err != nil {
+		p.Fatal(err)
+	}
+	body.EnclaveSignature = signature
 }
 
 // TestAccepted: a good contribution is authorized by the pool's owner, for this worker,

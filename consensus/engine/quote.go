@@ -37,7 +37,9 @@ func (t *task) counts(proof *assaypb.Attestation) {
 
 // enclave checks what a deal that asks for an enclave needs: the enclave's signature
 // over the result, and a quote that binds its key to this task and worker, and either to
-// this result (result mode) or, before there was one, to none (session mode).
+// this result (result mode) or, before there was one, to none (session mode). The quote
+// comes first: who makes up a quote can sign with any key, who has a good one cannot make
+// up others.
 func (c *Core) enclave(task *task, opened *message, verdict *assaypb.Verdict) *refusal {
 	body := opened.body
 	if !wantsEnclave(task.deal) {
@@ -51,14 +53,26 @@ func (c *Core) enclave(task *task, opened *message, verdict *assaypb.Verdict) *r
 	if binding.ResultHash == (common.Hash{}) || binding.ResultSeal == (common.Hash{}) {
 		return refuse(assaypb.Reason_REASON_QUOTE_NOT_BOUND, "a result of zeros: only a session's quote binds none")
 	}
-	if opened.enclave != binding.EnclaveChallenge || opened.enclave == (poco.Address{}) {
-		return refuse(assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, "the result is not signed by the enclave's key")
-	}
 	if len(body.Quote) == 0 {
+		if wrong := opened.unsigned(binding.EnclaveChallenge); wrong != nil {
+			return wrong
+		}
 		return c.inSession(task, opened, binding.EnclaveChallenge, verdict)
 	}
 	verdict.QuoteHash = opened.quote
-	return c.prove(task, body.Quote, binding, assaypb.Attestation_RESULT, verdict)
+	if wrong := c.prove(task, body.Quote, binding, assaypb.Attestation_RESULT, verdict); wrong != nil {
+		return wrong
+	}
+	opened.recover()
+	return opened.unsigned(binding.EnclaveChallenge)
+}
+
+// unsigned refuses a result that the enclave's key did not sign.
+func (m *message) unsigned(key poco.Address) *refusal {
+	if m.enclave != key || m.enclave == (poco.Address{}) {
+		return refuse(assaypb.Reason_REASON_BAD_ENCLAVE_SIGNATURE, "the result is not signed by the enclave's key")
+	}
+	return nil
 }
 
 // binding is what every quote of a worker for a task must bind.
