@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/holiman/uint256"
 
 	"assay/consensus/poco"
@@ -59,6 +60,18 @@ func (c *Core) fail(task *task, held *assignment) {
 	c.release(held)
 	if worker := c.workers[task.deal.Workerpool.Pointer][held.worker]; worker != nil {
 		worker.failed++
+	}
+}
+
+// learn notes whether a worker's contributions are worth anything, by the newest.
+func (c *Core) learn(decision *assaypb.Decision, body *assaypb.Verdict) {
+	worker := common.BytesToAddress(decision.Worker)
+	switch {
+	case c.pools[common.BytesToAddress(decision.Workerpool)] == nil:
+	case spoilt(body.Reason):
+		c.loadOf(worker).spoilt = true
+	case len(body.Authorization) > 0:
+		c.loadOf(worker).spoilt = false
 	}
 }
 
@@ -132,9 +145,10 @@ func (c *Core) strongest(id poco.Hash, known *poco.Task) poco.Consensus {
 	return best
 }
 
-// candidate picks the worker to ask next: new to the task, free and staked, the least
-// loaded first, then the one that failed least, then by address so that the choice can
-// be repeated.
+// candidate picks the worker to ask next: new to the task, free and staked. Those whose
+// last contribution was worth nothing come last, for they are always idle; then the least
+// loaded first, then the one that failed least, then by address so that the choice can be
+// repeated.
 func (c *Core) candidate(task *task) *worker {
 	var best *worker
 	for _, next := range c.workers[task.deal.Workerpool.Pointer] {
@@ -165,8 +179,12 @@ func (c *Core) hopeless(task *task) bool {
 }
 
 func (c *Core) before(a, b *worker) bool {
+	ours, theirs := c.loadOf(a.address), c.loadOf(b.address)
+	if ours.spoilt != theirs.spoilt {
+		return theirs.spoilt
+	}
 	return cmp.Or(
-		cmp.Compare(c.loadOf(a.address).slots, c.loadOf(b.address).slots),
+		cmp.Compare(ours.slots, theirs.slots),
 		cmp.Compare(a.failed, b.failed),
 		a.address.Cmp(b.address),
 	) < 0

@@ -68,10 +68,11 @@ type worker struct {
 	failed  int  // assignments that it let expire, or that were rejected
 }
 
-// load is what a worker has taken on.
+// load is what a worker has taken on, and what came of the last of it.
 type load struct {
 	slots    int         // tasks that it holds
 	promised poco.Amount // nRLC that it is to lock for them
+	spoilt   bool        // the last contribution of its that was judged cost it its turn
 }
 
 // knownPlatforms is how many machines are remembered: about 5 KB each.

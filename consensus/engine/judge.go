@@ -345,9 +345,12 @@ func (c *Core) answer(opened *message, verdict *assaypb.Verdict, why *refusal) (
 	return decision, nil
 }
 
-// verdict folds a verdict.
+// verdict folds a verdict. Its own the core folds again when it reads them.
 func (c *Core) verdict(decision *assaypb.Decision, body *assaypb.Verdict) {
-	c.judged[source{body.Partition, body.Offset}] = true
+	if at := (source{body.Partition, body.Offset}); !c.judged[at] {
+		c.judged[at] = true
+		c.learn(decision, body)
+	}
 	task := c.tasks[common.BytesToHash(decision.Task)]
 	if len(decision.Task) == 0 || task == nil || task.over {
 		return

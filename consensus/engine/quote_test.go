@@ -2,6 +2,10 @@ package engine
 
 import (
 	"bytes"
+	"crypto/elliptic"
+	"maps"
+	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -243,6 +247,85 @@ func TestPlatformCountsOnceInSessions(t *testing.T) {
 		body.Quote = nil
 		p.wants(p.judged(worker, body), want)
 	}
+}
+
+// TestRefusedWorkerIsNotPreferred: whose quotes are refused is always idle, and is asked
+// only where all others are busy, until it does better; also after a restart, though the
+// task is over.
+func TestRefusedWorkerIsNotPreferred(t *testing.T) {
+	p := newPool(t)
+	forger := p.names[p.lowest("a", "b")] // who is asked first
+	other := map[string]string{"a": "b", "b": "a"}[forger]
+	p.answers[forger] = func(p *pool, name string, asked *assaypb.Decision) {
+		body := p.contribution(name, asked, "right")
+		body.Quote = p.quote(p.pki, name, devpki.Enclave{MREnclave: [32]byte{9}}, p.bound(name, body, anchorOf(asked)))
+		p.wants(p.judged(name, body), assaypb.Reason_REASON_WRONG_ENCLAVE)
+	}
+	p.hire("a", "b")
+	p.askedNext(forger, other)
+	p.restart()
+	p.answers[other] = sleeps // so that it is never idle again
+	for range 4 {             // as many as it takes at a time
+		p.askedNext(other)
+	}
+	p.answers[forger] = nil // turns honest
+	p.askedNext(forger)
+	if p.core.loadOf(p.who(forger)).spoilt {
+		t.Error("an accepted contribution does not make good")
+	}
+}
+
+// askedNext makes a deal in an enclave, for whose task these workers must be asked.
+func (p *pool) askedNext(want ...string) {
+	p.Helper()
+	before := len(p.decisions)
+	p.deal(1, inEnclave)
+	p.settle()
+	var got []string
+	for _, decision := range p.decisions[before:] {
+		if decision.GetAssignment() != nil {
+			got = append(got, p.names[common.BytesToAddress(decision.Worker)])
+		}
+	}
+	if !slices.Equal(got, want) {
+		p.Errorf("asked %v, want %v", got, want)
+	}
+}
+
+// TestOtherSignatureIsNoOtherQuote: an ECDSA signature (r, s) holds as (r, n-s) too, so that
+// whoever has a good quote has another that is as good. It counts no more: the worker has
+// contributed, nothing goes by a quote's bytes, and the machine is the same.
+func TestOtherSignatureIsNoOtherQuote(t *testing.T) {
+	for _, session := range []bool{false, true} {
+		p, worker, asked := askedFor(t, 3)
+		if session {
+			p.wants(p.openSession(worker, asked, nil), assaypb.Reason_REASON_OK)
+		}
+		body := p.contribution(worker, asked, "right")
+		twin := proto.CloneOf(body)
+		twin.Quote = otherSignature(body.Quote)
+		if bytes.Equal(twin.Quote, body.Quote) {
+			t.Fatal("the signature is the same")
+		}
+		p.wants(p.judged(worker, body), assaypb.Reason_REASON_OK)
+		p.restart()
+		p.wants(p.judged(worker, twin), assaypb.Reason_REASON_ALREADY_CONTRIBUTED)
+		if counted := slices.Collect(maps.Values(p.core.tasks[poco.Hash(body.Task)].platforms)); !slices.Equal(counted, []int{1}) {
+			t.Errorf("its machine counts %d", counted)
+		}
+	}
+	p, worker, asked := asked(t)
+	body := p.contribution(worker, asked, "right")
+	body.Quote = otherSignature(body.Quote)
+	p.wants(p.judged(worker, body), assaypb.Reason_REASON_OK) // either is a good one
+}
+
+// otherSignature gives a quote of version 3 the other signature that holds.
+func otherSignature(quote []byte) []byte {
+	twin := bytes.Clone(quote)
+	s := twin[quoteSignature+32:][:32]
+	new(big.Int).Sub(elliptic.P256().Params().N, new(big.Int).SetBytes(s)).FillBytes(s)
+	return twin
 }
 
 // openSession posts the quote of a worker's key.
