@@ -166,6 +166,7 @@ func folded(b *testing.B, s *Sink, handle func(*batch)) {
 			b.Fatal(err)
 		}
 	}
+	heap(b)
 	cancel()
 	for range 2 {
 		if err := <-done; !errors.Is(err, context.Canceled) {
