@@ -24,10 +24,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "assay_graphql_response_seconds", Help: "Time to answer a query.", Buckets: buckets,
 		}),
 		subscribers: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "assay_graphql_subscribers", Help: "Payout subscriptions under way.",
+			Name: "assay_graphql_subscribers", Help: "Subscriptions under way.",
 		}),
 		cut: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "assay_graphql_subscribers_cut_total", Help: "Payout subscriptions cut off because their reader was too slow.",
+			Name: "assay_graphql_subscribers_cut_total", Help: "Subscriptions cut off because their reader was too slow.",
 		}),
 	}
 	registry.MustRegister(m.responses, m.responseSeconds, m.subscribers, m.cut)

@@ -183,9 +183,9 @@ func TestStatements(t *testing.T) {
 	fill(t, conn, 22)
 	db := &counted{Conn: conn}
 	config := Config{Limits: DefaultLimits(), Poll: time.Hour, Log: slog.Default()}
-	f := newFeed(newReader(db), config, newMetrics(prometheus.NewRegistry()))
+	r, m := newReader(db), newMetrics(prometheus.NewRegistry())
 	// A long wait for more keys, so that a busy machine does not split a batch.
-	server := httptest.NewServer(newExecutor(f, config, 200*time.Millisecond))
+	server := httptest.NewServer(newExecutor(r, newFeeds(r, config, m), m, config, 200*time.Millisecond))
 	defer server.Close()
 	tests := []struct {
 		query      string

@@ -11,13 +11,13 @@ import (
 // resolver answers the fields that need the database.
 type resolver struct {
 	reader *reader
-	feed   *feed
+	feeds  *feeds
 }
 
 type reader = database.Reader
 
 func (r *resolver) Query() generated.QueryResolver               { return query{r.reader} }
-func (r *resolver) Subscription() generated.SubscriptionResolver { return subscription{r.feed} }
+func (r *resolver) Subscription() generated.SubscriptionResolver { return streams{r.feeds} }
 func (r *resolver) Account() generated.AccountResolver           { return accountFields{r.reader} }
 func (r *resolver) Contribution() generated.ContributionResolver { return contributionFields{r.reader} }
 func (r *resolver) Deal() generated.DealResolver                 { return dealFields{r.reader} }

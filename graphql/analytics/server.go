@@ -111,15 +111,17 @@ func newAPI(ctx context.Context, config Config) *api {
 	}
 	m := newMetrics(config.Metrics)
 	r := database.NewReader(config.Database, config.Limits.database(), config.Metrics)
-	f := newFeed(r, config, m)
+	f := newFeeds(r, config, m)
 	a := &api{
 		mux: http.NewServeMux(), ctx: ctx, limits: config.Limits, reader: r,
 		clients: edge.NewClients(config.Limits.Rate, config.Limits.Burst, config.ClientHeader),
 		cache:   edge.NewCache(r, config.Limits.cache(), config.Metrics),
-		graphql: newExecutor(f, config, loaderWait),
+		graphql: newExecutor(r, f, m, config, loaderWait),
 		page:    playground.Handler("Assay", "/graphql"),
 	}
-	a.streams.Go(func() { f.run(ctx) })
+	for _, run := range f.runs() {
+		a.streams.Go(func() { run(ctx) })
+	}
 	a.mux.HandleFunc("/graphql", a.serveGraphQL)
 	a.mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
 	a.mux.HandleFunc("/readyz", a.serveReady)
@@ -138,10 +140,10 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // newExecutor makes gqlgen's server. Its transports are asked in this order, and so are
 // its extensions.
-func newExecutor(f *feed, config Config, wait time.Duration) *handler.Server {
+func newExecutor(r *reader, f *feeds, m *metrics, config Config, wait time.Duration) *handler.Server {
 	limits, log := config.Limits, config.Log
 	executor := handler.New(generated.NewExecutableSchema(generated.Config{
-		Resolvers:  &resolver{reader: f.reader, feed: f},
+		Resolvers:  &resolver{reader: r, feeds: f},
 		Complexity: costs(),
 	}))
 	socket := transport.Websocket{PingPongInterval: pingInterval, KeepAlivePingInterval: pingInterval, InitTimeout: edge.BodyTimeout}
@@ -159,7 +161,7 @@ func newExecutor(f *feed, config Config, wait time.Duration) *handler.Server {
 	executor.Use(guard{limits})
 	executor.Use(extension.Introspection{})
 	executor.Use(extension.FixedComplexityLimit(limits.Complexity))
-	executor.Use(session{limits, f.reader, f.metrics, wait})
+	executor.Use(session{limits, r, m, wait})
 	return executor
 }
 

@@ -291,7 +291,7 @@ func TestStreamFilters(t *testing.T) {
 	all := make(map[uint64][]*model.Payout)
 	whole := place{^uint64(0), 0, 0}
 	read := func(t tester, filter *model.PayoutStreamFilter, chain uint64, from, to place) []*model.Payout {
-		rows, err := payoutsBetween(context.Background(), r, streamConditions(filter), chain, from, to)
+		rows, err := payoutNews.between(context.Background(), r, streamConditions(filter), lane{chain: chain}, from, to)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -352,7 +352,7 @@ func TestSlowReader(t *testing.T) {
 		l.write(t, chain, 1)
 	}
 	r := newReader(conn)
-	f := newFeed(r, Config{Limits: DefaultLimits(), Poll: time.Hour}, newMetrics(newRegistry()))
+	f := newFeed(&payoutNews, r, Config{Limits: DefaultLimits(), Poll: time.Hour}, newMetrics(newRegistry()))
 	ctx := t.Context()
 	if err := f.poll(ctx); err != nil {
 		t.Fatal(err)
@@ -361,7 +361,7 @@ func TestSlowReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slow := &payoutStream{feed: f, has: now, out: make(chan *model.PayoutEvent)}
+	slow := payoutsFrom(f, now)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- slow.run(ctx)
@@ -386,7 +386,7 @@ func TestSlowReader(t *testing.T) {
 	if len(got) < feedQueue {
 		t.Fatalf("the slow reader was given %d payouts, fewer than wait for it", len(got))
 	}
-	again := &payoutStream{feed: f, has: slow.has, out: make(chan *model.PayoutEvent)}
+	again := payoutsFrom(f, slow.has)
 	ctx, cancel := context.WithCancel(ctx)
 	go func() { ended <- again.run(ctx) }()
 	for len(got) < len(l.written)-start {
@@ -406,9 +406,18 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
+func payoutsFrom(f *feed[model.Payout], has places) *subscription[model.Payout, model.PayoutEvent] {
+	return &subscription[model.Payout, model.PayoutEvent]{
+		feed: f, wants: func(*model.Payout) bool { return true }, has: has, out: make(chan *model.PayoutEvent),
+		event: func(cursor string, p *model.Payout) *model.PayoutEvent {
+			return &model.PayoutEvent{Cursor: cursor, Payout: p}
+		},
+	}
+}
+
 func nameOf(p *model.Payout) string { return fmt.Sprint(p.Chain, " ", p.BlockNumber, " ", p.LogIndex) }
 
-func waitJoined(t *testing.T, f *feed, want int) {
+func waitJoined(t *testing.T, f *feed[model.Payout], want int) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
 	for {

@@ -1,67 +1,63 @@
 package analytics
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
-	"strconv"
-
-	"assay/graphql/analytics/model"
-	"assay/graphql/internal/database"
 )
 
-// streamName is that of the cursors of the payout stream.
-const streamName = "payouts"
+// subscription is one subscriber's stream of rows as events.
+type subscription[T, E any] struct {
+	feed  *feed[T]
+	wants func(*T) bool
+	where conditions // says of the database's rows what wants does of those in memory
+	event func(cursor string, row *T) *E
+	has   places // what was sent, or is not wanted
+	out   chan *E
+}
 
-// subscription answers the fields of Subscription.
-type subscription struct{ feed *feed }
-
-// Payouts streams what is indexed after a cursor, or from now on.
-func (s subscription) Payouts(ctx context.Context, filter *model.PayoutStreamFilter, after *string) (<-chan *model.PayoutEvent, error) {
-	has, err := s.begin(ctx, after)
+// subscribe streams what is written after a cursor, or from now on.
+func subscribe[T, E any](ctx context.Context, f *feed[T], after *string, where conditions, wants func(*T) bool, event func(string, *T) *E) (<-chan *E, error) {
+	has, err := f.from(ctx, after)
 	if err != nil {
 		return nil, err
 	}
-	stream := &payoutStream{feed: s.feed, filter: filter, has: has, out: make(chan *model.PayoutEvent)}
+	s := &subscription[T, E]{f, wants, where, event, has, make(chan *E)}
 	go func() {
-		defer close(stream.out)
-		endWith(ctx, stream.run(ctx))
+		defer close(s.out)
+		endWith(ctx, s.run(ctx))
 	}()
-	return stream.out, nil
+	return s.out, nil
 }
 
-// begin is what a new subscriber has already.
-func (s subscription) begin(ctx context.Context, after *string) (places, error) {
+// placeKinds are those of the parts of a cursor, for each lane: its name, and a place.
+var placeKinds = []string{"UInt64", "UInt64", "UInt64", "UInt64", "UInt64"}
+
+// from is what a new subscriber has already.
+func (f *feed[T]) from(ctx context.Context, after *string) (places, error) {
 	if after == nil {
-		return s.feed.now(ctx)
+		return f.now(ctx)
 	}
-	parts, err := decodeCursor(streamName, *after, "UInt64", "UInt64", "UInt64", "UInt64")
+	parts, err := decodeCursor(f.name, *after, placeKinds...)
 	if err != nil {
 		return nil, err
 	}
 	has := make(places)
-	for part := range slices.Chunk(parts, 4) {
-		chain, _ := part[0].(uint64)
-		version, _ := part[1].(uint64)
-		block, _ := part[2].(uint64)
-		log, _ := part[3].(uint64)
-		has[chain] = place{version, block, log}
+	for part := range slices.Chunk(parts, len(placeKinds)) {
+		var numbers [5]uint64
+		for i := range numbers {
+			numbers[i], _ = part[i].(uint64)
+		}
+		has[lane{numbers[0], numbers[1]}] = place{numbers[2], numbers[3], numbers[4]}
 	}
 	return has, nil
 }
 
-// payoutStream is one subscriber's stream.
-type payoutStream struct {
-	feed   *feed
-	filter *model.PayoutStreamFilter
-	has    places // what was sent, or is not wanted
-	out    chan *model.PayoutEvent
-}
-
 // run catches up with the other subscribers and then goes along with them. It returns
 // why the stream ended.
-func (s *payoutStream) run(ctx context.Context) error {
-	member := &subscriber{filter: s.filter, queue: make(chan *model.Payout, feedQueue)}
+func (s *subscription[T, E]) run(ctx context.Context) error {
+	member := &subscriber[T]{wants: s.wants, queue: make(chan *T, feedQueue)}
 	for joined := false; !joined; {
 		now, err := s.feed.now(ctx)
 		if err != nil {
@@ -91,10 +87,10 @@ func (s *payoutStream) run(ctx context.Context) error {
 }
 
 // catchUp sends what is between what was sent and now.
-func (s *payoutStream) catchUp(ctx context.Context, now places) error {
-	for _, chain := range slices.Sorted(maps.Keys(now)) {
-		for s.has[chain].before(now[chain]) {
-			rows, err := payoutsBetween(ctx, s.feed.reader, streamConditions(s.filter), chain, s.has[chain], now[chain])
+func (s *subscription[T, E]) catchUp(ctx context.Context, now places) error {
+	for _, l := range now.lanes() {
+		for s.has[l].before(now[l]) {
+			rows, err := s.feed.between(ctx, s.feed.reader, s.where, l, s.has[l], now[l])
 			if err != nil {
 				return err
 			}
@@ -104,59 +100,43 @@ func (s *payoutStream) catchUp(ctx context.Context, now places) error {
 				}
 			}
 			if len(rows) < feedPage {
-				s.has[chain] = now[chain]
+				s.has[l] = now[l]
 			}
 		}
 	}
 	return nil
 }
 
-// send sends a payout, unless it was sent before.
-func (s *payoutStream) send(ctx context.Context, row *model.Payout) error {
-	if !s.has[row.Chain].before(placeOf(row)) {
+// send sends a row, unless it was sent before.
+func (s *subscription[T, E]) send(ctx context.Context, row *T) error {
+	l, at := s.feed.at(row)
+	if !s.has[l].before(at) {
 		return nil
 	}
-	s.has[row.Chain] = placeOf(row)
+	s.has[l] = at
 	select {
-	case s.out <- &model.PayoutEvent{Cursor: s.cursor(), Payout: row}:
+	case s.out <- s.event(s.has.cursor(s.feed.name), row):
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (s *payoutStream) cursor() string {
-	var parts []any
-	for _, chain := range slices.Sorted(maps.Keys(s.has)) {
-		has := s.has[chain]
-		parts = append(parts, chain, has.version, has.block, has.log)
-	}
-	return encodeCursor(streamName, parts)
+func (p places) lanes() []lane {
+	return slices.SortedFunc(maps.Keys(p), func(a, b lane) int {
+		return cmp.Or(cmp.Compare(a.chain, b.chain), cmp.Compare(a.partition, b.partition))
+	})
 }
 
-// wants tells whether a payout passes a filter, as streamConditions do for the database.
-func wants(f *model.PayoutStreamFilter, p *model.Payout) bool {
-	return f == nil ||
-		is(f.Chain, p.Chain) && is(f.Account, p.AccountAddress) && is(f.Task, p.TaskID) && is(f.Deal, p.DealID) &&
-			is(f.Workerpool, p.WorkerpoolAddress) && in(f.Kind, p.Kind) && in(f.Role, p.Role)
+func (p places) cursor(name string) string {
+	var parts []any
+	for _, l := range p.lanes() {
+		has := p[l]
+		parts = append(parts, l.chain, l.partition, has.version, has.block, has.log)
+	}
+	return encodeCursor(name, parts)
 }
 
 func is[T comparable](wanted *T, value T) bool { return wanted == nil || *wanted == value }
 
 func in(wanted []string, value string) bool { return wanted == nil || slices.Contains(wanted, value) }
-
-// payoutsBetween reads a page of a chain's payouts after a place and to another, in the
-// order in which the chain log tells of them.
-func payoutsBetween(ctx context.Context, r *reader, where []database.Condition, chain uint64, after, to place) ([]*model.Payout, error) {
-	var s database.Statement
-	s.Add("SELECT ", payouts.columns, " FROM payouts FINAL WHERE 1")
-	s.Where(database.View{}, append(where, columnIs("chain", "UInt64", chain)))
-	s.Add(" AND (version, block_number, log_index) > ", bindPlace(&s, after))
-	s.Add(" AND (version, block_number, log_index) <= ", bindPlace(&s, to))
-	s.Add(" ORDER BY version, block_number, log_index LIMIT ", strconv.Itoa(feedPage))
-	return database.Rows[model.Payout](ctx, r, &s)
-}
-
-func bindPlace(s *database.Statement, p place) string {
-	return "(" + s.Bind("UInt64", p.version) + ", " + s.Bind("UInt64", p.block) + ", " + s.Bind("UInt64", p.log) + ")"
-}

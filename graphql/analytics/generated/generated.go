@@ -56,6 +56,7 @@ type ResolverRoot interface {
 	SettlementLine() SettlementLineResolver
 	Subscription() SubscriptionResolver
 	Task() TaskResolver
+	TaskEvent() TaskEventResolver
 	Verdict() VerdictResolver
 	Workerpool() WorkerpoolResolver
 }
@@ -128,6 +129,21 @@ type ComplexityRoot struct {
 	AccountStateEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	Alert struct {
+		Chain             func(childComplexity int) int
+		Detail            func(childComplexity int) int
+		ID                func(childComplexity int) int
+		Name              func(childComplexity int) int
+		TaskID            func(childComplexity int) int
+		Time              func(childComplexity int) int
+		WorkerpoolAddress func(childComplexity int) int
+	}
+
+	AlertEvent struct {
+		Alert  func(childComplexity int) int
+		Cursor func(childComplexity int) int
 	}
 
 	App struct {
@@ -454,6 +470,14 @@ type ComplexityRoot struct {
 		Node   func(childComplexity int) int
 	}
 
+	HeadEvent struct {
+		Chain           func(childComplexity int) int
+		FinalizedNumber func(childComplexity int) int
+		Hash            func(childComplexity int) int
+		Number          func(childComplexity int) int
+		Time            func(childComplexity int) int
+	}
+
 	KittyPoint struct {
 		Balance    func(childComplexity int) int
 		BalanceRLC func(childComplexity int) int
@@ -743,7 +767,10 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
-		Payouts func(childComplexity int, filter *model.PayoutStreamFilter, after *string) int
+		Alerts     func(childComplexity int, filter *model.AlertFilter, after *string) int
+		Head       func(childComplexity int, chain *uint64) int
+		Payouts    func(childComplexity int, filter *model.PayoutStreamFilter, after *string) int
+		TaskStatus func(childComplexity int, filter *model.TaskStreamFilter, after *string) int
 	}
 
 	Task struct {
@@ -791,6 +818,16 @@ type ComplexityRoot struct {
 	TaskEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	TaskEvent struct {
+		BlockNumber func(childComplexity int) int
+		Chain       func(childComplexity int) int
+		Cursor      func(childComplexity int) int
+		DealID      func(childComplexity int) int
+		Status      func(childComplexity int) int
+		Task        func(childComplexity int) int
+		TaskID      func(childComplexity int) int
 	}
 
 	TopShare struct {
@@ -1012,6 +1049,9 @@ type SettlementLineResolver interface {
 }
 type SubscriptionResolver interface {
 	Payouts(ctx context.Context, filter *model.PayoutStreamFilter, after *string) (<-chan *model.PayoutEvent, error)
+	TaskStatus(ctx context.Context, filter *model.TaskStreamFilter, after *string) (<-chan *model.TaskEvent, error)
+	Alerts(ctx context.Context, filter *model.AlertFilter, after *string) (<-chan *model.AlertEvent, error)
+	Head(ctx context.Context, chain *uint64) (<-chan *model.HeadEvent, error)
 }
 type TaskResolver interface {
 	Deal(ctx context.Context, obj *model.Task) (*model.Deal, error)
@@ -1022,6 +1062,9 @@ type TaskResolver interface {
 	Verdicts(ctx context.Context, obj *model.Task, first int, after *string) (*model.Connection[model.Verdict], error)
 	Payouts(ctx context.Context, obj *model.Task, first int, after *string) (*model.Connection[model.Payout], error)
 	Settlement(ctx context.Context, obj *model.Task) (*model.Settlement, error)
+}
+type TaskEventResolver interface {
+	Task(ctx context.Context, obj *model.TaskEvent) (*model.Task, error)
 }
 type VerdictResolver interface {
 	Workerpool(ctx context.Context, obj *model.Verdict) (*model.Workerpool, error)
@@ -1422,6 +1465,62 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.AccountStateEdge.Node(childComplexity), true
+
+	case "Alert.chain":
+		if e.complexity.Alert.Chain == nil {
+			break
+		}
+
+		return e.complexity.Alert.Chain(childComplexity), true
+	case "Alert.detail":
+		if e.complexity.Alert.Detail == nil {
+			break
+		}
+
+		return e.complexity.Alert.Detail(childComplexity), true
+	case "Alert.id":
+		if e.complexity.Alert.ID == nil {
+			break
+		}
+
+		return e.complexity.Alert.ID(childComplexity), true
+	case "Alert.name":
+		if e.complexity.Alert.Name == nil {
+			break
+		}
+
+		return e.complexity.Alert.Name(childComplexity), true
+	case "Alert.taskId":
+		if e.complexity.Alert.TaskID == nil {
+			break
+		}
+
+		return e.complexity.Alert.TaskID(childComplexity), true
+	case "Alert.time":
+		if e.complexity.Alert.Time == nil {
+			break
+		}
+
+		return e.complexity.Alert.Time(childComplexity), true
+	case "Alert.workerpoolAddress":
+		if e.complexity.Alert.WorkerpoolAddress == nil {
+			break
+		}
+
+		return e.complexity.Alert.WorkerpoolAddress(childComplexity), true
+
+	case "AlertEvent.alert":
+		if e.complexity.AlertEvent.Alert == nil {
+			break
+		}
+
+		return e.complexity.AlertEvent.Alert(childComplexity), true
+	case "AlertEvent.cursor":
+		if e.complexity.AlertEvent.Cursor == nil {
+			break
+		}
+
+		return e.complexity.AlertEvent.Cursor(childComplexity), true
 
 	case "App.address":
 		if e.complexity.App.Address == nil {
@@ -2893,6 +2992,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.complexity.EventEdge.Node(childComplexity), true
 
+	case "HeadEvent.chain":
+		if e.complexity.HeadEvent.Chain == nil {
+			break
+		}
+
+		return e.complexity.HeadEvent.Chain(childComplexity), true
+	case "HeadEvent.finalizedNumber":
+		if e.complexity.HeadEvent.FinalizedNumber == nil {
+			break
+		}
+
+		return e.complexity.HeadEvent.FinalizedNumber(childComplexity), true
+	case "HeadEvent.hash":
+		if e.complexity.HeadEvent.Hash == nil {
+			break
+		}
+
+		return e.complexity.HeadEvent.Hash(childComplexity), true
+	case "HeadEvent.number":
+		if e.complexity.HeadEvent.Number == nil {
+			break
+		}
+
+		return e.complexity.HeadEvent.Number(childComplexity), true
+	case "HeadEvent.time":
+		if e.complexity.HeadEvent.Time == nil {
+			break
+		}
+
+		return e.complexity.HeadEvent.Time(childComplexity), true
+
 	case "KittyPoint.balance":
 		if e.complexity.KittyPoint.Balance == nil {
 			break
@@ -4359,6 +4489,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.complexity.SettlementLineEdge.Node(childComplexity), true
 
+	case "Subscription.alerts":
+		if e.complexity.Subscription.Alerts == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_alerts_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Subscription.Alerts(childComplexity, args["filter"].(*model.AlertFilter), args["after"].(*string)), true
+	case "Subscription.head":
+		if e.complexity.Subscription.Head == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_head_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Subscription.Head(childComplexity, args["chain"].(*uint64)), true
 	case "Subscription.payouts":
 		if e.complexity.Subscription.Payouts == nil {
 			break
@@ -4370,6 +4522,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Subscription.Payouts(childComplexity, args["filter"].(*model.PayoutStreamFilter), args["after"].(*string)), true
+	case "Subscription.taskStatus":
+		if e.complexity.Subscription.TaskStatus == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_taskStatus_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Subscription.TaskStatus(childComplexity, args["filter"].(*model.TaskStreamFilter), args["after"].(*string)), true
 
 	case "Task.blockNumber":
 		if e.complexity.Task.BlockNumber == nil {
@@ -4599,6 +4762,49 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.TaskEdge.Node(childComplexity), true
+
+	case "TaskEvent.blockNumber":
+		if e.complexity.TaskEvent.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.TaskEvent.BlockNumber(childComplexity), true
+	case "TaskEvent.chain":
+		if e.complexity.TaskEvent.Chain == nil {
+			break
+		}
+
+		return e.complexity.TaskEvent.Chain(childComplexity), true
+	case "TaskEvent.cursor":
+		if e.complexity.TaskEvent.Cursor == nil {
+			break
+		}
+
+		return e.complexity.TaskEvent.Cursor(childComplexity), true
+	case "TaskEvent.dealId":
+		if e.complexity.TaskEvent.DealID == nil {
+			break
+		}
+
+		return e.complexity.TaskEvent.DealID(childComplexity), true
+	case "TaskEvent.status":
+		if e.complexity.TaskEvent.Status == nil {
+			break
+		}
+
+		return e.complexity.TaskEvent.Status(childComplexity), true
+	case "TaskEvent.task":
+		if e.complexity.TaskEvent.Task == nil {
+			break
+		}
+
+		return e.complexity.TaskEvent.Task(childComplexity), true
+	case "TaskEvent.taskId":
+		if e.complexity.TaskEvent.TaskID == nil {
+			break
+		}
+
+		return e.complexity.TaskEvent.TaskID(childComplexity), true
 
 	case "TopShare.count":
 		if e.complexity.TopShare.Count == nil {
@@ -5028,6 +5234,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := executionContext{opCtx, e, 0, 0, make(chan graphql.DeferredResult)}
 	inputUnmarshalMap := graphql.BuildUnmarshalerMap(
 		ec.unmarshalInputAccountFilter,
+		ec.unmarshalInputAlertFilter,
 		ec.unmarshalInputAppFilter,
 		ec.unmarshalInputAsOf,
 		ec.unmarshalInputCategoryFilter,
@@ -5040,6 +5247,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputPayoutStreamFilter,
 		ec.unmarshalInputPostingFilter,
 		ec.unmarshalInputTaskFilter,
+		ec.unmarshalInputTaskStreamFilter,
 		ec.unmarshalInputVerdictFilter,
 		ec.unmarshalInputWorkerpoolFilter,
 	)
@@ -6695,6 +6903,99 @@ type Subscription {
   disconnected with an error, and may continue with its last cursor.
   """
   payouts(filter: PayoutStreamFilter, "Continue after this event." after: Cursor): PayoutEvent!
+  """
+  Each task that a block changed, with its status after it, as soon as it is indexed. Where a
+  reorg takes a block back, the status before it is told again. ` + "`" + `after` + "`" + ` is as for payouts.
+  """
+  taskStatus(filter: TaskStreamFilter, "Continue after this event." after: Cursor): TaskEvent!
+  "What pools' engines warn of, as soon as it is written. ` + "`" + `after` + "`" + ` is as for payouts."
+  alerts(filter: AlertFilter, "Continue after this event." after: Cursor): AlertEvent!
+  "How far a chain is indexed, whenever that changes; of several changes between two looks the last. All rows to there can be read."
+  head("EVM chain id. All chains where it is left out." chain: Uint64): HeadEvent!
+}
+
+"A status of a task in a stream."
+type TaskEvent {
+  "Where to continue should the stream break."
+  cursor: Cursor!
+  "EVM chain id."
+  chain: Uint64!
+  "Id of the task."
+  taskId: Hash!
+  "Id of the task's deal."
+  dealId: Hash!
+  "Where the task stands after the block."
+  status: TaskStatus!
+  "Number of the block."
+  blockNumber: Uint64!
+  "The task as it is now. Null: it is not indexed any more."
+  task: Task
+}
+
+"Which tasks' statuses to stream."
+input TaskStreamFilter {
+  "EVM chain id."
+  chain: Uint64
+  "Id of the task."
+  task: Hash
+  "Id of the deal."
+  deal: Hash
+  "Address of the worker pool."
+  workerpool: Address
+  "Who asked for the work."
+  requester: Address
+  "Where the task stands."
+  status: [TaskStatus!]
+}
+
+"A warning in a stream."
+type AlertEvent {
+  "Where to continue should the stream break."
+  cursor: Cursor!
+  "The warning."
+  alert: Alert!
+}
+
+"What a pool's engine warns of."
+type Alert {
+  "EVM chain id."
+  chain: Uint64!
+  "The alert's id in the decisions log."
+  id: Hash!
+  "Address of the pool."
+  workerpoolAddress: Address!
+  "Id of the task it is about. Null: it is about none."
+  taskId: Hash
+  "Chain time at which it was noticed."
+  time: Time!
+  "What it is, in a word that does not change, for example task_unassignable."
+  name: String!
+  "What it is, for a person."
+  detail: String!
+}
+
+"Which warnings to stream."
+input AlertFilter {
+  "EVM chain id."
+  chain: Uint64
+  "Address of the pool."
+  workerpool: Address
+  "Id of the task."
+  task: Hash
+}
+
+"A new head in a stream."
+type HeadEvent {
+  "EVM chain id."
+  chain: Uint64!
+  "Number of the newest indexed block."
+  number: Uint64!
+  "Hash of the newest indexed block."
+  hash: Hash!
+  "Time of the newest indexed block."
+  time: Time!
+  "Number of the newest block that cannot vanish in a reorg any more."
+  finalizedNumber: Uint64!
 }
 
 "How far the data reaches."
@@ -8709,10 +9010,53 @@ func (ec *executionContext) field_Settlement_lines_args(ctx context.Context, raw
 	return args, nil
 }
 
+func (ec *executionContext) field_Subscription_alerts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOAlertFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAlertFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_head_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Subscription_payouts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOPayoutStreamFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPayoutStreamFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_taskStatus_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOTaskStreamFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTaskStreamFilter)
 	if err != nil {
 		return nil, err
 	}
@@ -10948,6 +11292,283 @@ func (ec *executionContext) fieldContext_AccountStateEdge_node(_ context.Context
 				return ec.fieldContext_AccountState_seized(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type AccountState", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Alert_chain(ctx context.Context, field graphql.CollectedField, obj *model.Alert) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Alert_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Alert_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Alert",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Alert_id(ctx context.Context, field graphql.CollectedField, obj *model.Alert) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Alert_id,
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Alert_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Alert",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Alert_workerpoolAddress(ctx context.Context, field graphql.CollectedField, obj *model.Alert) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Alert_workerpoolAddress,
+		func(ctx context.Context) (any, error) {
+			return obj.WorkerpoolAddress, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Alert_workerpoolAddress(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Alert",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Alert_taskId(ctx context.Context, field graphql.CollectedField, obj *model.Alert) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Alert_taskId,
+		func(ctx context.Context) (any, error) {
+			return obj.TaskID, nil
+		},
+		nil,
+		ec.marshalOHash2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Alert_taskId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Alert",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Alert_time(ctx context.Context, field graphql.CollectedField, obj *model.Alert) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Alert_time,
+		func(ctx context.Context) (any, error) {
+			return obj.Time, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Alert_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Alert",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Alert_name(ctx context.Context, field graphql.CollectedField, obj *model.Alert) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Alert_name,
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Alert_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Alert",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Alert_detail(ctx context.Context, field graphql.CollectedField, obj *model.Alert) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Alert_detail,
+		func(ctx context.Context) (any, error) {
+			return obj.Detail, nil
+		},
+		nil,
+		ec.marshalNString2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Alert_detail(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Alert",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type String does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AlertEvent_cursor(ctx context.Context, field graphql.CollectedField, obj *model.AlertEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AlertEvent_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AlertEvent_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AlertEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AlertEvent_alert(ctx context.Context, field graphql.CollectedField, obj *model.AlertEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_AlertEvent_alert,
+		func(ctx context.Context) (any, error) {
+			return obj.Alert, nil
+		},
+		nil,
+		ec.marshalNAlert2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAlert,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_AlertEvent_alert(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AlertEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Alert_chain(ctx, field)
+			case "id":
+				return ec.fieldContext_Alert_id(ctx, field)
+			case "workerpoolAddress":
+				return ec.fieldContext_Alert_workerpoolAddress(ctx, field)
+			case "taskId":
+				return ec.fieldContext_Alert_taskId(ctx, field)
+			case "time":
+				return ec.fieldContext_Alert_time(ctx, field)
+			case "name":
+				return ec.fieldContext_Alert_name(ctx, field)
+			case "detail":
+				return ec.fieldContext_Alert_detail(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Alert", field.Name)
 		},
 	}
 	return fc, nil
@@ -19098,6 +19719,151 @@ func (ec *executionContext) fieldContext_EventEdge_node(_ context.Context, field
 				return ec.fieldContext_Event_args(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Event", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HeadEvent_chain(ctx context.Context, field graphql.CollectedField, obj *model.HeadEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_HeadEvent_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_HeadEvent_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HeadEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HeadEvent_number(ctx context.Context, field graphql.CollectedField, obj *model.HeadEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_HeadEvent_number,
+		func(ctx context.Context) (any, error) {
+			return obj.Number, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_HeadEvent_number(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HeadEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HeadEvent_hash(ctx context.Context, field graphql.CollectedField, obj *model.HeadEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_HeadEvent_hash,
+		func(ctx context.Context) (any, error) {
+			return obj.Hash, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_HeadEvent_hash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HeadEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HeadEvent_time(ctx context.Context, field graphql.CollectedField, obj *model.HeadEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_HeadEvent_time,
+		func(ctx context.Context) (any, error) {
+			return obj.Time, nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_HeadEvent_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HeadEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HeadEvent_finalizedNumber(ctx context.Context, field graphql.CollectedField, obj *model.HeadEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_HeadEvent_finalizedNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.FinalizedNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_HeadEvent_finalizedNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HeadEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
 		},
 	}
 	return fc, nil
@@ -27522,6 +28288,163 @@ func (ec *executionContext) fieldContext_Subscription_payouts(ctx context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Subscription_taskStatus(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Subscription_taskStatus,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Subscription().TaskStatus(ctx, fc.Args["filter"].(*model.TaskStreamFilter), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNTaskEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTaskEvent,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Subscription_taskStatus(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_TaskEvent_cursor(ctx, field)
+			case "chain":
+				return ec.fieldContext_TaskEvent_chain(ctx, field)
+			case "taskId":
+				return ec.fieldContext_TaskEvent_taskId(ctx, field)
+			case "dealId":
+				return ec.fieldContext_TaskEvent_dealId(ctx, field)
+			case "status":
+				return ec.fieldContext_TaskEvent_status(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_TaskEvent_blockNumber(ctx, field)
+			case "task":
+				return ec.fieldContext_TaskEvent_task(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type TaskEvent", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_taskStatus_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_alerts(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Subscription_alerts,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Subscription().Alerts(ctx, fc.Args["filter"].(*model.AlertFilter), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNAlertEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAlertEvent,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Subscription_alerts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_AlertEvent_cursor(ctx, field)
+			case "alert":
+				return ec.fieldContext_AlertEvent_alert(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type AlertEvent", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_alerts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_head(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Subscription_head,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Subscription().Head(ctx, fc.Args["chain"].(*uint64))
+		},
+		nil,
+		ec.marshalNHeadEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐHeadEvent,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Subscription_head(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_HeadEvent_chain(ctx, field)
+			case "number":
+				return ec.fieldContext_HeadEvent_number(ctx, field)
+			case "hash":
+				return ec.fieldContext_HeadEvent_hash(ctx, field)
+			case "time":
+				return ec.fieldContext_HeadEvent_time(ctx, field)
+			case "finalizedNumber":
+				return ec.fieldContext_HeadEvent_finalizedNumber(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type HeadEvent", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_head_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Task_chain(ctx context.Context, field graphql.CollectedField, obj *model.Task) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -28830,6 +29753,265 @@ func (ec *executionContext) fieldContext_TaskEdge_node(_ context.Context, field 
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Task_chain(ctx, field)
+			case "id":
+				return ec.fieldContext_Task_id(ctx, field)
+			case "dealId":
+				return ec.fieldContext_Task_dealId(ctx, field)
+			case "deal":
+				return ec.fieldContext_Task_deal(ctx, field)
+			case "index":
+				return ec.fieldContext_Task_index(ctx, field)
+			case "workerpoolAddress":
+				return ec.fieldContext_Task_workerpoolAddress(ctx, field)
+			case "workerpool":
+				return ec.fieldContext_Task_workerpool(ctx, field)
+			case "requester":
+				return ec.fieldContext_Task_requester(ctx, field)
+			case "status":
+				return ec.fieldContext_Task_status(ctx, field)
+			case "contributionDeadline":
+				return ec.fieldContext_Task_contributionDeadline(ctx, field)
+			case "revealDeadline":
+				return ec.fieldContext_Task_revealDeadline(ctx, field)
+			case "finalDeadline":
+				return ec.fieldContext_Task_finalDeadline(ctx, field)
+			case "consensusValue":
+				return ec.fieldContext_Task_consensusValue(ctx, field)
+			case "revealCounter":
+				return ec.fieldContext_Task_revealCounter(ctx, field)
+			case "winnerCounter":
+				return ec.fieldContext_Task_winnerCounter(ctx, field)
+			case "contributors":
+				return ec.fieldContext_Task_contributors(ctx, field)
+			case "reopened":
+				return ec.fieldContext_Task_reopened(ctx, field)
+			case "resultDigest":
+				return ec.fieldContext_Task_resultDigest(ctx, field)
+			case "results":
+				return ec.fieldContext_Task_results(ctx, field)
+			case "resultsCallback":
+				return ec.fieldContext_Task_resultsCallback(ctx, field)
+			case "initializedAt":
+				return ec.fieldContext_Task_initializedAt(ctx, field)
+			case "endedAt":
+				return ec.fieldContext_Task_endedAt(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Task_blockNumber(ctx, field)
+			case "contributions":
+				return ec.fieldContext_Task_contributions(ctx, field)
+			case "verdicts":
+				return ec.fieldContext_Task_verdicts(ctx, field)
+			case "payouts":
+				return ec.fieldContext_Task_payouts(ctx, field)
+			case "settlement":
+				return ec.fieldContext_Task_settlement(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Task", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TaskEvent_cursor(ctx context.Context, field graphql.CollectedField, obj *model.TaskEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_TaskEvent_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_TaskEvent_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TaskEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TaskEvent_chain(ctx context.Context, field graphql.CollectedField, obj *model.TaskEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_TaskEvent_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_TaskEvent_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TaskEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TaskEvent_taskId(ctx context.Context, field graphql.CollectedField, obj *model.TaskEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_TaskEvent_taskId,
+		func(ctx context.Context) (any, error) {
+			return obj.TaskID, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_TaskEvent_taskId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TaskEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TaskEvent_dealId(ctx context.Context, field graphql.CollectedField, obj *model.TaskEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_TaskEvent_dealId,
+		func(ctx context.Context) (any, error) {
+			return obj.DealID, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_TaskEvent_dealId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TaskEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TaskEvent_status(ctx context.Context, field graphql.CollectedField, obj *model.TaskEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_TaskEvent_status,
+		func(ctx context.Context) (any, error) {
+			return obj.Status, nil
+		},
+		nil,
+		ec.marshalNTaskStatus2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_TaskEvent_status(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TaskEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type TaskStatus does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TaskEvent_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.TaskEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_TaskEvent_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_TaskEvent_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TaskEvent",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TaskEvent_task(ctx context.Context, field graphql.CollectedField, obj *model.TaskEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_TaskEvent_task,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.TaskEvent().Task(ctx, obj)
+		},
+		nil,
+		ec.marshalOTask2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTask,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_TaskEvent_task(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TaskEvent",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			switch field.Name {
 			case "chain":
@@ -32821,6 +34003,47 @@ func (ec *executionContext) unmarshalInputAccountFilter(ctx context.Context, obj
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputAlertFilter(ctx context.Context, obj any) (model.AlertFilter, error) {
+	var it model.AlertFilter
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"chain", "workerpool", "task"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chain"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chain = data
+		case "workerpool":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workerpool"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Workerpool = data
+		case "task":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("task"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Task = data
+		}
+	}
+
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputAppFilter(ctx context.Context, obj any) (model.AppFilter, error) {
 	var it model.AppFilter
 	asMap := map[string]any{}
@@ -33727,6 +34950,68 @@ func (ec *executionContext) unmarshalInputTaskFilter(ctx context.Context, obj an
 				return it, err
 			}
 			it.Until = data
+		}
+	}
+
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputTaskStreamFilter(ctx context.Context, obj any) (model.TaskStreamFilter, error) {
+	var it model.TaskStreamFilter
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"chain", "task", "deal", "workerpool", "requester", "status"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chain"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chain = data
+		case "task":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("task"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Task = data
+		case "deal":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deal"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Deal = data
+		case "workerpool":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workerpool"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Workerpool = data
+		case "requester":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requester"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Requester = data
+		case "status":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("status"))
+			data, err := ec.unmarshalOTaskStatus2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Status = data
 		}
 	}
 
@@ -34818,6 +36103,116 @@ func (ec *executionContext) _AccountStateEdge(ctx context.Context, sel ast.Selec
 			}
 		case "node":
 			out.Values[i] = ec._AccountStateEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var alertImplementors = []string{"Alert"}
+
+func (ec *executionContext) _Alert(ctx context.Context, sel ast.SelectionSet, obj *model.Alert) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, alertImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Alert")
+		case "chain":
+			out.Values[i] = ec._Alert_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "id":
+			out.Values[i] = ec._Alert_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "workerpoolAddress":
+			out.Values[i] = ec._Alert_workerpoolAddress(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "taskId":
+			out.Values[i] = ec._Alert_taskId(ctx, field, obj)
+		case "time":
+			out.Values[i] = ec._Alert_time(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._Alert_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "detail":
+			out.Values[i] = ec._Alert_detail(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var alertEventImplementors = []string{"AlertEvent"}
+
+func (ec *executionContext) _AlertEvent(ctx context.Context, sel ast.SelectionSet, obj *model.AlertEvent) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, alertEventImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AlertEvent")
+		case "cursor":
+			out.Values[i] = ec._AlertEvent_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "alert":
+			out.Values[i] = ec._AlertEvent_alert(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -38015,6 +39410,65 @@ func (ec *executionContext) _EventEdge(ctx context.Context, sel ast.SelectionSet
 	return out
 }
 
+var headEventImplementors = []string{"HeadEvent"}
+
+func (ec *executionContext) _HeadEvent(ctx context.Context, sel ast.SelectionSet, obj *model.HeadEvent) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, headEventImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HeadEvent")
+		case "chain":
+			out.Values[i] = ec._HeadEvent_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "number":
+			out.Values[i] = ec._HeadEvent_number(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hash":
+			out.Values[i] = ec._HeadEvent_hash(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "time":
+			out.Values[i] = ec._HeadEvent_time(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "finalizedNumber":
+			out.Values[i] = ec._HeadEvent_finalizedNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
 var kittyPointImplementors = []string{"KittyPoint"}
 
 func (ec *executionContext) _KittyPoint(ctx context.Context, sel ast.SelectionSet, obj *model.KittyPoint) graphql.Marshaler {
@@ -40952,6 +42406,12 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	switch fields[0].Name {
 	case "payouts":
 		return ec._Subscription_payouts(ctx, fields[0])
+	case "taskStatus":
+		return ec._Subscription_taskStatus(ctx, fields[0])
+	case "alerts":
+		return ec._Subscription_alerts(ctx, fields[0])
+	case "head":
+		return ec._Subscription_head(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -41441,6 +42901,103 @@ func (ec *executionContext) _TaskEdge(ctx context.Context, sel ast.SelectionSet,
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var taskEventImplementors = []string{"TaskEvent"}
+
+func (ec *executionContext) _TaskEvent(ctx context.Context, sel ast.SelectionSet, obj *model.TaskEvent) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, taskEventImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TaskEvent")
+		case "cursor":
+			out.Values[i] = ec._TaskEvent_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "chain":
+			out.Values[i] = ec._TaskEvent_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "taskId":
+			out.Values[i] = ec._TaskEvent_taskId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "dealId":
+			out.Values[i] = ec._TaskEvent_dealId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "status":
+			out.Values[i] = ec._TaskEvent_status(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "blockNumber":
+			out.Values[i] = ec._TaskEvent_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "task":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._TaskEvent_task(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -43153,6 +44710,30 @@ func (ec *executionContext) marshalNAddress2string(ctx context.Context, sel ast.
 	return res
 }
 
+func (ec *executionContext) marshalNAlert2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAlert(ctx context.Context, sel ast.SelectionSet, v *model.Alert) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Alert(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAlertEvent2assayᚋgraphqlᚋanalyticsᚋmodelᚐAlertEvent(ctx context.Context, sel ast.SelectionSet, v model.AlertEvent) graphql.Marshaler {
+	return ec._AlertEvent(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNAlertEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAlertEvent(ctx context.Context, sel ast.SelectionSet, v *model.AlertEvent) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._AlertEvent(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNApp2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAppᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.App) graphql.Marshaler {
 	ret := make(graphql.Array, len(v))
 	var wg sync.WaitGroup
@@ -44683,6 +46264,20 @@ func (ec *executionContext) marshalNHash2string(ctx context.Context, sel ast.Sel
 	return res
 }
 
+func (ec *executionContext) marshalNHeadEvent2assayᚋgraphqlᚋanalyticsᚋmodelᚐHeadEvent(ctx context.Context, sel ast.SelectionSet, v model.HeadEvent) graphql.Marshaler {
+	return ec._HeadEvent(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNHeadEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐHeadEvent(ctx context.Context, sel ast.SelectionSet, v *model.HeadEvent) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._HeadEvent(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNInt2int(ctx context.Context, v any) (int, error) {
 	res, err := graphql.UnmarshalInt(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -45897,6 +47492,20 @@ func (ec *executionContext) marshalNTaskEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmo
 	return ec._TaskEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNTaskEvent2assayᚋgraphqlᚋanalyticsᚋmodelᚐTaskEvent(ctx context.Context, sel ast.SelectionSet, v model.TaskEvent) graphql.Marshaler {
+	return ec._TaskEvent(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNTaskEvent2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTaskEvent(ctx context.Context, sel ast.SelectionSet, v *model.TaskEvent) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._TaskEvent(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNTaskStatus2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalString(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -46709,6 +48318,14 @@ func (ec *executionContext) marshalOAddress2ᚖstring(ctx context.Context, sel a
 	_ = ctx
 	res := model.MarshalAddress(*v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOAlertFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAlertFilter(ctx context.Context, v any) (*model.AlertFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputAlertFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOApp2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐApp(ctx context.Context, sel ast.SelectionSet, v *model.App) graphql.Marshaler {
@@ -47648,6 +49265,14 @@ func (ec *executionContext) marshalOTaskStatus2ᚕstringᚄ(ctx context.Context,
 	}
 
 	return ret
+}
+
+func (ec *executionContext) unmarshalOTaskStreamFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTaskStreamFilter(ctx context.Context, v any) (*model.TaskStreamFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputTaskStreamFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalOTime2ᚖtimeᚐTime(ctx context.Context, v any) (*time.Time, error) {

@@ -14,6 +14,24 @@ type AccountFilter struct {
 	Addresses []string `json:"addresses,omitempty"`
 }
 
+// A warning in a stream.
+type AlertEvent struct {
+	// Where to continue should the stream break.
+	Cursor string `json:"cursor"`
+	// The warning.
+	Alert *Alert `json:"alert"`
+}
+
+// Which warnings to stream.
+type AlertFilter struct {
+	// EVM chain id.
+	Chain *uint64 `json:"chain,omitempty"`
+	// Address of the pool.
+	Workerpool *string `json:"workerpool,omitempty"`
+	// Id of the task.
+	Task *string `json:"task,omitempty"`
+}
+
 // Which apps to list.
 type AppFilter struct {
 	// EVM chain id.
@@ -132,6 +150,20 @@ type EventFilter struct {
 	Since *time.Time `json:"since,omitempty"`
 	// Events before this time.
 	Until *time.Time `json:"until,omitempty"`
+}
+
+// A new head in a stream.
+type HeadEvent struct {
+	// EVM chain id.
+	Chain uint64 `json:"chain"`
+	// Number of the newest indexed block.
+	Number uint64 `json:"number"`
+	// Hash of the newest indexed block.
+	Hash string `json:"hash"`
+	// Time of the newest indexed block.
+	Time time.Time `json:"time"`
+	// Number of the newest block that cannot vanish in a reorg any more.
+	FinalizedNumber uint64 `json:"finalizedNumber"`
 }
 
 // Which events of orders to list.
@@ -272,6 +304,22 @@ type TaskFilter struct {
 	Since *time.Time `json:"since,omitempty"`
 	// Tasks initialized before this time.
 	Until *time.Time `json:"until,omitempty"`
+}
+
+// Which tasks' statuses to stream.
+type TaskStreamFilter struct {
+	// EVM chain id.
+	Chain *uint64 `json:"chain,omitempty"`
+	// Id of the task.
+	Task *string `json:"task,omitempty"`
+	// Id of the deal.
+	Deal *string `json:"deal,omitempty"`
+	// Address of the worker pool.
+	Workerpool *string `json:"workerpool,omitempty"`
+	// Who asked for the work.
+	Requester *string `json:"requester,omitempty"`
+	// Where the task stands.
+	Status []string `json:"status,omitempty"`
 }
 
 // Which verdicts to list.

@@ -279,3 +279,49 @@ type VerdictCount struct {
 	Reason  string `ch:"reason"`
 	Count   uint64 `ch:"count" sql:"count()"`
 }
+
+// TaskChange is a row of the table tasks_history, as far as streams tell of it.
+type TaskChange struct {
+	Chain             uint64 `ch:"chain"`
+	ID                string `ch:"id"`
+	DealID            string `ch:"deal"`
+	WorkerpoolAddress string `ch:"workerpool"`
+	Requester         string `ch:"requester"`
+	Status            string `ch:"status"`
+	BlockNumber       uint64 `ch:"block_number"`
+	Version           uint64 `ch:"version"`
+	Place             uint64 `ch:"place" sql:"cityHash64(id)"` // among those of its block
+}
+
+// Mark is a row of the table heads, as far as streams tell of it.
+type Mark struct {
+	Chain           uint64    `ch:"chain"`
+	Number          uint64    `ch:"head_number"`
+	Hash            string    `ch:"head_hash"`
+	Time            time.Time `ch:"head_time"`
+	FinalizedNumber uint64    `ch:"finalized_number"`
+	Version         uint64    `ch:"version"`
+}
+
+// Alert is a row of the table decisions whose kind is alert.
+type Alert struct {
+	Chain             uint64    `ch:"chain"`
+	ID                string    `ch:"id"`
+	WorkerpoolAddress string    `ch:"workerpool"`
+	TaskID            *string   `ch:"task" sql:"nullIf(task, '')"`
+	Time              time.Time `ch:"time"`
+	Name              string    `ch:"name" sql:"JSONExtractString(body, 'name')"`
+	Detail            string    `ch:"detail" sql:"JSONExtractString(body, 'detail')"`
+	Partition         uint64    `ch:"partition" sql:"toUInt64(partition)"`
+	Version           uint64    `ch:"version"`
+}
+
+// TaskEvent is a status of a task in a stream.
+type TaskEvent struct {
+	Cursor      string
+	Chain       uint64
+	TaskID      string
+	DealID      string
+	Status      string
+	BlockNumber uint64
+}
