@@ -33,6 +33,7 @@ type Config struct {
 	ClickHousePasswordFile string   `mapstructure:"clickhouse-password-file" yaml:"clickhouse-password-file"`
 	ClickHouseCluster      string   `mapstructure:"clickhouse-cluster" yaml:"clickhouse-cluster"`
 	Listen                 string   `mapstructure:"listen" yaml:"listen"`
+	ClientHeader           string   `mapstructure:"client-header" yaml:"client-header"`
 	Metrics                string   `mapstructure:"metrics" yaml:"metrics"`
 	KeyFile                string   `mapstructure:"key-file" yaml:"key-file"`
 	PasswordFile           string   `mapstructure:"password-file" yaml:"password-file"`
@@ -61,6 +62,7 @@ var keys = map[string]struct {
 	"clickhouse-password-file": {"", "file that holds the user's password"},
 	"clickhouse-cluster":       {"", "make the tables replicated and distributed over this cluster of ClickHouse (default: one server's own)"},
 	"listen":                   {"127.0.0.1:8080", "address to serve the API on"},
+	"client-header":            {"", "header in which a proxy says who the client of the API is; empty: who connects"},
 	"metrics":                  {"127.0.0.1:9100", "address to serve /metrics, /healthz and /readyz on"},
 	"key-file":                 {"", "file that holds the account's key: geth's keystore JSON, or 64 hex digits"},
 	"password-file":            {"", "file that holds the keystore's password"},

@@ -18,7 +18,7 @@ func serveCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    runServe,
 	}
-	bind(command, "listen", "clickhouse", "clickhouse-database", "clickhouse-user", "clickhouse-password-file")
+	bind(command, "listen", "client-header", "clickhouse", "clickhouse-database", "clickhouse-user", "clickhouse-password-file")
 	return command
 }
 
@@ -44,5 +44,5 @@ func runServe(command *cobra.Command, _ []string) error {
 		return err
 	}
 	log.Info("GraphQL answers", "address", listener.Addr().String())
-	return analytics.Serve(command.Context(), listener, analytics.Config{Database: db, Log: log, Metrics: telemetry.NewRegistry(), Beside: subgraphs})
+	return analytics.Serve(command.Context(), listener, analytics.Config{ClientHeader: config.ClientHeader, Database: db, Log: log, Metrics: telemetry.NewRegistry(), Beside: subgraphs})
 }
