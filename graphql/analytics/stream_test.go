@@ -526,7 +526,7 @@ func TestCursorAhead(t *testing.T) {
 	l.write(t, 7, 1)
 	server := newServer(t, conn)
 	s := dial(t, server)
-	cursor := encodeCursor("payouts", []any{uint64(7), uint64(3), uint64(3), uint64(0)})
+	cursor := encodeCursor("payouts", []any{uint64(7), uint64(0), uint64(3), uint64(3), uint64(0)})
 	s.subscribe("1", nil, &cursor)
 	waitSubscribers(t, server, 1)
 	for range 3 {

@@ -202,9 +202,9 @@ func TestAsOf(t *testing.T) {
 	conn := newDatabase(t)
 	p := newPast(conn, 1)
 	server := newServer(t, conn)
-	for step := range 8 {
+	for step := range 5 {
 		p.block(t)
-		if step%3 == 2 {
+		if step%2 == 1 {
 			p.block(t)
 			p.retract(t)
 			p.retract(t)
@@ -237,7 +237,7 @@ func TestAsOf(t *testing.T) {
 func TestAsOfNested(t *testing.T) {
 	conn := newDatabase(t)
 	p := newPast(conn, 2)
-	for range 6 {
+	for range 4 {
 		p.block(t)
 	}
 	p.mark(t)
