@@ -30,9 +30,10 @@ CREATE TABLE IF NOT EXISTS subgraph_transaction (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000, deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1;
-ALTER TABLE subgraph_transaction ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_transaction ADD PROJECTION IF NOT EXISTS by_from (SELECT chain, `from`, `timestamp`, `id` ORDER BY (chain, `from`, `timestamp`, `id`));
-ALTER TABLE subgraph_transaction ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`));
+ALTER TABLE subgraph_transaction
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD PROJECTION IF NOT EXISTS by_from (SELECT chain, `from`, `timestamp`, `id` ORDER BY (chain, `from`, `timestamp`, `id`)),
+    ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`));
 
 -- An address that takes part in the market, in any role.
 CREATE TABLE IF NOT EXISTS subgraph_account (
@@ -50,7 +51,8 @@ CREATE TABLE IF NOT EXISTS subgraph_account_history AS subgraph_account
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_account_to_history TO subgraph_account_history AS SELECT * FROM subgraph_account;
-ALTER TABLE subgraph_account ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_account
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- Stake that moved from one account to another. From the zero address it is a deposit, to it a withdrawal.
 CREATE TABLE IF NOT EXISTS subgraph_transfer (
@@ -66,10 +68,11 @@ CREATE TABLE IF NOT EXISTS subgraph_transfer (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_transfer ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_transfer ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_transfer ADD INDEX IF NOT EXISTS by_from `from` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_transfer ADD INDEX IF NOT EXISTS by_to `to` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_transfer
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_from `from` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_to `to` TYPE bloom_filter GRANULARITY 1;
 
 -- An account was paid for a task, or the kitty was filled by one that failed.
 CREATE TABLE IF NOT EXISTS subgraph_reward (
@@ -85,11 +88,12 @@ CREATE TABLE IF NOT EXISTS subgraph_reward (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_reward ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_reward ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_reward ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_reward ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_reward ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_reward
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- An account lost locked stake because of a task: as its price, or as a penalty.
 CREATE TABLE IF NOT EXISTS subgraph_seize (
@@ -105,11 +109,12 @@ CREATE TABLE IF NOT EXISTS subgraph_seize (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_seize ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_seize ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_seize ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_seize ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_seize ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_seize
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- An account's stake was locked.
 CREATE TABLE IF NOT EXISTS subgraph_lock (
@@ -124,10 +129,11 @@ CREATE TABLE IF NOT EXISTS subgraph_lock (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_lock ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_lock ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_lock ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_lock ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_lock
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
 
 -- An account's locked stake was given back to it.
 CREATE TABLE IF NOT EXISTS subgraph_unlock (
@@ -142,10 +148,11 @@ CREATE TABLE IF NOT EXISTS subgraph_unlock (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_unlock ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_unlock ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_unlock ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_unlock ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_unlock
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
 
 -- A worker's result turned out to be right: its score rises by one.
 CREATE TABLE IF NOT EXISTS subgraph_accurate_contribution (
@@ -161,10 +168,11 @@ CREATE TABLE IF NOT EXISTS subgraph_accurate_contribution (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_accurate_contribution ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_accurate_contribution ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_accurate_contribution ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_accurate_contribution ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_accurate_contribution
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
 
 -- A worker's result was wrong, or it did not reveal it: its score falls by a third.
 CREATE TABLE IF NOT EXISTS subgraph_faulty_contribution (
@@ -180,10 +188,11 @@ CREATE TABLE IF NOT EXISTS subgraph_faulty_contribution (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_faulty_contribution ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_faulty_contribution ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_faulty_contribution ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_faulty_contribution ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_faulty_contribution
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
 
 -- A program that can be bought for tasks.
 CREATE TABLE IF NOT EXISTS subgraph_app (
@@ -207,9 +216,10 @@ CREATE TABLE IF NOT EXISTS subgraph_app_history AS subgraph_app
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_to_history TO subgraph_app_history AS SELECT * FROM subgraph_app;
-ALTER TABLE subgraph_app ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_app ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_app ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_app
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- Data that can be bought for tasks.
 CREATE TABLE IF NOT EXISTS subgraph_dataset (
@@ -229,9 +239,10 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset_history AS subgraph_dataset
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_to_history TO subgraph_dataset_history AS SELECT * FROM subgraph_dataset;
-ALTER TABLE subgraph_dataset ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_dataset ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_dataset ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_dataset
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A scheduler and its workers, whose work can be bought.
 CREATE TABLE IF NOT EXISTS subgraph_workerpool (
@@ -253,9 +264,10 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool_history AS subgraph_workerpool
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_to_history TO subgraph_workerpool_history AS SELECT * FROM subgraph_workerpool;
-ALTER TABLE subgraph_workerpool ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_workerpool ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_workerpool ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_workerpool
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An app changed hands.
 CREATE TABLE IF NOT EXISTS subgraph_app_transfer (
@@ -271,10 +283,11 @@ CREATE TABLE IF NOT EXISTS subgraph_app_transfer (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_app_transfer ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_app_transfer ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_app_transfer ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_app_transfer ADD INDEX IF NOT EXISTS by_app `app` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_app_transfer
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_app `app` TYPE bloom_filter GRANULARITY 1;
 
 -- A dataset changed hands.
 CREATE TABLE IF NOT EXISTS subgraph_dataset_transfer (
@@ -290,10 +303,11 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset_transfer (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_dataset_transfer ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_dataset_transfer ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_dataset_transfer ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_dataset_transfer ADD INDEX IF NOT EXISTS by_dataset `dataset` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_dataset_transfer
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_dataset `dataset` TYPE bloom_filter GRANULARITY 1;
 
 -- A workerpool changed hands.
 CREATE TABLE IF NOT EXISTS subgraph_workerpool_transfer (
@@ -309,10 +323,11 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool_transfer (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_workerpool_transfer ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_workerpool_transfer ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_workerpool_transfer ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_workerpool_transfer ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_workerpool_transfer
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
 
 -- A workerpool's scheduler was told of a deal.
 CREATE TABLE IF NOT EXISTS subgraph_scheduler_notice (
@@ -327,10 +342,11 @@ CREATE TABLE IF NOT EXISTS subgraph_scheduler_notice (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_scheduler_notice ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_scheduler_notice ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_scheduler_notice ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_scheduler_notice ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_scheduler_notice
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
 
 -- A workerpool asks something else of its workers, or keeps something else for itself.
 CREATE TABLE IF NOT EXISTS subgraph_policy_update (
@@ -348,10 +364,11 @@ CREATE TABLE IF NOT EXISTS subgraph_policy_update (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_policy_update ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_policy_update ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_policy_update ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_policy_update ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_policy_update
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
 
 -- An app's owner offers it. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_app_order (
@@ -375,8 +392,9 @@ CREATE TABLE IF NOT EXISTS subgraph_app_order_history AS subgraph_app_order
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_order_to_history TO subgraph_app_order_history AS SELECT * FROM subgraph_app_order;
-ALTER TABLE subgraph_app_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_app_order ADD INDEX IF NOT EXISTS by_app `app` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_app_order
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_app `app` TYPE bloom_filter GRANULARITY 1;
 
 -- A dataset's owner offers it. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_dataset_order (
@@ -400,8 +418,9 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset_order_history AS subgraph_dataset_or
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_order_to_history TO subgraph_dataset_order_history AS SELECT * FROM subgraph_dataset_order;
-ALTER TABLE subgraph_dataset_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_dataset_order ADD INDEX IF NOT EXISTS by_dataset `dataset` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_dataset_order
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_dataset `dataset` TYPE bloom_filter GRANULARITY 1;
 
 -- A workerpool's owner offers work. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_workerpool_order (
@@ -427,8 +446,9 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool_order_history AS subgraph_workerp
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_order_to_history TO subgraph_workerpool_order_history AS SELECT * FROM subgraph_workerpool_order;
-ALTER TABLE subgraph_workerpool_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_workerpool_order ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_workerpool_order
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
 
 -- A requester asks for work. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_request_order (
@@ -459,10 +479,11 @@ CREATE TABLE IF NOT EXISTS subgraph_request_order_history AS subgraph_request_or
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_request_order_to_history TO subgraph_request_order_history AS SELECT * FROM subgraph_request_order;
-ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS by_requester `requester` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS by_beneficiary `beneficiary` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_request_order ADD INDEX IF NOT EXISTS by_callback `callback` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_request_order
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_requester `requester` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_beneficiary `beneficiary` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_callback `callback` TYPE bloom_filter GRANULARITY 1;
 
 -- A size of task.
 CREATE TABLE IF NOT EXISTS subgraph_category (
@@ -481,8 +502,9 @@ CREATE TABLE IF NOT EXISTS subgraph_category_history AS subgraph_category
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_category_to_history TO subgraph_category_history AS SELECT * FROM subgraph_category;
-ALTER TABLE subgraph_category ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_category ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_category
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- Orders that fit were matched: so many tasks are bought.
 CREATE TABLE IF NOT EXISTS subgraph_deal (
@@ -527,20 +549,21 @@ CREATE TABLE IF NOT EXISTS subgraph_deal_history AS subgraph_deal
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_deal_to_history TO subgraph_deal_history AS SELECT * FROM subgraph_deal;
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD PROJECTION IF NOT EXISTS by_app (SELECT chain, `app`, `timestamp`, `id` ORDER BY (chain, `app`, `timestamp`, `id`));
-ALTER TABLE subgraph_deal ADD PROJECTION IF NOT EXISTS by_dataset (SELECT chain, `dataset`, `timestamp`, `id` ORDER BY (chain, `dataset`, `timestamp`, `id`));
-ALTER TABLE subgraph_deal ADD PROJECTION IF NOT EXISTS by_workerpool (SELECT chain, `workerpool`, `timestamp`, `id` ORDER BY (chain, `workerpool`, `timestamp`, `id`));
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_category `category` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD PROJECTION IF NOT EXISTS by_requester (SELECT chain, `requester`, `timestamp`, `id` ORDER BY (chain, `requester`, `timestamp`, `id`));
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_beneficiary `beneficiary` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_callback `callback` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`));
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_apporder `apporder` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_datasetorder `datasetorder` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_workerpoolorder `workerpoolorder` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_requestorder `requestorder` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_deal ADD INDEX IF NOT EXISTS by_bulk `bulk` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_deal
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD PROJECTION IF NOT EXISTS by_app (SELECT chain, `app`, `timestamp`, `id` ORDER BY (chain, `app`, `timestamp`, `id`)),
+    ADD PROJECTION IF NOT EXISTS by_dataset (SELECT chain, `dataset`, `timestamp`, `id` ORDER BY (chain, `dataset`, `timestamp`, `id`)),
+    ADD PROJECTION IF NOT EXISTS by_workerpool (SELECT chain, `workerpool`, `timestamp`, `id` ORDER BY (chain, `workerpool`, `timestamp`, `id`)),
+    ADD INDEX IF NOT EXISTS by_category `category` TYPE bloom_filter GRANULARITY 1,
+    ADD PROJECTION IF NOT EXISTS by_requester (SELECT chain, `requester`, `timestamp`, `id` ORDER BY (chain, `requester`, `timestamp`, `id`)),
+    ADD INDEX IF NOT EXISTS by_beneficiary `beneficiary` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_callback `callback` TYPE bloom_filter GRANULARITY 1,
+    ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`)),
+    ADD INDEX IF NOT EXISTS by_apporder `apporder` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_datasetorder `datasetorder` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_workerpoolorder `workerpoolorder` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_requestorder `requestorder` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_bulk `bulk` TYPE bloom_filter GRANULARITY 1;
 
 -- The list of datasets of a deal that uses many, published off chain.
 CREATE TABLE IF NOT EXISTS subgraph_bulk (
@@ -552,7 +575,8 @@ CREATE TABLE IF NOT EXISTS subgraph_bulk (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_bulk ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_bulk
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- The datasets that one task of a bulk deal uses.
 CREATE TABLE IF NOT EXISTS subgraph_bulk_slice (
@@ -569,10 +593,11 @@ CREATE TABLE IF NOT EXISTS subgraph_bulk_slice (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_bulk_slice ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_bulk_slice ADD INDEX IF NOT EXISTS by_bulk `bulk` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_bulk_slice ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_bulk_slice ADD INDEX IF NOT EXISTS by_datasets `datasets` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_bulk_slice
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_bulk `bulk` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_datasets `datasets` TYPE bloom_filter GRANULARITY 1;
 
 -- One piece of a deal's work.
 CREATE TABLE IF NOT EXISTS subgraph_task (
@@ -600,10 +625,11 @@ CREATE TABLE IF NOT EXISTS subgraph_task_history AS subgraph_task
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_to_history TO subgraph_task_history AS SELECT * FROM subgraph_task;
-ALTER TABLE subgraph_task ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task ADD PROJECTION IF NOT EXISTS by_deal (SELECT chain, `deal`, `timestamp`, `id` ORDER BY (chain, `deal`, `timestamp`, `id`));
-ALTER TABLE subgraph_task ADD INDEX IF NOT EXISTS by_requester `requester` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_task ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`));
+ALTER TABLE subgraph_task
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD PROJECTION IF NOT EXISTS by_deal (SELECT chain, `deal`, `timestamp`, `id` ORDER BY (chain, `deal`, `timestamp`, `id`)),
+    ADD INDEX IF NOT EXISTS by_requester `requester` TYPE bloom_filter GRANULARITY 1,
+    ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`));
 
 -- A worker's commitment to a task's result.
 CREATE TABLE IF NOT EXISTS subgraph_contribution (
@@ -625,9 +651,10 @@ CREATE TABLE IF NOT EXISTS subgraph_contribution_history AS subgraph_contributio
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_contribution_to_history TO subgraph_contribution_history AS SELECT * FROM subgraph_contribution;
-ALTER TABLE subgraph_contribution ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_contribution ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_contribution ADD PROJECTION IF NOT EXISTS by_worker (SELECT chain, `worker`, `timestamp`, `id` ORDER BY (chain, `worker`, `timestamp`, `id`));
+ALTER TABLE subgraph_contribution
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD PROJECTION IF NOT EXISTS by_worker (SELECT chain, `worker`, `timestamp`, `id` ORDER BY (chain, `worker`, `timestamp`, `id`));
 
 -- A deal was made.
 CREATE TABLE IF NOT EXISTS subgraph_orders_matched (
@@ -641,9 +668,10 @@ CREATE TABLE IF NOT EXISTS subgraph_orders_matched (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_orders_matched ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_orders_matched ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_orders_matched ADD INDEX IF NOT EXISTS by_deal `deal` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_orders_matched
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_deal `deal` TYPE bloom_filter GRANULARITY 1;
 
 -- A task was initialized.
 CREATE TABLE IF NOT EXISTS subgraph_task_initialize (
@@ -658,10 +686,11 @@ CREATE TABLE IF NOT EXISTS subgraph_task_initialize (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_task_initialize ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_initialize ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_task_initialize ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_initialize ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_initialize
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- A worker contributed to a task.
 CREATE TABLE IF NOT EXISTS subgraph_task_contribute (
@@ -677,10 +706,11 @@ CREATE TABLE IF NOT EXISTS subgraph_task_contribute (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_task_contribute ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_contribute ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_task_contribute ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_contribute ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_contribute
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- Enough weight agrees on a result.
 CREATE TABLE IF NOT EXISTS subgraph_task_consensus (
@@ -695,10 +725,11 @@ CREATE TABLE IF NOT EXISTS subgraph_task_consensus (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_task_consensus ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_consensus ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_task_consensus ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_consensus ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_consensus
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- A worker revealed a task's result.
 CREATE TABLE IF NOT EXISTS subgraph_task_reveal (
@@ -714,10 +745,11 @@ CREATE TABLE IF NOT EXISTS subgraph_task_reveal (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_task_reveal ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_reveal ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_task_reveal ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_reveal ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_reveal
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- Nobody revealed the agreed result in time: the task is active again.
 CREATE TABLE IF NOT EXISTS subgraph_task_reopen (
@@ -731,10 +763,11 @@ CREATE TABLE IF NOT EXISTS subgraph_task_reopen (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_task_reopen ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_reopen ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_task_reopen ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_reopen ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_reopen
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- A task was completed and paid.
 CREATE TABLE IF NOT EXISTS subgraph_task_finalize (
@@ -749,10 +782,11 @@ CREATE TABLE IF NOT EXISTS subgraph_task_finalize (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_task_finalize ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_finalize ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_task_finalize ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_finalize ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_finalize
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- A task failed, and everyone had their money back.
 CREATE TABLE IF NOT EXISTS subgraph_task_claimed (
@@ -766,10 +800,11 @@ CREATE TABLE IF NOT EXISTS subgraph_task_claimed (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE subgraph_task_claimed ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_claimed ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE subgraph_task_claimed ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
-ALTER TABLE subgraph_task_claimed ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE subgraph_task_claimed
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
 
 -- The market as a whole.
 CREATE TABLE IF NOT EXISTS subgraph_protocol (
@@ -793,7 +828,8 @@ CREATE TABLE IF NOT EXISTS subgraph_protocol_history AS subgraph_protocol
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_protocol_to_history TO subgraph_protocol_history AS SELECT * FROM subgraph_protocol;
-ALTER TABLE subgraph_protocol ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE subgraph_protocol
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A database that was filled before has none of these rows: see 0002.
 TRUNCATE TABLE IF EXISTS series; -- sums are made anew with them

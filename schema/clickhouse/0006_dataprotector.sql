@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_schema_entry_history AS dataprotector_s
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_schema_entry_to_history TO dataprotector_schema_entry_history AS SELECT * FROM dataprotector_schema_entry;
-ALTER TABLE dataprotector_schema_entry ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE dataprotector_schema_entry
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A dataset whose owner has said what is in it. What it holds stays encrypted.
 CREATE TABLE IF NOT EXISTS dataprotector_protected_data (
@@ -58,9 +59,10 @@ CREATE TABLE IF NOT EXISTS dataprotector_protected_data_history AS dataprotector
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_protected_data_to_history TO dataprotector_protected_data_history AS SELECT * FROM dataprotector_protected_data;
-ALTER TABLE dataprotector_protected_data ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_protected_data ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE dataprotector_protected_data ADD INDEX IF NOT EXISTS by_collection `collection` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE dataprotector_protected_data
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_collection `collection` TYPE bloom_filter GRANULARITY 1;
 
 -- An address that owns, rents, buys or subscribes.
 CREATE TABLE IF NOT EXISTS dataprotector_account (
@@ -75,7 +77,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_account_history AS dataprotector_accoun
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_account_to_history TO dataprotector_account_history AS SELECT * FROM dataprotector_account;
-ALTER TABLE dataprotector_account ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE dataprotector_account
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- Protected data that is shared under one owner's terms, an ERC-721 token.
 CREATE TABLE IF NOT EXISTS dataprotector_collection (
@@ -95,8 +98,9 @@ CREATE TABLE IF NOT EXISTS dataprotector_collection_history AS dataprotector_col
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_to_history TO dataprotector_collection_history AS SELECT * FROM dataprotector_collection;
-ALTER TABLE dataprotector_collection ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_collection ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE dataprotector_collection
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
 
 -- For what one can subscribe to a collection.
 CREATE TABLE IF NOT EXISTS dataprotector_subscription_param (
@@ -113,7 +117,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_subscription_param_history AS dataprote
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_subscription_param_to_history TO dataprotector_subscription_param_history AS SELECT * FROM dataprotector_subscription_param;
-ALTER TABLE dataprotector_subscription_param ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE dataprotector_subscription_param
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A subscription to a collection.
 CREATE TABLE IF NOT EXISTS dataprotector_collection_subscription (
@@ -130,9 +135,10 @@ CREATE TABLE IF NOT EXISTS dataprotector_collection_subscription (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_collection_subscription ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_collection_subscription ADD INDEX IF NOT EXISTS by_collection `collection` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE dataprotector_collection_subscription ADD INDEX IF NOT EXISTS by_subscriber `subscriber` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE dataprotector_collection_subscription
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_collection `collection` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_subscriber `subscriber` TYPE bloom_filter GRANULARITY 1;
 
 -- A rental of protected data.
 CREATE TABLE IF NOT EXISTS dataprotector_rental (
@@ -151,8 +157,9 @@ CREATE TABLE IF NOT EXISTS dataprotector_rental (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_rental ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_rental ADD INDEX IF NOT EXISTS by_protectedData `protectedData` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE dataprotector_rental
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_protectedData `protectedData` TYPE bloom_filter GRANULARITY 1;
 
 -- For what protected data can be rented.
 CREATE TABLE IF NOT EXISTS dataprotector_rental_param (
@@ -169,7 +176,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_rental_param_history AS dataprotector_r
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_rental_param_to_history TO dataprotector_rental_param_history AS SELECT * FROM dataprotector_rental_param;
-ALTER TABLE dataprotector_rental_param ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE dataprotector_rental_param
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A sale of protected data.
 CREATE TABLE IF NOT EXISTS dataprotector_sale (
@@ -187,8 +195,9 @@ CREATE TABLE IF NOT EXISTS dataprotector_sale (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_sale ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_sale ADD INDEX IF NOT EXISTS by_protectedData `protectedData` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE dataprotector_sale
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_protectedData `protectedData` TYPE bloom_filter GRANULARITY 1;
 
 -- For what protected data can be bought.
 CREATE TABLE IF NOT EXISTS dataprotector_sale_param (
@@ -204,7 +213,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_sale_param_history AS dataprotector_sal
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_sale_param_to_history TO dataprotector_sale_param_history AS SELECT * FROM dataprotector_sale_param;
-ALTER TABLE dataprotector_sale_param ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
+ALTER TABLE dataprotector_sale_param
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A deal that uses protected data by a subscription or a rental.
 CREATE TABLE IF NOT EXISTS dataprotector_consumption (
@@ -221,8 +231,9 @@ CREATE TABLE IF NOT EXISTS dataprotector_consumption (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
-ALTER TABLE dataprotector_consumption ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_consumption ADD INDEX IF NOT EXISTS by_protectedData `protectedData` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE dataprotector_consumption
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_protectedData `protectedData` TYPE bloom_filter GRANULARITY 1;
 
 -- Apps that may use protected data of whoever chooses the list. None can be taken off.
 CREATE TABLE IF NOT EXISTS dataprotector_add_only_app_whitelist (
@@ -238,8 +249,9 @@ CREATE TABLE IF NOT EXISTS dataprotector_add_only_app_whitelist_history AS datap
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_add_only_app_whitelist_to_history TO dataprotector_add_only_app_whitelist_history AS SELECT * FROM dataprotector_add_only_app_whitelist;
-ALTER TABLE dataprotector_add_only_app_whitelist ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_add_only_app_whitelist ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE dataprotector_add_only_app_whitelist
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
 
 -- An app on a whitelist.
 CREATE TABLE IF NOT EXISTS dataprotector_app (
@@ -256,9 +268,10 @@ CREATE TABLE IF NOT EXISTS dataprotector_app_history AS dataprotector_app
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_app_to_history TO dataprotector_app_history AS SELECT * FROM dataprotector_app;
-ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
-ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
-ALTER TABLE dataprotector_app ADD INDEX IF NOT EXISTS by_addOnlyAppWhitelists `addOnlyAppWhitelists` TYPE bloom_filter GRANULARITY 1;
+ALTER TABLE dataprotector_app
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1,
+    ADD INDEX IF NOT EXISTS by_addOnlyAppWhitelists `addOnlyAppWhitelists` TYPE bloom_filter GRANULARITY 1;
 
 -- A database that was filled before has none of these rows: see 0002.
 TRUNCATE TABLE IF EXISTS series; -- sums are made anew with them

@@ -107,7 +107,7 @@ var forms = []struct {
 }{
 	{regexp.MustCompile(`(?s)^CREATE TABLE IF NOT EXISTS (\w+) (\(.*\)|AS \w+)\s+ENGINE = (\w+)(?:\(([^()]*)\))?(?: ORDER BY (\([^()]*\)|\w+))?\s*(?:SETTINGS (.*))?$`), (*rewriter).createTable},
 	{regexp.MustCompile(`(?s)^CREATE MATERIALIZED VIEW IF NOT EXISTS (\w+) TO (\w+) AS\s+(SELECT\s.*)$`), (*rewriter).createView},
-	{regexp.MustCompile(`(?s)^ALTER TABLE (\w+) (ADD COLUMN|DROP COLUMN|MODIFY COLUMN|ADD INDEX|DROP INDEX|ADD PROJECTION|DROP PROJECTION|MODIFY SETTING) (.*)$`), (*rewriter).alter},
+	{regexp.MustCompile(`(?s)^ALTER TABLE (\w+)\s+(ADD COLUMN|DROP COLUMN|MODIFY COLUMN|ADD INDEX|DROP INDEX|ADD PROJECTION|DROP PROJECTION|MODIFY SETTING) (.*)$`), (*rewriter).alter},
 	{regexp.MustCompile(`^DROP (TABLE|VIEW) (IF EXISTS )?(\w+)$`), (*rewriter).drop},
 	{regexp.MustCompile(`^TRUNCATE TABLE (IF EXISTS )?(\w+)$`), (*rewriter).truncate},
 }
