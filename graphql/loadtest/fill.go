@@ -22,7 +22,7 @@ const (
 	firstBlock    = 1000
 	year          = 365 * 24 * 3600
 	start         = 1_735_689_600 // 2025-01-01
-	chunk         = 50_000        // tasks written at once
+	chunk         = 20_000        // tasks written at once
 )
 
 // Market says how large a market is.
@@ -107,7 +107,7 @@ func (m Market) expand(statement string, from, to uint64) string {
 	}
 	calls := []struct{ name, form string }{
 		{"HASH", "concat('0x', lower(hex(sipHash128(@))), lower(hex(sipHash128(1, @))))"},
-		{"ADDRESS", "concat('0x', lower(hex(sipHash128(@))), lower(hex(toUInt32(sipHash64(@)))))"},
+		{"ADDRESS", "concat('0x', lower(hex(sipHash128(@))), substring(lower(hex(sipHash128(1, @))), 1, 8))"},
 		{"TIME", fmt.Sprintf("toUInt64(%d + intDiv((@) * %d, %d))", start, year, m.Head())},
 		{"ACCOUNT", fmt.Sprintf("arrayElement(accounts, toUInt32(1 + (@) %% %d))", m.Accounts)},
 	}

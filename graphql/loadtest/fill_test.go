@@ -46,10 +46,8 @@ func filled(t testing.TB) (driver.Conn, loadtest.Market) {
 		}
 	})
 	config := engine.Config("market" + strconv.FormatUint(events, 10))
-	if os.Getenv("ASSAY_NOMIGRATE") == "" {
-		if err := clickhouse.Migrate(t.Context(), config, tables.Migrations); err != nil {
-			t.Fatal(err)
-		}
+	if err := clickhouse.Migrate(t.Context(), config, tables.Migrations); err != nil {
+		t.Fatal(err)
 	}
 	conn, err := clickhouse.Open(t.Context(), config)
 	if err != nil {

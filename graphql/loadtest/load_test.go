@@ -1,15 +1,18 @@
 package loadtest_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math/rand"
+	"net"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"assay/graphql/analytics"
 	"assay/graphql/loadtest"
 	endpoint "assay/graphql/subgraph"
 	"assay/schema/graphql/subgraph"
@@ -30,46 +33,114 @@ func lasting(t testing.TB) time.Duration {
 	return d
 }
 
-// TestPages loads the drop-in endpoint with the pages of an explorer: each kind alone, all
-// that are different mixed, and few of them again and again.
-func TestPages(t *testing.T) {
+// bench is a filled database, and what was measured on it.
+type bench struct {
+	conn   *loadtest.Timed
+	market loadtest.Market
+	table  strings.Builder
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
 	conn, market := filled(t)
 	if err := market.Sample(t.Context(), conn); err != nil {
 		t.Fatal(err)
 	}
-	timed := &loadtest.Timed{Conn: conn}
+	// What was filled a moment ago is not to be merged meanwhile.
+	if err := conn.Exec(t.Context(), "SYSTEM STOP MERGES"); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{conn: &loadtest.Timed{Conn: conn}, market: market}
+	b.table.WriteString("\n| page | clients | requests | per second | p50 ms | p99 ms | statements | in statements | ClickHouse's CPU ms |\n|---|---|---|---|---|---|---|---|---|\n")
+	t.Cleanup(func() { t.Log(b.table.String()) })
+	return b
+}
+
+// load asks an endpoint, and fails the test where it cannot answer.
+func (b *bench) load(t *testing.T, name, url string, clients int, bodies func(*rand.Rand) []byte) {
+	t.Helper()
+	r, err := loadtest.Run(t.Context(), url, b.conn, clients, lasting(t), bodies)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if r.Failed > 0 {
+		t.Errorf("%s: %d of %d requests fail: %v", name, r.Failed, r.Requests, r.Failure)
+	}
+	fmt.Fprintf(&b.table, "| %s | %d | %d | %.0f | %.1f | %.1f | %.1f | %.0f %% | %.1f |\n", name, clients, r.Requests, r.PerSecond,
+		milliseconds(r.P50), milliseconds(r.P99), r.Statements, 100*r.Database, milliseconds(r.CPU))
+}
+
+// TestPages loads the endpoints with the pages of an explorer: each kind alone, all that are
+// different mixed, and few of them again and again; then with a year's series.
+func TestPages(t *testing.T) {
+	b := newBench(t)
 	handler, err := endpoint.New(endpoint.Config{
-		Database: timed, Definition: subgraph.PoCo, Tables: "subgraph", Chain: loadtest.Chain, Deployment: "load", Log: slog.New(slog.DiscardHandler),
+		Database: b.conn, Definition: subgraph.PoCo, Tables: "subgraph", Chain: loadtest.Chain, Deployment: "load", Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(handler)
 	defer server.Close()
-	var table strings.Builder
-	fmt.Fprintf(&table, "\n| page | clients | requests | per second | p50 ms | p99 ms | statements | in statements | ClickHouse's CPU ms |\n|---|---|---|---|---|---|---|---|---|\n")
-	load := func(name string, clients int, bodies func(*rand.Rand) []byte) {
-		r, err := loadtest.Run(t.Context(), server.URL, timed, clients, lasting(t), bodies)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if r.Failed > 0 {
-			t.Errorf("%s: %d of %d requests fail: %v", name, r.Failed, r.Requests, r.Failure)
-		}
-		fmt.Fprintf(&table, "| %s | %d | %d | %.0f | %.1f | %.1f | %.1f | %.0f %% | %.1f |\n", name, clients, r.Requests, r.PerSecond,
-			milliseconds(r.P50), milliseconds(r.P99), r.Statements, 100*r.Database, milliseconds(r.CPU))
-	}
 	for _, page := range loadtest.Pages {
-		load(page.Name, 1, func(r *rand.Rand) []byte { return page.Body(market, r) })
+		b.load(t, page.Name, server.URL, 1, func(r *rand.Rand) []byte { return page.Body(b.market, r) })
 	}
-	mixed := func(r *rand.Rand) []byte { return loadtest.Pages[r.Intn(len(loadtest.Pages))].Body(market, r) }
-	load("all, distinct", loadtest.Clients, mixed)
+	mixed := func(r *rand.Rand) []byte { return loadtest.Pages[r.Intn(len(loadtest.Pages))].Body(b.market, r) }
+	b.load(t, "all, distinct", server.URL, loadtest.Clients, mixed)
 	var repeated [][]byte
-	for range 200 {
+	for range 20 {
 		repeated = append(repeated, mixed(rand.New(rand.NewSource(int64(len(repeated))))))
 	}
-	load("all, repeated", loadtest.Clients, func(r *rand.Rand) []byte { return repeated[r.Intn(len(repeated))] })
-	t.Log(table.String())
+	again := func(r *rand.Rand) []byte { return repeated[r.Intn(len(repeated))] }
+	b.load(t, "all, repeated, no answer kept", server.URL, loadtest.Clients, again)
+	site := strings.TrimSuffix(b.serve(t, freely()), "/graphql") + fmt.Sprintf("/subgraphs/name/%d/poco-v5", loadtest.Chain)
+	b.load(t, "all, repeated, answers kept", site, loadtest.Clients, again)
+	b.series(t)
+}
+
+// freely are the default limits for clients that all have one address.
+func freely() analytics.Limits {
+	limits := analytics.DefaultLimits()
+	limits.Rate, limits.Burst = 1e6, 1e6
+	return limits
+}
+
+// series loads the analytics endpoint, once without what it keeps of its answers.
+func (b *bench) series(t *testing.T) {
+	t.Helper()
+	limits := freely()
+	year := func(r *rand.Rand) []byte { return loadtest.Series.Body(b.market, r) }
+	kept := b.serve(t, limits)
+	b.load(t, "a year by the day", kept, 1, year)
+	b.load(t, "a year by the day", kept, loadtest.Clients, year)
+	limits.Largest = 1
+	b.load(t, "a year by the day, no answer kept", b.serve(t, limits), loadtest.Clients, year)
+}
+
+// serve starts the analytics endpoint.
+func (b *bench) serve(t *testing.T, limits analytics.Limits) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	subgraphs, err := endpoint.Site(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- analytics.Serve(ctx, listener, analytics.Config{Database: b.conn, Log: log, Limits: limits, Beside: subgraphs})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return "http://" + listener.Addr().String() + "/graphql"
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

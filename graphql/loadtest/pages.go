@@ -60,6 +60,12 @@ var Pages = []Page{
 		id timestamp task { id } worker { id } transaction { id } } }`, past},
 }
 
+// Series is what the analytics endpoint is asked for a year's chart of one requester's days.
+var Series = Page{"a year by the day", `query($key: String!) { series(of: REQUESTER, key: $key, chain: 31337, step: DAY, first: 366) {
+	start measures { deals tasks completed volume earnedWorkers meanLatency successRate } } }`, func(m Market, r *rand.Rand) map[string]any {
+	return map[string]any{"key": m.IDs["account"][r.Intn(len(m.IDs["account"]))]}
+}}
+
 const dealFields = `id timestamp startTime botFirst botSize completedTasksCount claimedTasksCount trust tag appPrice datasetPrice workerpoolPrice
 	requester { id } beneficiary { id } app { id name } dataset { id name } workerpool { id description } category { id name workClockTimeRef }`
 
@@ -76,7 +82,7 @@ func deep(_ Market, r *rand.Rand) map[string]any {
 }
 
 func past(_ Market, r *rand.Rand) map[string]any {
-	return map[string]any{"before": fmt.Sprint(start + r.Intn(year))}
+	return map[string]any{"before": fmt.Sprint(start + year/10 + r.Intn(year-year/10))}
 }
 
 // id picks one of the market's entities of a kind.
