@@ -13,7 +13,6 @@ var (
 		name: "payouts", marks: chainMarks, rows: "SELECT " + payouts.columns + " FROM payouts FINAL", order: [3]string{"version", "block_number", "log_index"},
 		at: func(p *model.Payout) (lane, place) { return lane{chain: p.Chain}, placeOf(p) },
 	}
-	// A status that a reorg brings back is a row of the history that is written again.
 	taskNews = news[model.TaskChange]{
 		name: "tasks", marks: chainMarks, rows: "SELECT " + database.Selection[model.TaskChange]() + " FROM tasks_history FINAL", order: [3]string{"version", "block_number", "cityHash64(id)"},
 		at: func(t *model.TaskChange) (lane, place) {

@@ -6904,8 +6904,8 @@ type Subscription {
   """
   payouts(filter: PayoutStreamFilter, "Continue after this event." after: Cursor): PayoutEvent!
   """
-  Each task that a block changed, with its status after it, as soon as it is indexed. Where a
-  reorg takes a block back, the status before it is told again. ` + "`" + `after` + "`" + ` is as for payouts.
+  Each task that a block changed, with its status after it, as soon as it is indexed. A status
+  that a reorg takes back is not told of: ` + "`" + `task` + "`" + ` is as it is now. ` + "`" + `after` + "`" + ` is as for payouts.
   """
   taskStatus(filter: TaskStreamFilter, "Continue after this event." after: Cursor): TaskEvent!
   "What pools' engines warn of, as soon as it is written. ` + "`" + `after` + "`" + ` is as for payouts."
