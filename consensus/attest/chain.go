@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	_ "embed" // Intel's root
 	"encoding/pem"
+	"errors"
 	"sync"
 	"time"
 )
@@ -39,9 +40,9 @@ func splitChain(text []byte, count int) ([][]byte, *Error) {
 	rest := bytes.TrimSuffix(text, []byte{0})
 	chain := make([][]byte, count)
 	for i := range chain {
-		whole := rest
-		block, after := pem.Decode(whole)
-		if block == nil || !bytes.Equal(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: block.Bytes}), whole[:len(whole)-len(after)]) {
+		block, after := pem.Decode(rest)
+		text := canonical{rest[:len(rest)-len(after)]}
+		if block == nil || pem.Encode(&text, &pem.Block{Type: "CERTIFICATE", Bytes: block.Bytes}) != nil || len(text.left) != 0 {
 			return nil, refuse(ClassChain, "certificate %d of the chain is not canonical PEM", i)
 		}
 		chain[i], rest = block.Bytes, after
@@ -51,6 +52,19 @@ func splitChain(text []byte, count int) ([][]byte, *Error) {
 	}
 	return chain, nil
 }
+
+// canonical is a text that must be just what is written to it.
+type canonical struct{ left []byte }
+
+func (c *canonical) Write(part []byte) (int, error) {
+	if !bytes.HasPrefix(c.left, part) {
+		return 0, errNotCanonical
+	}
+	c.left = c.left[len(part):]
+	return len(part), nil
+}
+
+var errNotCanonical = errors.New("not canonical")
 
 // parseCertificate reads a certificate with a P-256 key, signed with SHA-256.
 func parseCertificate(der []byte, what string) (*x509.Certificate, *Error) {
