@@ -126,6 +126,9 @@ func (a *auditor) run(ctx context.Context) error {
 	if err := a.compareRows(ctx); err != nil {
 		return err
 	}
+	if err := a.state(ctx); err != nil {
+		return err
+	}
 	after, err := a.header(ctx, a.at)
 	if err == nil && after.Hash != before.Hash {
 		err = ErrMoved

@@ -62,6 +62,9 @@ func equal(t *testing.T, w *world, db driver.Conn) {
 			t.Errorf("contracts: %s: compared %+v", kind, c)
 		}
 	}
+	if failed := report.Ledger.Failed(); len(failed) != 1 || failed[0].From != 3 || report.Ledger.Blocks[StateReceipts] != 2 || report.Ledger.Head < report.Indexed {
+		t.Errorf("the ledger is %+v", report.Ledger)
+	}
 	log := report.Compared.Log
 	if blocks, events := report.Compared.ClickHouse["blocks"], report.Compared.ClickHouse["events"]; blocks.Compared != log.Blocks || events.Compared != log.Events {
 		t.Errorf("the log has %d blocks and %d events; compared %+v and %+v", log.Blocks, log.Events, blocks, events)
@@ -168,6 +171,8 @@ func harmedRows(t *testing.T, w *world) {
 		"a missing block":        {"ALTER TABLE blocks DELETE WHERE number IN (SELECT max(number) FROM blocks)", []string{"clickhouse: blocks", "expected a row, found none"}},
 		"a block's hash":         {"ALTER TABLE blocks UPDATE hash = '0xff' WHERE number IN (SELECT max(number) FROM blocks)", []string{", hash: expected 0x", "found 0xff"}},
 		"a head":                 {"ALTER TABLE heads UPDATE finalized_number = finalized_number + 1 WHERE 1", []string{"clickhouse: heads", "finalized_number: expected"}},
+		"a ledger's level":       {"ALTER TABLE coverage UPDATE verification = ['RECEIPTS','RECEIPTS','RECEIPTS'] WHERE 1", []string{"clickhouse: coverage", "verification: expected ['RECEIPTS','FAILED','FETCHED'], found ['RECEIPTS','RECEIPTS','RECEIPTS']"}},
+		"no ledger":              {"ALTER TABLE coverage DELETE WHERE 1", []string{"clickhouse: coverage", "expected a row for the newest mark, found none"}},
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {

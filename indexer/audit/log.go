@@ -45,6 +45,14 @@ type reader struct {
 	before   *assaypb.Block    // newest settled block
 	lastMark *assaypb.Mark
 	markAt   uint64 // sequence of lastMark
+	head     *head  // nil: there was no mark yet
+}
+
+// head is how far readers may believe the chain to be indexed: the newest mark, or what a
+// retraction since then has left of it.
+type head struct {
+	number, time uint64
+	hash         []byte
 }
 
 func newReader(chain uint64, report *Report, settle func(canonical) error) *reader {
@@ -172,11 +180,23 @@ func (r *reader) retract(retraction *assaypb.Retraction, id string) {
 		r.fault(nil, "retraction", id, fmt.Sprintf("the newest block, %d (%x)", newest.Number, newest.Hash), found)
 		return
 	}
+	gone := r.pending[n-1].Block
 	r.pending = r.pending[:n-1]
 	r.newest = r.before
 	if n > 1 {
 		r.newest = r.pending[n-2].Block
 	}
+	r.lower(gone)
+}
+
+// lower takes the head back below a block that was retracted, if it is not there yet. The
+// block below may be in no log: its hash is known from its child, and its time counts as
+// that of the newest block of the log below.
+func (r *reader) lower(gone *assaypb.Block) {
+	if r.head == nil || r.head.number < gone.Number {
+		return
+	}
+	r.head = &head{number: gone.Number - 1, hash: gone.ParentHash, time: r.newest.GetTime()}
 }
 
 // mark settles what is final now.
@@ -184,6 +204,7 @@ func (r *reader) mark(mark *assaypb.Mark, sequence uint64) error {
 	r.report.Compared.Log.Marks++
 	r.checkMark(mark, fmt.Sprint(sequence))
 	r.lastMark, r.markAt = mark, sequence
+	r.head = &head{number: mark.HeadNumber, hash: mark.HeadHash, time: mark.HeadTime}
 	r.final = max(r.final, mark.FinalizedNumber)
 	n := 0
 	for n < len(r.pending) && r.pending[n].Number <= r.final {

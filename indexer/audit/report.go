@@ -11,6 +11,7 @@ type Report struct {
 	Chain       string       `json:"chain"`
 	Block       uint64       `json:"block"`   // after which the contracts were asked
 	Indexed     uint64       `json:"indexed"` // newest block that is indexed, or where --at says to stop
+	Ledger      Ledger       `json:"ledger"`
 	Compared    Compared     `json:"compared"`
 	Differences []Difference `json:"differences"`
 	Omitted     uint64       `json:"omitted,omitempty"` // differences beyond MaxDifferences

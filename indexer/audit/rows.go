@@ -90,7 +90,10 @@ func (a *auditor) compareRows(ctx context.Context) error {
 			return err
 		}
 	}
-	return a.compareHead(ctx)
+	if err := a.compareHead(ctx); err != nil {
+		return err
+	}
+	return a.compareLedger(ctx)
 }
 
 // countLater counts the rows of blocks after the last that was folded.
@@ -291,33 +294,48 @@ func (m *merge) missing(ctx context.Context, r row) error {
 	return m.differ(ctx, Difference{In: inClickHouse, Kind: m.table.name, ID: m.id(r.values), Expected: "a row", Found: "none"}, r.cause)
 }
 
-// compareHead compares how far the chain is indexed with the newest mark.
+// compareHead compares how far the chain is indexed with the newest mark, and with what the
+// retractions after it have left of it.
 func (a *auditor) compareHead(ctx context.Context) error {
-	c := count(a.report.Compared.ClickHouse, "heads")
-	c.Of = 1
 	var found []string
 	var version uint64
 	err := a.cfg.DB.QueryRow(ctx, "SELECT [toString(head_number), head_hash, toString(toUInt32(head_time)), toString(finalized_number), finalized_hash], version FROM heads FINAL WHERE chain = ?",
 		a.cfg.Preset.ChainID).Scan(&found, &version)
+	return a.compareNewest("heads", []string{"head_number", "head_hash", "head_time", "finalized_number", "finalized_hash"},
+		a.reader.headRow(), found, version, err)
+}
+
+// headRow is the row of heads as it should be, nil if there should be none.
+func (r *reader) headRow() []string {
+	if r.lastMark == nil {
+		return nil
+	}
+	return []string{number(r.head.number), hexOf(r.head.hash), seconds(r.head.time), number(r.lastMark.FinalizedNumber), hexOf(r.lastMark.FinalizedHash)}
+}
+
+// compareNewest compares the one row that a table has of a chain. err is of reading it.
+func (a *auditor) compareNewest(table string, columns, expected, found []string, version uint64, err error) error {
+	c := count(a.report.Compared.ClickHouse, table)
+	c.Of = 1
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("reading how far the chain is indexed: %w", err)
+		return fmt.Errorf("reading %s: %w", table, err)
 	}
 	if version >= a.later {
 		c.Changed = 1
 		return nil
 	}
 	c.Compared = 1
-	mark := a.reader.lastMark
-	if err != nil || mark == nil {
+	different := func(column, expected, found string) {
 		c.Different = 1
-		a.report.add(Difference{In: inClickHouse, Kind: "heads", ID: number(a.cfg.Preset.ChainID), Expected: "a row for the newest mark", Found: "none"})
+		a.report.add(Difference{In: inClickHouse, Kind: table, ID: number(a.cfg.Preset.ChainID), Field: column, Expected: expected, Found: found})
+	}
+	if err != nil || expected == nil {
+		different("", "a row for the newest mark", "none")
 		return nil
 	}
-	expected := []string{number(mark.HeadNumber), hexOf(mark.HeadHash), seconds(mark.HeadTime), number(mark.FinalizedNumber), hexOf(mark.FinalizedHash)}
-	for i, name := range []string{"head_number", "head_hash", "head_time", "finalized_number", "finalized_hash"} {
+	for i, column := range columns {
 		if expected[i] != found[i] {
-			c.Different = 1
-			a.report.add(Difference{In: inClickHouse, Kind: "heads", ID: number(a.cfg.Preset.ChainID), Field: name, Expected: expected[i], Found: found[i]})
+			different(column, expected[i], found[i])
 		}
 	}
 	return nil

@@ -224,9 +224,16 @@ func (w *world) log() {
 			final, err := a.header(w.Context(), number-finality)
 			w.ok(err)
 			w.append(&assaypb.ChainRecord{Body: &assaypb.ChainRecord_Mark{Mark: &assaypb.Mark{HeadNumber: number, HeadHash: h.Hash[:],
-				HeadTime: uint64(h.Time), FinalizedNumber: number - finality, FinalizedHash: final.Hash[:]}}})
+				HeadTime: uint64(h.Time), FinalizedNumber: number - finality, FinalizedHash: final.Hash[:], Ledger: ledgerTo(number)}}})
 		}
 	}
+}
+
+// ledgerTo is the ledger of a log up to a block, of which one was not believed.
+func ledgerTo(number uint64) []*assaypb.Coverage {
+	failed := covered(3, 3, assaypb.Verification_VERIFICATION_FAILED)
+	failed.Failure = "it's \\ not\nbelieved"
+	return []*assaypb.Coverage{covered(1, 2, assaypb.Verification_VERIFICATION_RECEIPTS), failed, covered(4, number, assaypb.Verification_VERIFICATION_FETCHED)}
 }
 
 func (w *world) block(a *auditor, number uint64, h *header) *assaypb.Block {
@@ -285,7 +292,7 @@ func (w *world) copyOf(t *testing.T) driver.Conn {
 	conn, err := clickhouse.Open(t.Context(), w.engine.Config(name))
 	ok(t, err)
 	t.Cleanup(func() { ok(t, conn.Close()) })
-	tables := []string{"progress", "heads"}
+	tables := []string{"progress", "heads", "coverage"}
 	for _, one := range allTables {
 		tables = append(tables, one.name)
 	}

@@ -174,8 +174,36 @@ func (a audited) print(out io.Writer, report *audit.Report) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintln(out, summary(report)+"\n"+verdict(report))
+	_, err := fmt.Fprintln(out, summary(report)+"\n"+ranges(report.Ledger)+"\n"+verdict(report)+"\n"+completeness(report.Ledger))
 	return err
+}
+
+// maxRanges bounds how many ranges of the ledger are shown; --json has them all.
+const maxRanges = 40
+
+// ranges is the table of the ledger.
+func ranges(l audit.Ledger) string {
+	writer := table.NewWriter()
+	writer.SetStyle(table.StyleLight)
+	writer.AppendHeader(table.Row{"from block", "to block", "known", "blocks"})
+	for _, r := range l.Ranges[:min(len(l.Ranges), maxRanges)] {
+		writer.AppendRow(table.Row{r.From, r.To, r.State, r.To - r.From + 1})
+	}
+	if more := len(l.Ranges) - maxRanges; more > 0 {
+		writer.AppendFooter(table.Row{"", "", fmt.Sprintf("and %d ranges more", more)})
+	}
+	return writer.Render()
+}
+
+// completeness says how much of the chain is in the log, and what of it is not believed.
+func completeness(l audit.Ledger) string {
+	text := fmt.Sprintf("The ledger of ranges, the only statement of completeness: %.2f %% of blocks %d to %d are scanned (fetched %d, bloom %d, receipts %d), failed %d, owed %d.",
+		l.Percent, l.Start, l.Head, l.Blocks[audit.StateFetched], l.Blocks[audit.StateBloom], l.Blocks[audit.StateReceipts],
+		l.Blocks[audit.StateFailed], l.Blocks[audit.StateOwed])
+	for _, r := range l.Failed() {
+		text += fmt.Sprintf("\nNOT COMPLETE: blocks %d to %d FAILED, their events are not in the log: %s", r.From, r.To, r.Failure)
+	}
+	return text
 }
 
 // summary is a table of what was compared.

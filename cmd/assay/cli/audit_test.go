@@ -117,3 +117,19 @@ func TestBars(t *testing.T) {
 		t.Errorf("it draws %q", &out)
 	}
 }
+
+// TestCompletenessIsLoud: a range that was not believed is said in so many words, however
+// many ranges there are.
+func TestCompletenessIsLoud(t *testing.T) {
+	ledger := audit.Ledger{Start: 10, Head: 109, Percent: 99, Blocks: map[audit.State]uint64{audit.StateReceipts: 99, audit.StateFailed: 1}}
+	for i := range uint64(maxRanges + 5) {
+		ledger.Ranges = append(ledger.Ranges, audit.Range{From: 10 + i, To: 10 + i, State: audit.StateReceipts})
+	}
+	ledger.Ranges = append(ledger.Ranges, audit.Range{From: 109, To: 109, State: audit.StateFailed, Failure: "another root"})
+	text := ranges(ledger) + completeness(ledger)
+	for _, want := range []string{"AND 6 RANGES MORE", "99.00 % of blocks 10 to 109", "receipts 99", "failed 1, owed 0", "NOT COMPLETE: blocks 109 to 109 FAILED, their events are not in the log: another root"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q: %s", want, text)
+		}
+	}
+}
