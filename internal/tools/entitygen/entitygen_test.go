@@ -39,7 +39,7 @@ type Dog @entity(immutable: true) { id: ID! house: BigHouse friends: [Dog!]! age
 		"CREATE TABLE IF NOT EXISTS zoo_big_house (\n    chain UInt64,\n    `id` String,\n    `colour` LowCardinality(String),\n    `index` Nullable(UInt256),",
 		"CREATE TABLE IF NOT EXISTS zoo_big_house_history AS zoo_big_house\n    ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)",
 		"ADD PROJECTION IF NOT EXISTS by_street (SELECT chain, `street`, `timestamp`, `id` ORDER BY (chain, `street`, `timestamp`, `id`))",
-		"ALTER TABLE zoo_dog ADD INDEX IF NOT EXISTS by_house `house` TYPE bloom_filter",
+		"ADD INDEX IF NOT EXISTS by_house `house` TYPE bloom_filter",
 		"`friends` Array(String),\n    `age` Int64,\n    `good` Bool,")
 	contains(t, rows, "package zoo\n", "Index     *big.Int `ch:\"index\"`", "House   *string", "Friends []string", "entity.ListOf(&r.Dog)",
 		`table.Of("zoo_big_house_history", r.BigHouseHistory)`)
