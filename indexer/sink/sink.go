@@ -37,8 +37,9 @@ type Config struct {
 }
 
 // DefaultMaxRows bounds a batch. It is far below ClickHouse's block of about a million
-// rows, within which an insert is atomic.
-const DefaultMaxRows = 100_000
+// rows, within which an insert is atomic. Fewer cost the database more for each row, more
+// take memory here: docs/performance.md.
+const DefaultMaxRows = 60_000
 
 // Status is how a sink stands.
 type Status struct {

@@ -64,6 +64,7 @@ func benchMain() {
 	case "chain":
 		err = benchChain()
 	case "index":
+		collectOften()
 		err = benchIndex(context.Background())
 	}
 	if err != nil {
@@ -363,7 +364,7 @@ func TestLive(t *testing.T) {
 	if _, err := os.Stat(packages); err != nil {
 		t.Skip("run `make deps` first: ", err)
 	}
-	blocks := number("ASSAY_BENCH_LIVE", 5)
+	blocks := max(1, number("ASSAY_BENCH_LIVE", 5))
 	hub := common.HexToAddress(benchPreset.Hub)
 	chain := rpctest.NewChain(benchPreset.ChainID, rpctest.NewERC20(hub, benchAccounts, 50))
 	chain.Grow(20)
