@@ -22,6 +22,7 @@ import (
 // Log is what the audit needs of Kafka; *kafka.Client has it.
 type Log interface {
 	End(ctx context.Context, topic string, partition int) (int64, error)
+	Partitions(ctx context.Context, topic string) (int, error)
 	Read(ctx context.Context, topic string, partition int, from, to int64, handle func(kafka.Message) error) error
 }
 
@@ -47,6 +48,7 @@ const (
 	StageLog        = "records of the chain log"
 	StageContracts  = "views of the contracts"
 	StageClickHouse = "rows of ClickHouse"
+	StageDerived    = "tables of what follows from them"
 )
 
 // Errors that say why there is nothing to compare.
@@ -67,12 +69,16 @@ type auditor struct {
 	chain   *contracts.Client
 	random  *rand.Rand
 	samples blockSample
+	derived *derived
+	sums    sums
 
 	next  int64  // offset at which the index stands
 	later uint64 // rows of this version and above are of records that are not read
 	at    uint64 // block after which the contracts are asked
 	limit uint64 // newest block that is folded
 	asked bool   // the contracts have been
+
+	finalTime uint64 // of the newest block that is final
 
 	chunk chunk
 }
@@ -99,7 +105,7 @@ func newAuditor(cfg Config) *auditor {
 		Compared: Compared{Contracts: map[string]*Count{}, ClickHouse: map[string]*Count{}},
 	}
 	a := &auditor{
-		cfg: cfg, report: report, book: newBook(cfg.Preset, report), limit: math.MaxUint64,
+		cfg: cfg, report: report, sums: sums{}, book: newBook(cfg.Preset, report), limit: math.MaxUint64,
 		chain:  contracts.NewClient(cfg.RPC, common.HexToAddress(cfg.Preset.Hub)),
 		random: rand.New(rand.NewPCG(cfg.Seed, 0)), //nolint:gosec // a sample that can be drawn again
 	}
@@ -116,6 +122,10 @@ func (a *auditor) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.describe(ctx); err != nil {
+		return err
+	}
+	a.derived.restart()
 	a.reader.settle = func(b canonical) error { return a.settle(ctx, b) }
 	if err := a.readLog(ctx); err != nil {
 		return err
@@ -126,7 +136,7 @@ func (a *auditor) run(ctx context.Context) error {
 	if err := a.compareRows(ctx); err != nil {
 		return err
 	}
-	if err := a.state(ctx); err != nil {
+	if err := errors.Join(a.compareDerived(ctx), a.compareSeries(ctx), a.state(ctx)); err != nil {
 		return err
 	}
 	after, err := a.header(ctx, a.at)
@@ -213,6 +223,7 @@ func (a *auditor) tail(ctx context.Context) (mark *assaypb.Mark, err error) {
 func (a *auditor) readLog(ctx context.Context) error {
 	err := a.cfg.Kafka.Read(ctx, a.cfg.Topics.Log, 0, 0, a.next, func(m kafka.Message) error {
 		a.cfg.Progress(StageLog, uint64(m.Offset), uint64(a.next))
+		a.readDerived(m)
 		return a.reader.read(m)
 	})
 	if err != nil {
@@ -224,6 +235,9 @@ func (a *auditor) readLog(ctx context.Context) error {
 
 // settle folds a block that stays.
 func (a *auditor) settle(ctx context.Context, b canonical) error {
+	if b.Number <= a.reader.final {
+		a.finalTime = b.Time
+	}
 	if b.Number > a.at {
 		if err := a.ask(ctx); err != nil {
 			return err

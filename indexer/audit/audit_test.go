@@ -20,12 +20,14 @@ func TestAudit(t *testing.T) {
 	w := newWorld(t)
 	w.play()
 	w.log()
+	w.decide()
 	db := w.index()
 	t.Run("as it is", func(t *testing.T) { equal(t, w, db) })
 	t.Run("a sample", func(t *testing.T) { sampled(t, w, db) })
 	t.Run("an earlier block", func(t *testing.T) { earlier(t, w, db) })
 	t.Run("what cannot be compared", func(t *testing.T) { refused(t, w, db) })
 	t.Run("harmed rows", func(t *testing.T) { harmedRows(t, w) })
+	t.Run("harmed rows of every table", func(t *testing.T) { harmedTables(t, w) })
 	t.Run("harmed log", func(t *testing.T) { harmedLog(t, w) })
 	t.Run("a reorg after", func(t *testing.T) { reorganized(t, w) })
 }
@@ -176,7 +178,7 @@ func harmedRows(t *testing.T, w *world) {
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
-			harmed := w.copyOf(t)
+			harmed := w.copyOf(t, strings.Fields(test.harm)[2])
 			statement := test.harm
 			if strings.HasPrefix(statement, "ALTER") {
 				statement += " SETTINGS mutations_sync = 1"
@@ -193,6 +195,93 @@ func harmedRows(t *testing.T, w *world) {
 				t.Errorf("equal %t: %s", report.Equal, found)
 			}
 		})
+	}
+}
+
+// harmedTables: of each table that the index's fold fills, a row that was changed, one that
+// is gone and one too many are found, and nothing else.
+func harmedTables(t *testing.T, w *world) {
+	db := w.copyOf(t, w.tables()...)
+	a := newAuditor(w.config(db))
+	ok(t, a.describe(t.Context()))
+	var want []string
+	for _, table := range a.derived.tables {
+		want = append(want, harmTable(t, db, table)...)
+	}
+	ok(t, db.Exec(t.Context(), "INSERT INTO series SELECT * REPLACE (1 AS deals) FROM series WHERE dimension = 'ALL' LIMIT 1"))
+	report := audit(t, w.config(db))
+	said := map[string]bool{}
+	for _, d := range report.Differences {
+		said[d.Kind+" "+d.Field+" "+strings.Fields(d.Expected)[0]] = true
+		said[d.Kind+" "+d.Field] = true
+	}
+	for _, one := range append(want, "series deals") {
+		if !said[one] {
+			t.Errorf("no difference is of %q", one)
+		}
+	}
+	if len(want) < 150 {
+		t.Errorf("only %d harms: %v", len(want), want)
+	}
+	for _, table := range []string{"postings", "settlements", "settlement_lines", "decisions", "verdicts", "attestations", "accounts_history", "subgraph_task", "subgraph_task_history"} {
+		if c := report.Compared.ClickHouse[table]; c.Different != 3 {
+			t.Errorf("%s: three rows were harmed, and %+v", table, c)
+		}
+	}
+	for _, d := range report.Differences {
+		if d.In != inClickHouse || d.Kind != "series" && a.derived.named[d.Kind] == nil {
+			t.Errorf("that was not harmed: %s", d)
+		}
+	}
+}
+
+// harmTable harms three rows of a table, or puts one into an empty table, and returns what an
+// audit has to say.
+func harmTable(t *testing.T, db driver.Conn, table *derivedTable) (want []string) {
+	t.Helper()
+	var rows uint64
+	ok(t, db.QueryRow(t.Context(), "SELECT count() FROM "+table.name+" FINAL").Scan(&rows))
+	if rows == 0 {
+		ok(t, db.Exec(t.Context(), fmt.Sprintf("INSERT INTO %s (chain) VALUES (%d)", table.name, chainID)))
+		return []string{table.name + "  no"}
+	}
+	insert := func(replace, order string) {
+		ok(t, db.Exec(t.Context(), fmt.Sprintf("INSERT INTO %s SELECT * REPLACE (%s) FROM %s FINAL ORDER BY %s LIMIT 1", table.name, replace, table.name, order)))
+	}
+	var ascending, descending []string
+	for _, i := range table.key {
+		ascending, descending = append(ascending, "`"+table.columns[i]+"`"), append(descending, "`"+table.columns[i]+"` DESC")
+	}
+	for i, column := range table.columns {
+		if column == "chain" || i == table.version || i == table.deleted || slices.Contains(table.key, i) {
+			continue
+		}
+		if harm, able := other(table, i); able {
+			insert(harm+" AS `"+column+"`", strings.Join(ascending, ", "))
+			want = append(want, table.name+" "+column)
+			break
+		}
+	}
+	if rows > 1 {
+		insert("1 AS deleted", strings.Join(descending, ", "))
+		want = append(want, table.name+"  a")
+	}
+	harm, _ := other(table, table.key[0])
+	insert(harm+" AS "+ascending[0], strings.Join(ascending, ", "))
+	want = append(want, table.name+"  no")
+	return want
+}
+
+// other is SQL for another value of a column.
+func other(table *derivedTable, column int) (sql string, able bool) {
+	name := "`" + table.columns[column] + "`"
+	switch table.kind.Field(column).Type.String() {
+	case "string", "*string":
+		return "concat(ifNull(" + name + ", ''), 'x')", true
+	case "uint64", "uint32", "int64", "*big.Int":
+		return "ifNull(" + name + ", 0) + 1000000", true
+	default:
+		return "", false
 	}
 }
 
@@ -317,7 +406,7 @@ func twice(wanted func(*assaypb.Event) bool) harm {
 
 // reorganized: what left the chain after the index stood is counted, not called missing.
 func reorganized(t *testing.T, w *world) {
-	copied := w.copyOf(t)
+	copied := w.copyOf(t, "blocks", "accounts")
 	ok(t, copied.Exec(t.Context(), "INSERT INTO blocks SELECT * REPLACE (1 AS deleted, version + 1000000 AS version) FROM blocks FINAL WHERE number IN (SELECT max(number) FROM blocks)"))
 	ok(t, copied.Exec(t.Context(), "INSERT INTO accounts SELECT * REPLACE (stake + 1 AS stake, version + 1000000 AS version) FROM accounts FINAL LIMIT 1"))
 	report := audit(t, w.config(copied))

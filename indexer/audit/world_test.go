@@ -1,10 +1,10 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/big"
 	"os"
@@ -23,6 +23,7 @@ import (
 
 	"assay/contracts"
 	"assay/contracts/deploy"
+	"assay/indexer/projection"
 	"assay/indexer/sink"
 	"assay/internal/clickhouse"
 	"assay/internal/devchain"
@@ -55,7 +56,8 @@ type world struct {
 	mined      uint64 // block of the last transaction
 	next       uint64 // sequence of the next record
 	salt       byte
-	copies     int
+	copy       driver.Conn // nil: there is none yet
+	decided    uint64      // records of the decisions log
 }
 
 type player struct {
@@ -229,6 +231,19 @@ func (w *world) log() {
 	}
 }
 
+// decide writes verdicts on quotes to the decisions log.
+func (w *world) decide() {
+	w.Helper()
+	for i := range byte(3) {
+		decision := &assaypb.Decision{Id: bytes.Repeat([]byte{i + 1}, 32), ChainId: chainID, Task: bytes.Repeat([]byte{i}, 32), Time: 1_700_000_000,
+			Body: &assaypb.Decision_Verdict{Verdict: &assaypb.Verdict{Detail: "it's \xe2\x9c\x93", Attestation: &assaypb.Attestation{Accepted: true, Advisories: []string{"INTEL-SA-1"}}}}}
+		value, err := proto.Marshal(decision)
+		w.ok(err)
+		w.ok(w.kafka.Append(w.Context(), w.topics.Decisions, kafka.Message{Key: decision.Task, Value: value}))
+		w.decided++
+	}
+}
+
 // ledgerTo is the ledger of a log up to a block, of which one was not believed.
 func ledgerTo(number uint64) []*assaypb.Coverage {
 	failed := covered(3, 3, assaypb.Verification_VERIFICATION_FAILED)
@@ -269,7 +284,7 @@ func (w *world) index() driver.Conn {
 	ctx, stop := context.WithCancel(w.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- to.Run(ctx) }()
-	w.until("the log is written", func() bool { return to.Status().Records == w.next })
+	w.until("the log is written", func() bool { return to.Status().Records == w.next+w.decided })
 	stop()
 	w.ok(<-ended)
 	return db
@@ -284,23 +299,42 @@ func (w *world) until(what string, happened func() bool) {
 	}
 }
 
-// copyOf copies the database, so that it can be harmed.
-func (w *world) copyOf(t *testing.T) driver.Conn {
+// copyOf is a copy of the database in which these tables may be harmed: when the test ends
+// they are made good again.
+func (w *world) copyOf(t *testing.T, harmed ...string) driver.Conn {
 	t.Helper()
-	w.copies++
-	name := fmt.Sprintf("copy_%d", w.copies)
-	conn, err := clickhouse.Open(t.Context(), w.engine.Config(name))
-	ok(t, err)
-	t.Cleanup(func() { ok(t, conn.Close()) })
-	tables := []string{"progress", "heads", "coverage"}
-	for _, one := range allTables {
-		tables = append(tables, one.name)
+	if w.copy == nil {
+		var err error
+		w.copy, err = clickhouse.Open(w.Context(), w.engine.Config("copy"))
+		ok(t, err)
+		w.Cleanup(func() { w.ok(w.copy.Close()) })
+		for _, table := range w.tables() {
+			ok(t, w.copy.Exec(t.Context(), "CREATE TABLE "+table+" AS indexed."+table))
+			w.fill(table)
+		}
 	}
-	for _, table := range tables {
-		ok(t, conn.Exec(t.Context(), "CREATE TABLE "+table+" AS indexed."+table))
-		ok(t, conn.Exec(t.Context(), "INSERT INTO "+table+" SELECT * FROM indexed."+table))
+	t.Cleanup(func() {
+		for _, table := range harmed {
+			w.ok(w.copy.Exec(w.Context(), "TRUNCATE TABLE "+table))
+			w.fill(table)
+		}
+	})
+	return w.copy
+}
+
+// tables are all that an audit reads.
+func (w *world) tables() []string {
+	tables := []string{"progress", "plans", "series"}
+	for _, one := range projection.Schema() {
+		if one.Name != "measures" { // which keeps nothing
+			tables = append(tables, one.Name)
+		}
 	}
-	return conn
+	return tables
+}
+
+func (w *world) fill(table string) {
+	w.ok(w.copy.Exec(w.Context(), "INSERT INTO "+table+" SELECT * FROM indexed."+table+" SETTINGS insert_deduplicate = 0"))
 }
 
 func (w *world) config(db driver.Conn) Config {
@@ -326,6 +360,7 @@ func (w *world) records() []*assaypb.ChainRecord {
 func (w *world) write(t *testing.T, db driver.Conn, name string, records []*assaypb.ChainRecord) schema.Topics {
 	t.Helper()
 	topics := schema.TopicsOf(strings.ReplaceAll(name, " ", "-"))
+	topics.Decisions = w.topics.Decisions
 	ok(t, w.kafka.CreateTopic(t.Context(), topics.Log, 1, schema.MaxRecordBytes))
 	var messages []kafka.Message
 	for _, record := range records {

@@ -210,6 +210,7 @@ func completeness(l audit.Ledger) string {
 func summary(report *audit.Report) string {
 	writer := table.NewWriter()
 	writer.SetStyle(table.StyleLight)
+	empty := 0
 	writer.AppendHeader(table.Row{"the log against", "kind", "compared", "of", "changed since", "different"})
 	for _, side := range []struct {
 		name   string
@@ -217,9 +218,14 @@ func summary(report *audit.Report) string {
 	}{{"contracts", report.Compared.Contracts}, {"ClickHouse", report.Compared.ClickHouse}} {
 		for _, kind := range slices.Sorted(maps.Keys(side.counts)) {
 			c := side.counts[kind]
+			if *c == (audit.Count{}) {
+				empty++
+				continue
+			}
 			writer.AppendRow(table.Row{side.name, kind, c.Compared, c.Of, c.Changed, c.Different})
 		}
 	}
+	writer.AppendFooter(table.Row{"", fmt.Sprintf("%d tables without rows", empty)})
 	return writer.Render()
 }
 
