@@ -28,20 +28,24 @@ func run(t *testing.T, arguments ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), code
 }
 
-// node is a JSON-RPC endpoint of a chain without contracts.
+// node is a JSON-RPC endpoint of a chain without contracts. It is asked in batches.
 func node(t *testing.T, chainID string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var request struct {
+		var requests []struct {
 			ID     json.RawMessage
 			Method string
 		}
-		if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+		if err := json.NewDecoder(r.Body).Decode(&requests); err != nil {
 			t.Error(err)
 		}
-		result := map[string]string{"eth_chainId": chainID, "eth_getCode": "0x"}[request.Method]
+		answers := make([]map[string]any, len(requests))
+		for i, request := range requests {
+			result := map[string]string{"eth_chainId": chainID, "eth_getCode": "0x"}[request.Method]
+			answers[i] = map[string]any{"jsonrpc": "2.0", "id": request.ID, "result": result}
+		}
 		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(map[string]any{"jsonrpc": "2.0", "id": request.ID, "result": result}); err != nil {
+		if err := json.NewEncoder(w).Encode(answers); err != nil {
 			t.Error(err)
 		}
 	}))

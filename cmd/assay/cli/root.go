@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -94,5 +95,6 @@ func report(ctx context.Context, err error, stderr io.Writer) int {
 }
 
 func say(stderr io.Writer, err error) {
-	fmt.Fprintln(stderr, "assay:", err) //nolint:errcheck // there is nowhere else to say it
+	text := strings.ReplaceAll(err.Error(), "\n", "; ") // of errors that were joined
+	fmt.Fprintln(stderr, "assay:", text)                //nolint:errcheck // there is nowhere else to say it
 }
