@@ -107,6 +107,9 @@ func earlier(t *testing.T, w *world, db driver.Conn) {
 		if block := record.GetBlock(); block != nil {
 			blocks = append(blocks, block.Number)
 		}
+		if record.GetRetraction() != nil {
+			blocks = blocks[:len(blocks)-1]
+		}
 	}
 	for _, number := range []uint64{blocks[3], blocks[len(blocks)/2], blocks[len(blocks)/2] - 1, blocks[len(blocks)-2]} {
 		cfg := w.config(db)

@@ -220,6 +220,9 @@ func (w *world) log() {
 		h, err := a.header(w.Context(), number)
 		w.ok(err)
 		if block := w.block(a, number, h); len(block.Events) > 0 {
+			if number > w.mined/2 && number < w.mined { // what happened was first in another block
+				w.fork(block)
+			}
 			w.append(&assaypb.ChainRecord{Body: &assaypb.ChainRecord_Block{Block: block}})
 		}
 		if number%10 == 0 || number == head {
@@ -229,6 +232,14 @@ func (w *world) log() {
 				HeadTime: uint64(h.Time), FinalizedNumber: number - finality, FinalizedHash: final.Hash[:], Ledger: ledgerTo(number)}}})
 		}
 	}
+}
+
+// fork writes a block with the same events as another, and its retraction.
+func (w *world) fork(block *assaypb.Block) {
+	gone := proto.CloneOf(block)
+	gone.Hash[31] ^= 1
+	w.append(&assaypb.ChainRecord{Body: &assaypb.ChainRecord_Block{Block: gone}})
+	w.append(&assaypb.ChainRecord{Body: &assaypb.ChainRecord_Retraction{Retraction: &assaypb.Retraction{Number: gone.Number, Hash: gone.Hash}}})
 }
 
 // decide writes verdicts on quotes to the decisions log.
