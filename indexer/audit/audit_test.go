@@ -346,7 +346,7 @@ func harmedLog(t *testing.T, w *world) {
 			return r
 		}, []string{"contracts: blocks", ", hash: expected", "clickhouse: blocks"}},
 		"no block": {func(r []*assaypb.ChainRecord) []*assaypb.ChainRecord {
-			_, i := blockOf(r, 12)
+			_, i := blockOf(r, 3) // before the first fork
 			return append(r[:i:i], r[i+1:]...)
 		}, []string{"log: sequence", "1 records are missing", "log: record at offset", "records, as are indexed", "clickhouse: blocks", "expected no row"}},
 	}
@@ -369,9 +369,12 @@ func harmedLog(t *testing.T, w *world) {
 	}
 }
 
-// last edits the newest event of a kind that is final.
+// last edits the newest event of a kind that is final, in a block that stays.
 func last(records []*assaypb.ChainRecord, wanted func(*assaypb.Event) bool, edit func(block *assaypb.Block, i int)) []*assaypb.ChainRecord {
 	for n := len(records) - 1; n >= 0; n-- {
+		if n+1 < len(records) && records[n+1].GetRetraction() != nil {
+			continue
+		}
 		block := records[n].GetBlock()
 		for i := len(block.GetEvents()) - 1; i >= 0; i-- {
 			if wanted(block.Events[i]) {

@@ -234,10 +234,14 @@ func (w *world) log() {
 	}
 }
 
-// fork writes a block with the same events as another, and its retraction.
+// fork writes a block with the same events as another and a deposit more, and its retraction.
 func (w *world) fork(block *assaypb.Block) {
 	gone := proto.CloneOf(block)
 	gone.Hash[31] ^= 1
+	more := proto.CloneOf(gone.Events[len(gone.Events)-1])
+	more.LogIndex++
+	more.Body = &assaypb.Event_Transfer{Transfer: &assaypb.Transfer{From: make([]byte, 20), To: bytes.Repeat([]byte{9}, 20), Value: []byte{1}}}
+	gone.Events = append(gone.Events, more)
 	w.append(&assaypb.ChainRecord{Body: &assaypb.ChainRecord_Block{Block: gone}})
 	w.append(&assaypb.ChainRecord{Body: &assaypb.ChainRecord_Retraction{Retraction: &assaypb.Retraction{Number: gone.Number, Hash: gone.Hash}}})
 }
