@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,7 +98,11 @@ func TestAnswersAreOfOneHead(t *testing.T) {
 					return
 				default:
 				}
-				if problem := look(ask(t, server, hammered, nil)); problem != "" {
+				answer := ask(t, server, hammered, nil)
+				if overtaken(answer) {
+					continue // an honest refusal: forks came faster than it could read
+				}
+				if problem := look(answer); problem != "" {
 					t.Error(problem)
 					return
 				}
@@ -119,6 +124,10 @@ func TestAnswersAreOfOneHead(t *testing.T) {
 	if slices.Max(asked) == 0 {
 		t.Error("nothing was answered")
 	}
+}
+
+func overtaken(r reply) bool {
+	return len(r.Errors) == 1 && strings.Contains(fmt.Sprint(r.Errors[0]), "reorganized while executing")
 }
 
 const hammered = `{ _meta { block { number hash } } accounts { id balance frozen score } protocols { dealsCount tasksCount }

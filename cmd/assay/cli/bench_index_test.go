@@ -320,7 +320,7 @@ func awaitBalances(t *testing.T, api string, want truth) {
 	t.Helper()
 	awaitHead(t, api, want.Head)
 	var accounts struct {
-		Data struct {
+		Data *struct {
 			Accounts struct {
 				Nodes []struct {
 					Address common.Address
@@ -328,8 +328,14 @@ func awaitBalances(t *testing.T, api string, want truth) {
 				}
 			}
 		}
+		Errors json.RawMessage
 	}
-	query(t, api, `{accounts(first:1000){nodes{address stake}}}`, &accounts)
+	for deadline := time.Now().Add(time.Minute); accounts.Data == nil; time.Sleep(20 * time.Millisecond) {
+		query(t, api, `{accounts(first:1000){nodes{address stake}}}`, &accounts)
+		if time.Now().After(deadline) { // who has just asked for the head again and again is refused for a while
+			t.Fatalf("no answer in a minute: %s", accounts.Errors)
+		}
+	}
 	right := 0
 	for _, a := range accounts.Data.Accounts.Nodes {
 		if balance := want.Balances[a.Address]; balance != nil && balance.String() == a.Stake {

@@ -26,15 +26,16 @@ type story struct {
 	api    *client.Client
 	topics schema.Topics
 	show   *show
-	tasks  uint64 // of all offers
+	events func() uint64 // that are in the chain log
+	tasks  uint64        // of all offers
 	first  []common.Hash
 }
 
 // patience is how long nothing may happen before the story goes on without it.
 const patience = 90 * time.Second
 
-func newStory(w *world, m *market, seen *watch, api *client.Client, show *show) (*story, error) {
-	s := &story{world: w, market: m, watch: seen, api: api, topics: schema.TopicsOf(m.preset().Name), show: show}
+func newStory(w *world, m *market, seen *watch, api *client.Client, events func() uint64, show *show) (*story, error) {
+	s := &story{world: w, market: m, watch: seen, api: api, events: events, topics: schema.TopicsOf(m.preset().Name), show: show}
 	for _, offer := range m.offers {
 		s.tasks += offer.tasks
 	}
@@ -175,8 +176,20 @@ func (s *story) forged(task common.Hash) ([]byte, error) {
 	})
 }
 
-// fork abandons the newest blocks in the middle of the work.
+// fork abandons the newest blocks in the middle of the work, when some of it has just come
+// into the log, so that it has to be taken back.
 func (s *story) fork(ctx context.Context) error {
+	done, err := s.count(ctx)
+	if err != nil {
+		return err
+	}
+	before, since := s.events(), time.Now()
+	err = s.poll(ctx, 10*time.Millisecond, func() (bool, error) {
+		return s.events() > before || done >= s.tasks || time.Since(since) > 10*time.Second, nil
+	})
+	if err != nil {
+		return err
+	}
 	if err := s.world.chain.Fork(confirmations); err != nil {
 		return fmt.Errorf("forking the chain: %w", err)
 	}
