@@ -278,11 +278,16 @@ func TestSubmit(t *testing.T) {
 	}
 }
 
-// A node that still indexes does not know yet; that is no error, and no absence for good.
+// A node that still indexes does not know yet; that is no error, and no absence for good. Nor
+// is a receipt worth anything before the node's newest state has its block.
 func TestWaitOutlastsIndexing(t *testing.T) {
-	var asked int
+	var asked, heads int
 	var hash common.Hash
-	w := testWallet(t, func(string, json.RawMessage) (any, *nodeError) {
+	w := testWallet(t, func(method string, _ json.RawMessage) (any, *nodeError) {
+		if method == "eth_blockNumber" {
+			heads++
+			return []string{"0x0", "0x1"}[heads-1], nil
+		}
 		switch asked++; asked {
 		case 1:
 			return nil, nil
@@ -295,8 +300,8 @@ func TestWaitOutlastsIndexing(t *testing.T) {
 	tx := signedTx(t, w)
 	hash = tx.Hash()
 	receipt, err := w.Wait(t.Context(), hash)
-	if err != nil || receipt.TxHash != hash || asked != 3 {
-		t.Errorf("%v, %v after %d questions", receipt, err, asked)
+	if err != nil || receipt.TxHash != hash || asked != 4 || heads != 2 {
+		t.Errorf("%v, %v after %d and %d questions", receipt, err, asked, heads)
 	}
 }
 

@@ -206,12 +206,23 @@ const (
 )
 
 // Wait returns a transaction's receipt once it is in a block, whether or not it
-// reverted there; RevertOf tells why it did.
+// reverted there; RevertOf tells why it did. By then the node's newest state has the block:
+// go-ethereum knows a receipt a moment before, and what is asked of it in that moment is
+// answered as if the transaction had not been.
 func (w *Wallet) Wait(ctx context.Context, hash common.Hash) (*types.Receipt, error) {
 	for interval := firstReceiptInterval; ; interval = min(2*interval, lastReceiptInterval) {
 		receipt, err := w.Receipt(ctx, hash)
-		if receipt != nil || err != nil {
-			return receipt, err
+		if err != nil {
+			return nil, err
+		}
+		if receipt != nil {
+			head, err := w.eth.BlockNumber(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("asking for the newest block: %w", err)
+			}
+			if head >= receipt.BlockNumber.Uint64() {
+				return receipt, nil
+			}
 		}
 		select {
 		case <-ctx.Done():
