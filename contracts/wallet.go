@@ -67,33 +67,6 @@ func (w *Wallet) MinedNonce(ctx context.Context) (uint64, error) {
 	return nonce, nil
 }
 
-// Fees are what a transaction pays per gas, in wei.
-type Fees struct {
-	Tip *big.Int // to the block's maker; nil on a chain without base fee
-	Max *big.Int // tip and base fee together, or the gas price
-}
-
-// Fees asks the node what to pay now. Max leaves room for the base fee to double.
-func (w *Wallet) Fees(ctx context.Context) (Fees, error) {
-	head, err := w.eth.HeaderByNumber(ctx, nil)
-	if err != nil {
-		return Fees{}, fmt.Errorf("reading the base fee: %w", err)
-	}
-	if head.BaseFee == nil {
-		price, err := w.eth.SuggestGasPrice(ctx)
-		if err != nil {
-			return Fees{}, fmt.Errorf("reading the gas price: %w", err)
-		}
-		return Fees{Max: price}, nil
-	}
-	tip, err := w.eth.SuggestGasTipCap(ctx)
-	if err != nil {
-		return Fees{}, fmt.Errorf("reading the usual tip: %w", err)
-	}
-	double := new(big.Int).Lsh(head.BaseFee, 1)
-	return Fees{Tip: tip, Max: double.Add(double, tip)}, nil
-}
-
 // Tx is a transaction to sign. To is nil where it creates a contract.
 type Tx struct {
 	To    *common.Address

@@ -48,6 +48,9 @@ type chain interface {
 	sign(ctx context.Context, agent *agent, call []byte, nonce uint64) (*types.Transaction, error)
 	// submit sends a transaction. Sending the same again is no error.
 	submit(ctx context.Context, agent *agent, tx *types.Transaction) error
+	// reprice signs a waiting transaction again to pay what the network asks for now; nil
+	// where it pays that already.
+	reprice(ctx context.Context, agent *agent, tx *types.Transaction) (*types.Transaction, error)
 }
 
 // node is a chain behind JSON-RPC.
@@ -224,6 +227,10 @@ func (n *node) feesNow(ctx context.Context, wallet *contracts.Wallet) (contracts
 
 func (n *node) submit(ctx context.Context, agent *agent, tx *types.Transaction) error {
 	return n.wallets[agent.address].Submit(ctx, tx)
+}
+
+func (n *node) reprice(ctx context.Context, agent *agent, tx *types.Transaction) (*types.Transaction, error) {
+	return n.wallets[agent.address].Reprice(ctx, tx)
 }
 
 // Events that change what a worker sees: of its own contribution, and of the task.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"maps"
+	"math/big"
 	"slices"
 	"sync"
 
@@ -26,6 +27,7 @@ type fakeChain struct {
 	down   error                                            // what every request fails with
 	final  int                                              // blocks that cannot vanish
 	faulty int                                              // transactions mined without effect, ever
+	price  int64                                            // of gas, below which nothing is mined
 	mutex  sync.Mutex                                       // wallets send at the same time
 }
 
@@ -90,7 +92,7 @@ func (c *fakeChain) mine() {
 		}
 	}
 	for _, sender := range slices.SortedFunc(maps.Keys(c.pool), common.Address.Cmp) {
-		for tx := c.pool[sender][b.spent[sender]]; tx != nil; tx = c.pool[sender][b.spent[sender]] {
+		for tx := c.pool[sender][b.spent[sender]]; tx != nil && tx.GasPrice().Int64() >= c.price; tx = c.pool[sender][b.spent[sender]] {
 			delete(c.pool[sender], tx.Nonce())
 			b.spent[sender]++
 			b.txs = append(b.txs, tx)
@@ -265,7 +267,21 @@ func (c *fakeChain) sign(_ context.Context, agent *agent, call []byte, nonce uin
 	if err := c.execute(&trial, agent.address, call); err != nil {
 		return nil, err
 	}
-	return types.NewTx(&types.LegacyTx{Nonce: nonce, To: &agent.address, Data: call}), nil
+	return c.priced(agent, call, nonce), nil
+}
+
+// priced is a transaction that pays what is asked for now.
+func (c *fakeChain) priced(agent *agent, call []byte, nonce uint64) *types.Transaction {
+	return types.NewTx(&types.LegacyTx{Nonce: nonce, To: &agent.address, Data: call, GasPrice: big.NewInt(c.price)})
+}
+
+func (c *fakeChain) reprice(_ context.Context, agent *agent, old *types.Transaction) (*types.Transaction, error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.down != nil || old.GasPrice().Int64() >= c.price {
+		return nil, c.down
+	}
+	return c.priced(agent, old.Data(), old.Nonce()), nil
 }
 
 func (c *fakeChain) submit(_ context.Context, agent *agent, tx *types.Transaction) error {
@@ -282,7 +298,7 @@ func (c *fakeChain) submit(_ context.Context, agent *agent, tx *types.Transactio
 			}
 		}
 		return contracts.ErrNonceTooLow
-	case waiting != nil && waiting.Hash() != tx.Hash():
+	case waiting != nil && waiting.Hash() != tx.Hash() && waiting.GasPrice().Cmp(tx.GasPrice()) >= 0:
 		return contracts.ErrUnderpriced
 	}
 	c.hold(agent.address, tx)

@@ -352,7 +352,27 @@ func TestSlotsBoundWhatIsComputedAtOnce(t *testing.T) {
 	}
 }
 
-// Whatever happens in between, kills, forks, lost transactions, outages, the tasks end
+// What was sent before fees rose is replaced: by the worker that remembers it, and by one
+// that was killed meanwhile, which waits before it takes the place.
+func TestFeesRise(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		w := newWorld(1, 1, false, member(0, Behaviour{}))
+		for w.fleet.Progress().Sent == 0 {
+			w.turn()
+			w.judge()
+		}
+		w.chain.price = 5
+		if killed {
+			w.start()
+		}
+		w.quiet(patience + 3*resendAfter)
+		if got := w.contribution(0, fakeTask0).status; got != proved || w.chain.faulty != 0 {
+			t.Errorf("killed %t: contribution status %d, %d transactions in vain", killed, got, w.chain.faulty)
+		}
+	}
+}
+
+// Whatever happens in between, kills, forks, lost transactions, rising fees, outages, the tasks end
 // as they would have: every winner has revealed, nothing that was accepted is published
 // again, and no wallet is stuck.
 func TestAccidentsChangeNothing(t *testing.T) {
@@ -370,6 +390,7 @@ func TestAccidentsChangeNothing(t *testing.T) {
 			"down":     func(*rapid.T) { w.chain.down = errors.New("connection refused") },
 			"up":       func(*rapid.T) { w.chain.down = nil },
 			"calm":     func(*rapid.T) { w.quiet(fakeDepth + 2) },
+			"fees":     func(t *rapid.T) { w.chain.price = rapid.Int64Range(0, 3).Draw(t, "price") },
 			"fork": func(t *rapid.T) {
 				w.chain.fork(rapid.IntRange(1, fakeDepth).Draw(t, "depth"), rapid.Bool().Draw(t, "forget"))
 			},

@@ -12,10 +12,10 @@ import (
 
 const (
 	// resendAfter is how many blocks a transaction may take before it is sent again,
-	// in case the node forgot it.
+	// in case the node forgot it or the fees have risen.
 	resendAfter = 5
 	// patience is how many blocks a worker that starts waits for transactions of an
-	// earlier run before it goes on after them.
+	// earlier run before it takes their places: what they pay may be too little by now.
 	patience = 20
 	// maxSetbacks is how often a job is tried in vain. The pause doubles each time, in blocks.
 	maxSetbacks = 8
@@ -113,7 +113,7 @@ func (f *Fleet) settle(ctx context.Context, w *wallet) (bool, error) {
 	if pending > counts[0] && f.head.number < w.waiting {
 		return false, nil
 	}
-	w.mined, w.next, w.settled, w.waiting = counts[0], max(pending, counts[0]), true, 0
+	w.mined, w.next, w.settled, w.waiting = counts[0], counts[0], true, 0
 	return true, nil
 }
 
@@ -237,10 +237,18 @@ func (f *Fleet) confirm(ctx context.Context, newest header, reorged bool) error 
 	return nil
 }
 
-// resend hands a transaction to the node again. If the node does not want it, the step
-// is taken anew.
+// resend hands a transaction to the node again, or one that pays more in its place if the
+// network asks for more by now: whichever is mined spends the nonce. If the node does not
+// want it, the step is taken anew.
 func (f *Fleet) resend(ctx context.Context, w *wallet, lost *sent) {
-	if err := f.chain.submit(ctx, w.agent, lost.tx); err != nil && ctx.Err() == nil {
+	dearer, err := f.chain.reprice(ctx, w.agent, lost.tx)
+	if dearer != nil {
+		lost.tx = dearer
+	}
+	if err == nil {
+		err = f.chain.submit(ctx, w.agent, lost.tx)
+	}
+	if err != nil && ctx.Err() == nil {
 		f.config.Log.Warn("a transaction is not accepted again; its step starts anew",
 			"worker", w.agent.address, "task", lost.job.task, "error", err)
 		w.forget(lost)

@@ -114,17 +114,31 @@ func (n *Node) Build(ctx context.Context, owner common.Address, nonce uint64, in
 	return wallet.Sign(ctx, n.client.Hub(), data, nil, nonce)
 }
 
+// Reprice implements Chain.
+func (n *Node) Reprice(ctx context.Context, transaction *types.Transaction) (*types.Transaction, error) {
+	wallet, err := n.sender(transaction)
+	if err != nil {
+		return nil, err
+	}
+	return wallet.Reprice(ctx, transaction)
+}
+
 // Send implements Chain.
 func (n *Node) Send(ctx context.Context, transaction *types.Transaction) error {
-	sender, err := types.Sender(types.LatestSignerForChainID(transaction.ChainId()), transaction)
-	if err != nil {
-		return err
-	}
-	wallet, err := n.wallet(sender)
+	wallet, err := n.sender(transaction)
 	if err != nil {
 		return err
 	}
 	return wallet.Submit(ctx, transaction)
+}
+
+// sender is the wallet that signed a transaction.
+func (n *Node) sender(transaction *types.Transaction) (*contracts.Wallet, error) {
+	account, err := types.Sender(types.LatestSignerForChainID(transaction.ChainId()), transaction)
+	if err != nil {
+		return nil, err
+	}
+	return n.wallet(account)
 }
 
 func (n *Node) wallet(account common.Address) (*contracts.Wallet, error) {

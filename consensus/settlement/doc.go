@@ -5,5 +5,7 @@
 //
 // A transaction is written to the log before it is first sent. After a crash the same
 // bytes are sent again, under the same nonce, so that nothing is done twice and no nonce
-// is left unused. A reorg that drops a transaction is answered in the same way.
+// is left unused. A reorg that drops a transaction is answered in the same way. One that pays
+// too little, since fees have risen, is replaced under its own nonce by another submission;
+// either may be the one that is mined.
 package settlement

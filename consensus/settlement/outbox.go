@@ -25,9 +25,12 @@ type debt struct {
 	pool     []byte
 	task     common.Hash
 	intent   *assaypb.Intent
-	sent     *types.Transaction // newest submission; nil until there is one
-	attempts int                // polls since it was last sent
+	sent     []*types.Transaction // submissions, newest last, of one nonce unless that was taken; any may be the one that is mined
+	attempts int                  // polls since the newest was written down
 }
+
+// newest is the transaction that is sent now.
+func (d *debt) newest() *types.Transaction { return d.sent[len(d.sent)-1] }
 
 func newOutbox(owners map[common.Address]common.Address) *outbox {
 	return &outbox{
@@ -81,7 +84,10 @@ func (o *outbox) submitted(submission *assaypb.Submission) error {
 	if err := transaction.UnmarshalBinary(submission.Raw); err != nil {
 		return fmt.Errorf("submission of intent %x: %w", submission.Intent, err)
 	}
-	owed.sent, owed.attempts = transaction, 0
+	if len(owed.sent) == 0 || owed.newest().Hash() != transaction.Hash() {
+		owed.sent = append(owed.sent, transaction)
+	}
+	owed.attempts = 0
 	return nil
 }
 
@@ -103,5 +109,5 @@ func (o *outbox) open(condition func(*debt) bool) []*debt {
 	return found
 }
 
-func unsent(owed *debt) bool { return owed.sent == nil }
-func sent(owed *debt) bool   { return owed.sent != nil }
+func unsent(owed *debt) bool { return len(owed.sent) == 0 }
+func sent(owed *debt) bool   { return len(owed.sent) > 0 }

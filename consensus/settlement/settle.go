@@ -1,6 +1,7 @@
 package settlement
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 )
 
 // resendAfter is how many polls a transaction may stay unmined before it is sent again:
-// the node may have dropped it, or a reorg thrown it out.
+// the node may have dropped it, a reorg thrown it out, or the fees have risen.
 const resendAfter = 10
 
 // maxInFlight bounds the transactions of one account that wait to be mined: nodes keep
@@ -35,6 +36,9 @@ type Chain interface {
 	// Build makes and signs the transaction of an intent. It fails with a
 	// *contracts.RevertError where the contract would refuse it.
 	Build(ctx context.Context, owner common.Address, nonce uint64, intent *assaypb.Intent) (*types.Transaction, error)
+	// Reprice signs a waiting transaction again to pay what the network asks for now; nil
+	// where it pays that already.
+	Reprice(ctx context.Context, transaction *types.Transaction) (*types.Transaction, error)
 	// Send hands a transaction to the network; one that is known already is no error.
 	// It fails with contracts.ErrNonceTooLow where the nonce was used.
 	Send(ctx context.Context, transaction *types.Transaction) error
@@ -62,26 +66,19 @@ func (s *settler) poll(ctx context.Context) error {
 }
 
 // collect closes the intents whose transactions are deep enough, and sends again those
-// that were lost.
+// that were lost or pay too little.
 func (s *settler) collect(ctx context.Context, head, time uint64) error {
 	pending := s.outbox.open(sent)
-	if len(pending) == 0 {
-		return nil
-	}
-	hashes := make([]common.Hash, len(pending))
-	for i, owed := range pending {
-		hashes[i] = owed.sent.Hash()
-	}
-	receipts, err := s.chain.Receipts(ctx, hashes)
+	receipts, err := s.receipts(ctx, pending)
 	if err != nil {
-		return fmt.Errorf("asking what became of %d transactions: %w", len(hashes), err)
+		return err
 	}
 	var outcomes []*assaypb.Decision
 	for i, owed := range pending {
 		receipt := receipts[i]
 		switch {
 		case receipt == nil:
-			if err := s.remind(ctx, owed); err != nil {
+			if err := s.remind(ctx, owed, time); err != nil {
 				return err
 			}
 		case receipt.BlockNumber.Uint64()+s.confirmations <= head:
@@ -91,16 +88,64 @@ func (s *settler) collect(ctx context.Context, head, time uint64) error {
 	return s.write(ctx, outcomes)
 }
 
-// remind sends a transaction again that has not been mined for a while.
-func (s *settler) remind(ctx context.Context, owed *debt) error {
+// receipts finds for each debt the receipt of the one of its transactions that was mined;
+// nil where none was.
+func (s *settler) receipts(ctx context.Context, pending []*debt) ([]*types.Receipt, error) {
+	var hashes []common.Hash
+	for _, owed := range pending {
+		for _, transaction := range owed.sent {
+			hashes = append(hashes, transaction.Hash())
+		}
+	}
+	if len(hashes) == 0 {
+		return nil, nil
+	}
+	all, err := s.chain.Receipts(ctx, hashes)
+	if err != nil {
+		return nil, fmt.Errorf("asking what became of %d transactions: %w", len(hashes), err)
+	}
+	found := make([]*types.Receipt, len(pending))
+	for i, owed := range pending {
+		for range owed.sent {
+			found[i], all = cmp.Or(found[i], all[0]), all[1:]
+		}
+	}
+	return found, nil
+}
+
+// remind sends a transaction again that has not been mined for a while: the same, or one
+// that pays more if the network asks for more by now.
+func (s *settler) remind(ctx context.Context, owed *debt, time uint64) error {
 	owed.attempts++
 	if owed.attempts%resendAfter != 0 {
 		return nil
 	}
-	err := s.chain.Send(ctx, owed.sent)
+	replacement, err := s.chain.Reprice(ctx, owed.newest())
+	if err != nil {
+		return fmt.Errorf("asking what %s of task %s has to pay: %w", owed.intent.Action, owed.task, err)
+	}
+	if replacement != nil {
+		submission, err := s.submitted(owed, replacement, time)
+		if err != nil {
+			return err
+		}
+		if err := s.write(ctx, []*assaypb.Decision{submission}); err != nil {
+			return err
+		}
+	}
+	err = s.chain.Send(ctx, owed.newest())
 	if errors.Is(err, contracts.ErrNonceTooLow) {
-		owed.sent = nil // another transaction took its nonce: make a new one
-		return nil
+		return s.outrun(ctx, owed)
+	}
+	return err
+}
+
+// outrun lets a new transaction be made where another one took the nonce, unless that was
+// an earlier one of the debt itself.
+func (s *settler) outrun(ctx context.Context, owed *debt) error {
+	receipts, err := s.receipts(ctx, []*debt{owed})
+	if err == nil && receipts[0] == nil {
+		owed.sent = nil
 	}
 	return err
 }
@@ -163,6 +208,11 @@ func (s *settler) submission(ctx context.Context, owed *debt, nonces map[common.
 		return nil, fmt.Errorf("building %s of task %s: %w", owed.intent.Action, owed.task, err)
 	}
 	nonces[owed.owner] = nonce + 1
+	return s.submitted(owed, transaction, time)
+}
+
+// submitted is the decision to send a transaction for a debt.
+func (s *settler) submitted(owed *debt, transaction *types.Transaction, time uint64) (*assaypb.Decision, error) {
 	raw, err := transaction.MarshalBinary()
 	if err != nil {
 		return nil, err
@@ -172,7 +222,7 @@ func (s *settler) submission(ctx context.Context, owed *debt, nonces map[common.
 	decision.Body = &assaypb.Decision_Submission{Submission: &assaypb.Submission{
 		Intent: owed.id.Bytes(),
 		Sender: owed.owner.Bytes(),
-		Nonce:  nonce,
+		Nonce:  transaction.Nonce(),
 		TxHash: hash.Bytes(),
 		Raw:    raw,
 	}}
@@ -181,7 +231,7 @@ func (s *settler) submission(ctx context.Context, owed *debt, nonces map[common.
 
 func (s *settler) send(ctx context.Context, fresh []*debt) error {
 	for _, owed := range fresh {
-		if err := s.chain.Send(ctx, owed.sent); err != nil && !errors.Is(err, contracts.ErrNonceTooLow) {
+		if err := s.chain.Send(ctx, owed.newest()); err != nil && !errors.Is(err, contracts.ErrNonceTooLow) {
 			return fmt.Errorf("sending %s of task %s: %w", owed.intent.Action, owed.task, err)
 		}
 	}

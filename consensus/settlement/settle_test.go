@@ -30,9 +30,10 @@ type ledger struct {
 	pool    []*types.Transaction
 	signer  types.Signer
 	key     *ecdsa.PrivateKey
-	down    bool // answers nothing
-	deaf    bool // answers, and takes no transaction
-	refuses bool // the contract would refuse anything
+	down    bool  // answers nothing
+	deaf    bool  // answers, and takes no transaction
+	refuses bool  // the contract would refuse anything
+	price   int64 // of gas, below which nothing is mined
 	sent    map[common.Hash]int
 }
 
@@ -41,7 +42,7 @@ func newLedger(t testing.TB) *ledger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &ledger{blocks: make([][]*types.Transaction, 10), signer: types.LatestSignerForChainID(big.NewInt(1)), key: key, sent: map[common.Hash]int{}}
+	return &ledger{blocks: make([][]*types.Transaction, 10), signer: types.LatestSignerForChainID(big.NewInt(1)), key: key, price: 1, sent: map[common.Hash]int{}}
 }
 
 func (l *ledger) owner() common.Address { return crypto.PubkeyToAddress(l.key.PublicKey) }
@@ -62,9 +63,9 @@ func (l *ledger) seal() {
 		moved, rest = false, nil
 		for _, tx := range l.pool {
 			switch {
-			case tx.Nonce() == next:
+			case tx.Nonce() == next && tx.GasPrice().Int64() >= l.price:
 				block, next, moved = append(block, tx), next+1, true
-			case tx.Nonce() > next:
+			case tx.Nonce() >= next:
 				rest = append(rest, tx)
 			}
 		}
@@ -130,8 +131,18 @@ func (l *ledger) Build(_ context.Context, _ common.Address, nonce uint64, intent
 		return nil, fmt.Errorf("estimating: %w", &contracts.RevertError{Reason: "no"})
 	}
 	return types.SignNewTx(l.key, l.signer, &types.LegacyTx{
-		Nonce: nonce, Data: contracts.TaskID(common.BytesToHash(intent.Deal), intent.Index).Bytes(), Gas: 1, GasPrice: big.NewInt(1),
+		Nonce: nonce, Data: contracts.TaskID(common.BytesToHash(intent.Deal), intent.Index).Bytes(), Gas: 1, GasPrice: big.NewInt(l.price),
 	})
+}
+
+func (l *ledger) Reprice(_ context.Context, old *types.Transaction) (*types.Transaction, error) {
+	if l.down {
+		return nil, errDown
+	}
+	if old.GasPrice().Int64() >= l.price {
+		return nil, nil
+	}
+	return types.SignNewTx(l.key, l.signer, &types.LegacyTx{Nonce: old.Nonce(), Data: old.Data(), Gas: 1, GasPrice: big.NewInt(l.price)})
 }
 
 func (l *ledger) Send(_ context.Context, tx *types.Transaction) error {
@@ -147,8 +158,14 @@ func (l *ledger) Send(_ context.Context, tx *types.Transaction) error {
 	if tx.Nonce() < uint64(len(l.mined())) {
 		return fmt.Errorf("sending: %w", contracts.ErrNonceTooLow)
 	}
-	for _, known := range l.pool {
-		if known.Hash() == tx.Hash() {
+	for i, known := range l.pool {
+		switch {
+		case known.Hash() == tx.Hash():
+			return nil
+		case known.Nonce() == tx.Nonce() && known.GasPrice().Cmp(tx.GasPrice()) >= 0:
+			return fmt.Errorf("sending: %w", contracts.ErrUnderpriced)
+		case known.Nonce() == tx.Nonce():
+			l.pool[i] = tx
 			return nil
 		}
 	}
@@ -340,6 +357,35 @@ func TestForgottenByTheNode(t *testing.T) {
 	}
 }
 
+// TestFeesRise: what pays too little is replaced under its own nonce, and is no second
+// transaction. Either may be the one that is mined.
+func TestFeesRise(t *testing.T) {
+	for _, firstWins := range []bool{false, true} {
+		o := newOffice(t)
+		o.intend(0)
+		o.intend(1)
+		o.poll()
+		cheap := o.ledger.pool[0]
+		o.ledger.price = 9
+		for range resendAfter {
+			o.poll()
+			o.ledger.seal()
+		}
+		if len(o.ledger.sent) != 4 {
+			t.Fatalf("%d transactions were sent, want two and their replacements", len(o.ledger.sent))
+		}
+		if firstWins {
+			mined := len(o.ledger.blocks) - 1
+			o.ledger.blocks[mined] = append([]*types.Transaction{cheap}, o.ledger.blocks[mined][1:]...)
+		}
+		o.restart()
+		o.work()
+		if got := o.outcomes(); got[assaypb.Outcome_SUCCEEDED] != 2 || len(o.ledger.mined()) != 2 {
+			t.Errorf("outcomes %v, %d transactions mined, want 2 and 2", got, len(o.ledger.mined()))
+		}
+	}
+}
+
 // TestNonceTakenBySomethingElse: the key was used elsewhere; another transaction is made.
 func TestNonceTakenBySomethingElse(t *testing.T) {
 	o := newOffice(t)
@@ -407,7 +453,7 @@ func TestNeverTwiceNeverLost(t *testing.T) {
 		o := newOffice(t)
 		intents := uint64(0)
 		for range rapid.IntRange(10, 120).Draw(r, "steps") {
-			switch rapid.IntRange(0, 9).Draw(r, "step") {
+			switch rapid.IntRange(0, 10).Draw(r, "step") {
 			case 0, 1:
 				o.intend(intents)
 				intents++
@@ -422,6 +468,8 @@ func TestNeverTwiceNeverLost(t *testing.T) {
 				o.ledger.deaf = rapid.Bool().Draw(r, "deaf")
 			case 6, 7:
 				o.ledger.seal()
+			case 8:
+				o.ledger.price = rapid.Int64Range(1, 3).Draw(r, "price")
 			default:
 				o.poll()
 			}
