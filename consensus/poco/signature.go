@@ -47,6 +47,18 @@ func recoverLegacy(account Address, hash Hash, signature []byte) (bool, error) {
 	return recoverSigner(hash, append(append([]byte(nil), signature[:64]...), v), false) == account, nil
 }
 
+// SignerOf returns whose signature of a hash the bytes are, by the rules from PoCo 5.5 on;
+// the zero address for nobody's. What a contract would accept (ERC-1271) is not asked.
+func SignerOf(hash Hash, signature []byte) Address {
+	switch len(signature) {
+	case 65:
+		return recoverSigner(hash, signature, true)
+	case 64:
+		return recoverSigner(hash, expand(signature), true)
+	}
+	return Address{}
+}
+
 // expand turns r ‖ (v and s) into r ‖ s ‖ v (EIP-2098).
 func expand(short []byte) []byte {
 	long := append([]byte(nil), short...)

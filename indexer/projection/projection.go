@@ -7,6 +7,7 @@ import (
 	"assay/consensus/poco"
 	"assay/consensus/poco/wire"
 	"assay/indexer/projection/dataprotector"
+	"assay/indexer/projection/permissions"
 	"assay/indexer/projection/subgraph"
 	"assay/schema/assaypb"
 	"assay/schema/chains"
@@ -28,9 +29,10 @@ type Projection struct {
 	resources     notes[poco.Address, resourceNote]
 	categories    notes[uint64, uint64] // block of the last change
 
-	entities  *subgraph.Fold      // nil: the chain names no registries, so there is no market
-	sharing   *dataprotector.Fold // nil: the chain has no DataProtector
-	spellings spellings
+	entities    *subgraph.Fold      // nil: the chain names no registries, so there is no market
+	permissions *permissions.Fold   // nil: as entities
+	sharing     *dataprotector.Fold // nil: the chain has no DataProtector
+	spellings   spellings
 
 	head Head   // as last written
 	time uint64 // of the newest block
@@ -75,7 +77,7 @@ func New(preset chains.Preset) *Projection {
 		categories:    newNotes[uint64, uint64](j),
 	}
 	if preset.AppRegistry != "" {
-		p.entities = subgraph.New(p.state)
+		p.entities, p.permissions = subgraph.New(p.state), permissions.New(p.state)
 	}
 	if preset.DataProtector.Core != "" {
 		p.sharing = dataprotector.New(p.state)
@@ -162,8 +164,9 @@ func (p *Projection) block(rows *Rows, block *assaypb.Block, version uint64) err
 	p.past, p.time = append(p.past, past), block.Time
 	p.entityRows(rows, past.touched, version)
 	if p.entities != nil {
-		entities := p.entities.Block(block, events, version)
+		entities, allowed := p.entities.Block(block, events, version), p.permissions.Block(block, version)
 		rows.More.Append(entities.Tables()...)
+		rows.More.Append(allowed.Tables()...)
 	}
 	if p.sharing != nil {
 		entities := p.sharing.Block(block, version)
@@ -220,8 +223,9 @@ func (p *Projection) retract(rows *Rows, retraction *assaypb.Retraction, version
 	p.entityRows(rows, past.touched, version)
 	p.historyTombstones(rows, past.touched, past.number, version)
 	if p.entities != nil {
-		entities := p.entities.Retract(version)
+		entities, allowed := p.entities.Retract(version), p.permissions.Retract(version)
 		rows.More.Append(entities.Tables()...)
+		rows.More.Append(allowed.Tables()...)
 	}
 	if p.sharing != nil {
 		entities := p.sharing.Retract(version)
@@ -253,6 +257,7 @@ func (p *Projection) mark(rows *Rows, mark *assaypb.Mark, version uint64) error 
 	}
 	if p.entities != nil {
 		p.entities.Final(mark.FinalizedNumber)
+		p.permissions.Final(mark.FinalizedNumber)
 	}
 	if p.sharing != nil {
 		p.sharing.Final(mark.FinalizedNumber)

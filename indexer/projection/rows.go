@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"assay/indexer/projection/dataprotector"
+	"assay/indexer/projection/permissions"
 	"assay/indexer/projection/subgraph"
 	"assay/indexer/projection/table"
 )
@@ -54,8 +55,8 @@ type History struct {
 // adds its own here.
 func Schema() []table.Table {
 	none := &Rows{}
-	entities, sharing := &subgraph.Rows{}, &dataprotector.Rows{}
-	return slices.Concat(none.Tables(), entities.Tables(), sharing.Tables(), none.Heading())
+	entities, allowed, sharing := &subgraph.Rows{}, &permissions.Rows{}, &dataprotector.Rows{}
+	return slices.Concat(none.Tables(), entities.Tables(), allowed.Tables(), sharing.Tables(), none.Heading())
 }
 
 // Tables lists the tables of what happened, which can be written in any order.
