@@ -23,6 +23,7 @@ type answer struct {
 	enclaveSignature []byte
 	message          []byte // the signed contribution; nil where it need not be published
 	session          []byte // what is to be published before it; nil where nothing is
+	handover         []byte // the signed result, for a deal with a callback; nil where the pool does not need it
 }
 
 // compute runs a task and prepares the contribution, signed for publication or not.
@@ -46,6 +47,11 @@ func (f *Fleet) compute(ctx context.Context, agent *agent, task common.Hash, ask
 	}
 	if wantsEnclave(asked.Tag) {
 		if err := f.vouch(a, agent, task); err != nil {
+			return nil, err
+		}
+	}
+	if asked.Callback {
+		if a.handover, err = f.handover(agent, task, result); err != nil {
 			return nil, err
 		}
 	}
@@ -121,6 +127,11 @@ func (f *Fleet) contribution(a *answer, agent *agent, task common.Hash, quote []
 		body.EnclaveChallenge = a.challenge[:]
 	}
 	return f.sign(agent, &assaypb.WorkerPayload{Body: &assaypb.WorkerPayload_Contribution{Contribution: body}})
+}
+
+// handover is the signed message that hands a result over to the pool.
+func (f *Fleet) handover(agent *agent, task common.Hash, result []byte) ([]byte, error) {
+	return f.sign(agent, &assaypb.WorkerPayload{Body: &assaypb.WorkerPayload_Result{Result: &assaypb.Result{Task: task[:], Result: result}}})
 }
 
 // heartbeat is the signed message that offers a worker to its pool.

@@ -42,8 +42,6 @@ type chain interface {
 	mined(ctx context.Context, at common.Hash, senders []common.Address) ([]uint64, error)
 	// pending returns the next nonce of an address, after what the node holds back.
 	pending(ctx context.Context, sender common.Address) (uint64, error)
-	// wantsCallback says whether a deal calls a contract back with the result.
-	wantsCallback(ctx context.Context, deal common.Hash) (bool, error)
 	// sign prepares a call of the PoCo contract; a *contracts.RevertError if it would be refused.
 	sign(ctx context.Context, agent *agent, call []byte, nonce uint64) (*types.Transaction, error)
 	// submit sends a transaction. Sending the same again is no error.
@@ -191,11 +189,6 @@ func (n *node) mined(ctx context.Context, at common.Hash, senders []common.Addre
 
 func (n *node) pending(ctx context.Context, sender common.Address) (uint64, error) {
 	return n.wallets[sender].Nonce(ctx)
-}
-
-func (n *node) wantsCallback(ctx context.Context, deal common.Hash) (bool, error) {
-	body, err := n.client.Deal(ctx, deal, contracts.Latest)
-	return body.Callback != common.Address{}, err
 }
 
 func (n *node) sign(ctx context.Context, agent *agent, call []byte, nonce uint64) (*types.Transaction, error) {

@@ -28,6 +28,7 @@ type fakeChain struct {
 	final  int                                              // blocks that cannot vanish
 	faulty int                                              // transactions mined without effect, ever
 	price  int64                                            // of gas, below which nothing is mined
+	awaits map[common.Hash]bool                             // tasks whose pool waits for the result to be handed over
 	mutex  sync.Mutex                                       // wallets send at the same time
 }
 
@@ -86,7 +87,7 @@ func (c *fakeChain) mine() {
 	parent := c.newest()
 	b := fakeBlock{tasks: maps.Clone(parent.tasks), spent: maps.Clone(parent.spent)}
 	for id, task := range parent.tasks {
-		if task.status == taskRevealing && task.revealed() {
+		if task.status == taskRevealing && task.revealed() && !c.awaits[id] {
 			task.status = taskCompleted
 			b.tasks[id], b.about = task, append(b.about, subject{task: id})
 		}
@@ -254,8 +255,6 @@ func (c *fakeChain) pending(_ context.Context, sender common.Address) (uint64, e
 	}
 	return nonce, c.down
 }
-
-func (c *fakeChain) wantsCallback(context.Context, common.Hash) (bool, error) { return false, c.down }
 
 func (c *fakeChain) sign(_ context.Context, agent *agent, call []byte, nonce uint64) (*types.Transaction, error) {
 	c.mutex.Lock()

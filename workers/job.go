@@ -19,6 +19,7 @@ type job struct {
 	answer   *answer          // nil until computed
 	busy     bool             // being computed
 	told     bool             // contribution published since the start
+	handed   bool             // result handed over since the start
 	setbacks int              // steps tried in vain
 	resume   uint64           // block before which nothing is tried again
 	dropped  bool             // given up
@@ -63,6 +64,7 @@ const (
 	contribute             // send the contract's contribute
 	finalize               // send contributeAndFinalize
 	reveal                 // send the contract's reveal
+	handOver               // say the result to the pool, which has to call back with it
 	end                    // nothing ever again, unless a block vanishes
 )
 
@@ -85,6 +87,8 @@ func (j *job) wanted(now view) step {
 		return j.whenTooLate(now)
 	case now.status == taskCompleted || now.status == taskFailed:
 		return end
+	case now.mine == proved && j.asked.Callback:
+		return j.delivery()
 	case now.mine == proved || now.mine == rejected:
 		return end
 	case now.mine == contributed:
@@ -118,6 +122,15 @@ func (j *job) revelation(now view) step {
 		return reveal
 	}
 	return rest
+}
+
+// delivery is what a worker does that has revealed, where the pool needs the result to
+// end the task. A reveal that a fork undoes is done again, the delivery is not.
+func (j *job) delivery() step {
+	if j.handed {
+		return rest
+	}
+	return handOver
 }
 
 // whenTooLate makes a late worker speak up after the deadline, once.

@@ -306,6 +306,9 @@ func (f *Fleet) advance(j *job) {
 		f.letters = append(f.letters, kafka.Message{Key: j.task.Bytes(), Value: j.answer.message})
 		f.counters.published.Add(1)
 		j.told, j.answer.message, j.answer.session = true, nil, nil
+	case handOver:
+		f.letters = append(f.letters, kafka.Message{Key: j.task.Bytes(), Value: j.answer.handover})
+		j.handed = true
 	default:
 		j.agent.wallet.owed = append(j.agent.wallet.owed, owed{j, wanted})
 	}

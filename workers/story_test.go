@@ -133,6 +133,10 @@ func (w *world) judge() {
 }
 
 func (w *world) answer(message common.Hash, payload *assaypb.WorkerPayload) {
+	if handed := payload.GetResult(); handed != nil {
+		w.delivered(common.BytesToHash(handed.Task), handed.Result)
+		return
+	}
 	body := payload.GetContribution()
 	key := jobKey{common.BytesToAddress(payload.Worker), common.BytesToHash(body.Task)}
 	w.letters[key]++
@@ -148,6 +152,24 @@ func (w *world) answer(message common.Hash, payload *assaypb.WorkerPayload) {
 	}
 	w.answered[message], w.accepted[key] = true, true
 	w.decide(&assaypb.Decision{Task: body.Task, Worker: payload.Worker, Body: &assaypb.Decision_Verdict{Verdict: verdict}})
+}
+
+// callBack makes the deals ask for a callback: their tasks end when a result is handed over.
+func (w *world) callBack() {
+	w.chain.awaits = make(map[common.Hash]bool)
+	for _, decision := range w.log {
+		decision.GetAssignment().Callback = true
+		w.chain.awaits[common.BytesToHash(decision.Task)] = true
+	}
+	w.start()
+}
+
+// delivered is what the engine does with a result: it believes one whose digest was agreed on.
+func (w *world) delivered(task common.Hash, result []byte) {
+	known := w.chain.newest().tasks[task]
+	if contracts.ResultHash(task, crypto.Keccak256Hash(result)) == known.consensus && known.status == taskRevealing {
+		delete(w.chain.awaits, task)
+	}
 }
 
 // announce has the pool say which tasks have a consensus that cannot vanish.
@@ -192,6 +214,32 @@ func TestHonestWorkersContributeAndReveal(t *testing.T) {
 	want := Progress{Assigned: 3, Published: 3, Accepted: 3, Contributed: 3, Revealed: 3, Sent: 6}
 	if got := w.fleet.Progress(); got != want {
 		t.Errorf("progress %+v, want %+v", got, want)
+	}
+}
+
+// TestResultIsHandedOver: after the reveal, which makes it public, and again by a worker that
+// was restarted in between.
+func TestResultIsHandedOver(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		w := newWorld(3, 1, false, member(0, Behaviour{}), member(1, Behaviour{}), member(2, Behaviour{}))
+		w.callBack()
+		for w.contribution(0, fakeTask0).status != proved {
+			w.turn()
+			w.judge()
+			if !w.chain.awaits[fakeTask0] {
+				t.Fatal("the result was handed over before it was revealed")
+			}
+			w.chain.mine()
+			w.announce()
+		}
+		if killed {
+			w.turn()
+			w.start()
+		}
+		w.quiet(4)
+		if task := w.chain.newest().tasks[fakeTask0]; task.status != taskCompleted {
+			t.Errorf("killed %t: the task is %+v", killed, task)
+		}
 	}
 }
 
@@ -380,6 +428,9 @@ func TestAccidentsChangeNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fourth := rapid.SampledFrom(conducts).Draw(t, "fourth")
 		w := newWorld(3, 3, false, member(0, Behaviour{}), member(1, Behaviour{}), member(2, Behaviour{}), member(3, fourth))
+		if rapid.Bool().Draw(t, "callback") {
+			w.callBack()
+		}
 		accidents := map[string]func(*rapid.T){
 			"turn":     func(*rapid.T) { w.turn() },
 			"judge":    func(*rapid.T) { w.judge() },

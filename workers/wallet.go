@@ -153,11 +153,7 @@ func (f *Fleet) transact(ctx context.Context, w *wallet, o owed) error {
 		f.setback(o.job, err)
 		return nil
 	}
-	call, err := f.call(ctx, o)
-	if err != nil {
-		return err
-	}
-	tx, err := f.chain.sign(ctx, w.agent, call, w.next)
+	tx, err := f.chain.sign(ctx, w.agent, f.call(o), w.next)
 	var refusal *contracts.RevertError
 	if errors.As(err, &refusal) {
 		f.setback(o.job, err)
@@ -192,22 +188,21 @@ func (o owed) check() error {
 }
 
 // call is the calldata of a step.
-func (f *Fleet) call(ctx context.Context, o owed) ([]byte, error) {
+func (f *Fleet) call(o owed) []byte {
 	j, a := o.job, o.job.answer
 	switch o.step {
 	case reveal:
-		return contracts.RevealCall(j.task, a.digest), nil
+		return contracts.RevealCall(j.task, a.digest)
 	case contribute:
 		return contracts.ContributeCall(j.task, a.resultHash, a.resultSeal,
-			a.challenge, a.enclaveSignature, j.verdict.Authorization), nil
+			a.challenge, a.enclaveSignature, j.verdict.Authorization)
 	}
 	var forCallback []byte
-	callback, err := f.chain.wantsCallback(ctx, common.BytesToHash(j.asked.Deal))
-	if callback {
+	if j.asked.Callback {
 		forCallback = a.result // its hash is the digest, as the contract asks
 	}
 	return contracts.ContributeAndFinalizeCall(j.task, a.digest, a.result, forCallback,
-		a.challenge, a.enclaveSignature, j.verdict.Authorization), err
+		a.challenge, a.enclaveSignature, j.verdict.Authorization)
 }
 
 // confirm compares what was sent with the newest block: what is mined has its job

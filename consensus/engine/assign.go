@@ -215,6 +215,7 @@ func (c *Core) ask(task *task, known *poco.Task, next *worker) *assaypb.Decision
 		Anchor:               task.anchor.Bytes(),
 		Attempt:              uint32(len(task.assignments)),
 		Finalizes:            finalizes(deal, known),
+		Callback:             callsBack(task),
 	}}
 	return decision
 }

@@ -20,8 +20,8 @@ import (
 const maxMessage = attest.MaxQuoteSize + 4<<10
 
 // Judge answers one record of the contributions log: a verdict to write to the
-// decisions log, or nil where none is due (a good heartbeat, a message about another
-// operator's pool, a record that was answered before). As with Plan, what it returns
+// decisions log, or nil where none is due (a good heartbeat or result, a message about
+// another operator's pool, a record that was answered before). As with Plan, what it returns
 // counts as decided.
 func (c *Core) Judge(partition uint32, offset uint64, value []byte) (*assaypb.Decision, error) {
 	return c.judge(partition, offset, c.config.open(value))
@@ -36,6 +36,11 @@ func (c *Core) judge(partition uint32, offset uint64, message *message) (*assayp
 		}
 		refusal = c.heartbeat(message)
 		if refusal == nil {
+			return nil, nil
+		}
+	}
+	if refusal == nil && message.result != nil {
+		if refusal = c.keep(message); refusal == nil {
 			return nil, nil
 		}
 	}
@@ -62,12 +67,13 @@ type message struct {
 	task    poco.Hash
 	body    *assaypb.Contribution
 	session *assaypb.EnclaveSession
+	result  *assaypb.Result
 	enclave poco.Address // who signed the result in the enclave's place; zero: nobody, or not known yet
 	quote   []byte       // keccak256 of the quote; nil: there is none
 }
 
 // about says that a message is about a task.
-func (m *message) about() bool { return m.body != nil || m.session != nil }
+func (m *message) about() bool { return m.body != nil || m.session != nil || m.result != nil }
 
 // refusal is why a message is not accepted.
 type refusal struct {
@@ -112,6 +118,9 @@ func (c *Config) decode(opened *message, value []byte) *refusal {
 	}
 	if session := payload.GetSession(); session != nil {
 		opened.session, opened.task = session, common.BytesToHash(session.Task)
+	}
+	if result := payload.GetResult(); result != nil {
+		opened.result, opened.task = result, common.BytesToHash(result.Task)
 	}
 	if payload.ChainId != c.ChainID || common.BytesToAddress(payload.Hub) != c.Hub {
 		return refuse(assaypb.Reason_REASON_WRONG_CHAIN, "meant for chain %d and contract %s", payload.ChainId, hexutil.Encode(payload.Hub))
@@ -169,8 +178,12 @@ func wrongSizes(payload *assaypb.WorkerPayload) *refusal {
 		return wrongContribution(body.Contribution, bad)
 	case *assaypb.WorkerPayload_Session:
 		return wrongSession(body.Session, bad)
+	case *assaypb.WorkerPayload_Result:
+		if len(body.Result.Task) != 32 {
+			return bad("task", body.Result.Task, 32)
+		}
 	default:
-		return refuse(assaypb.Reason_REASON_MALFORMED, "neither a heartbeat, a contribution nor a session")
+		return refuse(assaypb.Reason_REASON_MALFORMED, "neither a heartbeat, a contribution, a session nor a result")
 	}
 	return nil
 }

@@ -43,9 +43,9 @@ func (c *Core) due(task *task) []*assaypb.Decision {
 	known, ok := c.state.Task(task.id)
 	switch {
 	case !ok:
-		return c.intend(task, assaypb.Intent_INITIALIZE, nil)
+		return c.intend(task, &assaypb.Intent{Action: assaypb.Intent_INITIALIZE})
 	case known.FinalDeadline <= c.now:
-		return c.intend(task, assaypb.Intent_CLAIM, nil)
+		return c.intend(task, &assaypb.Intent{Action: assaypb.Intent_CLAIM})
 	case known.Status == poco.TaskActive:
 		return c.assign(task, known)
 	case known.Status == poco.TaskRevealing:
@@ -82,13 +82,14 @@ func (c *Core) conclude(task *task, known *poco.Task) []*assaypb.Decision {
 	timeIsUp := known.RevealDeadline <= c.now
 	switch {
 	case known.RevealCounter > 0 && (known.RevealCounter == known.WinnerCounter || timeIsUp):
-		if task.deal.Callback != (poco.Address{}) {
-			return c.alert(task, "callback_result_missing",
-				"the deal asks for a callback, whose result only the workers have: finalize it by hand")
+		if callsBack(task) && !task.holds(known) {
+			return c.missing(task, timeIsUp)
 		}
-		return c.intend(task, assaypb.Intent_FINALIZE, results(known.ResultDigest))
+		return c.intend(task, &assaypb.Intent{
+			Action: assaypb.Intent_FINALIZE, Results: results(known.ResultDigest), ResultsCallback: task.result,
+		})
 	case timeIsUp:
-		return c.intend(task, assaypb.Intent_REOPEN, nil)
+		return c.intend(task, &assaypb.Intent{Action: assaypb.Intent_REOPEN})
 	}
 	return nil
 }
@@ -106,9 +107,9 @@ func results(digest poco.Hash) []byte {
 }
 
 // intend decides on a transaction, unless it is under way, done, or was refused too
-// often.
-func (c *Core) intend(task *task, action assaypb.Intent_Action, results []byte) []*assaypb.Decision {
-	attempts := uint32(0)
+// often. What all transactions have in common is filled in.
+func (c *Core) intend(task *task, intent *assaypb.Intent) []*assaypb.Decision {
+	action, attempts := intent.Action, uint32(0)
 	if known := task.intents[step{action, task.round}]; known != nil {
 		if known.open || known.done || c.now < known.refused+retryAfter<<known.attempts {
 			return nil
@@ -120,14 +121,8 @@ func (c *Core) intend(task *task, action assaypb.Intent_Action, results []byte) 
 	}
 	decision := c.decision(task, identity(kindIntent, c.config.ChainID, task.id[:],
 		number(uint64(action)), number(uint64(task.round)), number(uint64(attempts))))
-	decision.Body = &assaypb.Decision_Intent{Intent: &assaypb.Intent{
-		Action:  action,
-		Deal:    task.dealID.Bytes(),
-		Index:   task.index,
-		Results: results,
-		Round:   task.round,
-		Attempt: attempts,
-	}}
+	intent.Deal, intent.Index, intent.Round, intent.Attempt = task.dealID.Bytes(), task.index, task.round, attempts
+	decision.Body = &assaypb.Decision_Intent{Intent: intent}
 	return []*assaypb.Decision{decision}
 }
 

@@ -56,6 +56,7 @@ type pool struct {
 	deals   uint64
 	answers map[string]func(*pool, string, *assaypb.Decision) // worker → what it does when asked; absent: honest
 	reveals map[string]bool                                   // worker → false: does not reveal
+	keeps   bool                                              // workers do not hand over what they revealed
 }
 
 func newPool(t testing.TB) *pool {
@@ -300,7 +301,7 @@ func (p *pool) send(decision *assaypb.Decision, intent *assaypb.Intent) {
 	case assaypb.Intent_REOPEN:
 		command = poco.Reopen{Task: task}
 	case assaypb.Intent_FINALIZE:
-		command = poco.Finalize{Task: task, Results: intent.Results}
+		command = poco.Finalize{Task: task, Results: intent.Results, ResultsCallback: intent.ResultsCallback}
 	case assaypb.Intent_CLAIM:
 		command = poco.Claim{Task: task}
 	}
@@ -467,6 +468,17 @@ func (p *pool) reveal(name string, task poco.Hash) {
 		return
 	}
 	p.tolerate(p.try(name, poco.Reveal{Task: task, Digest: crypto.Keccak256Hash([]byte("right"))}))
+	if deal := p.core.tasks[task].deal; deal.Callback != (poco.Address{}) && !p.keeps {
+		p.post(p.handover(name, task, "right"))
+	}
+}
+
+// handover is a worker's message with the result of a task.
+func (p *pool) handover(name string, task poco.Hash, result string) []byte {
+	p.Helper()
+	return p.seal65(name, &assaypb.WorkerPayload{Body: &assaypb.WorkerPayload_Result{
+		Result: &assaypb.Result{Task: task[:], Result: []byte(result)},
+	}})
 }
 
 // deal makes a deal with the pool under test, unless change makes it another's, and
@@ -506,6 +518,8 @@ func inEnclave(orders *poco.Orders) {
 	tag := poco.Hash{31: 3}
 	orders.App.Tag, orders.Workerpool.Tag, orders.Request.Tag = tag, tag, tag
 }
+
+func callingBack(orders *poco.Orders) { orders.Request.Callback = common.HexToAddress("0xca11") }
 
 func (p *pool) status(task poco.Hash) poco.TaskStatus {
 	known, ok := p.contracts.Task(task)

@@ -134,6 +134,35 @@ func TestSomeReveal(t *testing.T) {
 	p.expect(map[string]int{"REOPEN": 0, "FINALIZE": 1})
 }
 
+// TestCallback: the contract that a deal calls back is given the result that a worker hands
+// over, whoever it is, and no other.
+func TestCallback(t *testing.T) {
+	p := newPool(t)
+	p.hire("a", "b")
+	p.keeps = true
+	task := p.deal(3, callingBack)
+	early := p.handover("a", task, "right")
+	p.post(early)
+	p.settle()
+	p.ends(task, poco.TaskRevealing)
+	p.expect(map[string]int{"FINALIZE": 0, "callback_result_missing": 0})
+	if verdict := p.post(p.handover("a", task, "wrong")).GetVerdict(); verdict.GetReason() != assaypb.Reason_REASON_WRONG_RESULT {
+		t.Errorf("a wrong result is answered by %v", verdict)
+	}
+	p.wait(601)
+	p.ends(task, poco.TaskRevealing)
+	p.expect(map[string]int{"FINALIZE": 0, "callback_result_missing": 1})
+	p.post(p.handover("stranger", task, "right"))
+	p.restart()
+	p.settle()
+	p.ends(task, poco.TaskCompleted)
+	p.expect(map[string]int{"FINALIZE": 1, "REOPEN": 0, "REASON_WRONG_RESULT": 1})
+	if known, _ := p.contracts.Task(task); string(known.ResultsCallback) != "right" {
+		t.Errorf("the contract is called back with %q", known.ResultsCallback)
+	}
+	p.restart() // in which the letters are read again
+}
+
 // TestSilence: a worker that does not answer is replaced after a period; where nobody
 // does, the task is claimed after its final deadline and not before.
 func TestSilence(t *testing.T) {
@@ -294,7 +323,8 @@ func TestRestartChangesNothing(t *testing.T) {
 		for range rapid.IntRange(5, 40).Draw(r, "turns") {
 			switch rapid.IntRange(0, 5).Draw(r, "move") {
 			case 0:
-				tasks = append(tasks, p.deal(rapid.Uint64Range(1, 6).Draw(r, "trust"), nil))
+				change := rapid.SampledFrom([]func(*poco.Orders){nil, callingBack}).Draw(r, "callback")
+				tasks = append(tasks, p.deal(rapid.Uint64Range(1, 6).Draw(r, "trust"), change))
 			case 1:
 				p.now.Time += rapid.Uint64Range(1, 700).Draw(r, "seconds")
 			case 2:

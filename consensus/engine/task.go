@@ -24,6 +24,7 @@ type task struct {
 	alerted     map[poco.Hash]bool
 	sessions    map[poco.Address]*session // of workers, whose enclave's key was vouched for
 	platforms   map[[32]byte]int          // contributions authorized from a physical platform
+	result      []byte                    // handed over by a worker, for the deal's callback
 }
 
 // assignment is one worker's turn at a task.

@@ -88,6 +88,7 @@ type WorkerPayload struct {
 	//	*WorkerPayload_Heartbeat
 	//	*WorkerPayload_Contribution
 	//	*WorkerPayload_Session
+	//	*WorkerPayload_Result
 	Body          isWorkerPayload_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -178,6 +179,15 @@ func (x *WorkerPayload) GetSession() *EnclaveSession {
 	return nil
 }
 
+func (x *WorkerPayload) GetResult() *Result {
+	if x != nil {
+		if x, ok := x.Body.(*WorkerPayload_Result); ok {
+			return x.Result
+		}
+	}
+	return nil
+}
+
 type isWorkerPayload_Body interface {
 	isWorkerPayload_Body()
 }
@@ -194,11 +204,17 @@ type WorkerPayload_Session struct {
 	Session *EnclaveSession `protobuf:"bytes,12,opt,name=session,proto3,oneof"`
 }
 
+type WorkerPayload_Result struct {
+	Result *Result `protobuf:"bytes,13,opt,name=result,proto3,oneof"`
+}
+
 func (*WorkerPayload_Heartbeat) isWorkerPayload_Body() {}
 
 func (*WorkerPayload_Contribution) isWorkerPayload_Body() {}
 
 func (*WorkerPayload_Session) isWorkerPayload_Body() {}
+
+func (*WorkerPayload_Result) isWorkerPayload_Body() {}
 
 // Heartbeat offers a worker to a pool.
 type Heartbeat struct {
@@ -419,6 +435,61 @@ func (x *EnclaveSession) GetQuote() []byte {
 	return nil
 }
 
+// Result hands the result of a task over to the pool, whose finalize has to give it to
+// the contract that the deal calls back. Its keccak256 is the digest, so a worker says it
+// only once it has revealed. There is no answer to a good one.
+type Result struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Task          []byte                 `protobuf:"bytes,1,opt,name=task,proto3" json:"task,omitempty"`
+	Result        []byte                 `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Result) Reset() {
+	*x = Result{}
+	mi := &file_contribution_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Result) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Result) ProtoMessage() {}
+
+func (x *Result) ProtoReflect() protoreflect.Message {
+	mi := &file_contribution_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Result.ProtoReflect.Descriptor instead.
+func (*Result) Descriptor() ([]byte, []int) {
+	return file_contribution_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Result) GetTask() []byte {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *Result) GetResult() []byte {
+	if x != nil {
+		return x.Result
+	}
+	return nil
+}
+
 var File_contribution_proto protoreflect.FileDescriptor
 
 const file_contribution_proto_rawDesc = "" +
@@ -426,7 +497,7 @@ const file_contribution_proto_rawDesc = "" +
 	"\x12contribution.proto\x12\bassay.v1\"G\n" +
 	"\rWorkerMessage\x12\x18\n" +
 	"\apayload\x18\x01 \x01(\fR\apayload\x12\x1c\n" +
-	"\tsignature\x18\x02 \x01(\fR\tsignature\"\x85\x02\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"\xb1\x02\n" +
 	"\rWorkerPayload\x12\x19\n" +
 	"\bchain_id\x18\x01 \x01(\x04R\achainId\x12\x10\n" +
 	"\x03hub\x18\x02 \x01(\fR\x03hub\x12\x16\n" +
@@ -434,7 +505,8 @@ const file_contribution_proto_rawDesc = "" +
 	"\theartbeat\x18\n" +
 	" \x01(\v2\x13.assay.v1.HeartbeatH\x00R\theartbeat\x12<\n" +
 	"\fcontribution\x18\v \x01(\v2\x16.assay.v1.ContributionH\x00R\fcontribution\x124\n" +
-	"\asession\x18\f \x01(\v2\x18.assay.v1.EnclaveSessionH\x00R\asessionB\x06\n" +
+	"\asession\x18\f \x01(\v2\x18.assay.v1.EnclaveSessionH\x00R\asession\x12*\n" +
+	"\x06result\x18\r \x01(\v2\x10.assay.v1.ResultH\x00R\x06resultB\x06\n" +
 	"\x04body\"u\n" +
 	"\tHeartbeat\x12\x1e\n" +
 	"\n" +
@@ -455,7 +527,10 @@ const file_contribution_proto_rawDesc = "" +
 	"\x0eEnclaveSession\x12\x12\n" +
 	"\x04task\x18\x01 \x01(\fR\x04task\x12+\n" +
 	"\x11enclave_challenge\x18\x02 \x01(\fR\x10enclaveChallenge\x12\x14\n" +
-	"\x05quote\x18\x03 \x01(\fR\x05quoteB\x16Z\x14assay/schema/assaypbb\x06proto3"
+	"\x05quote\x18\x03 \x01(\fR\x05quote\"4\n" +
+	"\x06Result\x12\x12\n" +
+	"\x04task\x18\x01 \x01(\fR\x04task\x12\x16\n" +
+	"\x06result\x18\x02 \x01(\fR\x06resultB\x16Z\x14assay/schema/assaypbb\x06proto3"
 
 var (
 	file_contribution_proto_rawDescOnce sync.Once
@@ -469,23 +544,25 @@ func file_contribution_proto_rawDescGZIP() []byte {
 	return file_contribution_proto_rawDescData
 }
 
-var file_contribution_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_contribution_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_contribution_proto_goTypes = []any{
 	(*WorkerMessage)(nil),  // 0: assay.v1.WorkerMessage
 	(*WorkerPayload)(nil),  // 1: assay.v1.WorkerPayload
 	(*Heartbeat)(nil),      // 2: assay.v1.Heartbeat
 	(*Contribution)(nil),   // 3: assay.v1.Contribution
 	(*EnclaveSession)(nil), // 4: assay.v1.EnclaveSession
+	(*Result)(nil),         // 5: assay.v1.Result
 }
 var file_contribution_proto_depIdxs = []int32{
 	2, // 0: assay.v1.WorkerPayload.heartbeat:type_name -> assay.v1.Heartbeat
 	3, // 1: assay.v1.WorkerPayload.contribution:type_name -> assay.v1.Contribution
 	4, // 2: assay.v1.WorkerPayload.session:type_name -> assay.v1.EnclaveSession
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	5, // 3: assay.v1.WorkerPayload.result:type_name -> assay.v1.Result
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_contribution_proto_init() }
@@ -497,6 +574,7 @@ func file_contribution_proto_init() {
 		(*WorkerPayload_Heartbeat)(nil),
 		(*WorkerPayload_Contribution)(nil),
 		(*WorkerPayload_Session)(nil),
+		(*WorkerPayload_Result)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -504,7 +582,7 @@ func file_contribution_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_contribution_proto_rawDesc), len(file_contribution_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -50,6 +50,7 @@ const (
 	Reason_REASON_WRONG_ENCLAVE         Reason = 19 // not the app's enclave, or one that may not be believed
 	Reason_REASON_NOT_TRUSTED           Reason = 20 // the platform is revoked, outdated or denied, or collateral has expired
 	Reason_REASON_PLATFORM_COUNTED      Reason = 21 // the task has as many contributions of this physical platform as may count
+	Reason_REASON_WRONG_RESULT          Reason = 22 // a result that was handed over is not the one agreed on
 )
 
 // Enum value maps for Reason.
@@ -77,6 +78,7 @@ var (
 		19: "REASON_WRONG_ENCLAVE",
 		20: "REASON_NOT_TRUSTED",
 		21: "REASON_PLATFORM_COUNTED",
+		22: "REASON_WRONG_RESULT",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":           0,
@@ -101,6 +103,7 @@ var (
 		"REASON_WRONG_ENCLAVE":         19,
 		"REASON_NOT_TRUSTED":           20,
 		"REASON_PLATFORM_COUNTED":      21,
+		"REASON_WRONG_RESULT":          22,
 	}
 )
 
@@ -627,6 +630,7 @@ type Assignment struct {
 	Anchor               []byte                 `protobuf:"bytes,9,opt,name=anchor,proto3" json:"anchor,omitempty"`                                                          // hash of the block that initialized the task
 	Attempt              uint32                 `protobuf:"varint,10,opt,name=attempt,proto3" json:"attempt,omitempty"`                                                      // how many assignments of this task came before
 	Finalizes            bool                   `protobuf:"varint,11,opt,name=finalizes,proto3" json:"finalizes,omitempty"`                                                  // the worker ends the task itself: contributeAndFinalize
+	Callback             bool                   `protobuf:"varint,12,opt,name=callback,proto3" json:"callback,omitempty"`                                                    // the deal calls a contract back: whoever has revealed hands over the result
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -734,6 +738,13 @@ func (x *Assignment) GetAttempt() uint32 {
 func (x *Assignment) GetFinalizes() bool {
 	if x != nil {
 		return x.Finalizes
+	}
+	return false
+}
+
+func (x *Assignment) GetCallback() bool {
+	if x != nil {
+		return x.Callback
 	}
 	return false
 }
@@ -1751,7 +1762,7 @@ const file_decision_proto_rawDesc = "" +
 	"\n" +
 	"settlement\x18\x11 \x01(\v2\x14.assay.v1.SettlementH\x00R\n" +
 	"settlementB\x06\n" +
-	"\x04body\"\xa7\x02\n" +
+	"\x04body\"\xc3\x02\n" +
 	"\n" +
 	"Assignment\x12\x12\n" +
 	"\x04deal\x18\x01 \x01(\fR\x04deal\x12\x14\n" +
@@ -1765,7 +1776,8 @@ const file_decision_proto_rawDesc = "" +
 	"\x06anchor\x18\t \x01(\fR\x06anchor\x12\x18\n" +
 	"\aattempt\x18\n" +
 	" \x01(\rR\aattempt\x12\x1c\n" +
-	"\tfinalizes\x18\v \x01(\bR\tfinalizes\"\xc5\x04\n" +
+	"\tfinalizes\x18\v \x01(\bR\tfinalizes\x12\x1a\n" +
+	"\bcallback\x18\f \x01(\bR\bcallback\"\xc5\x04\n" +
 	"\aVerdict\x123\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x19.assay.v1.Verdict.OutcomeR\aoutcome\x12(\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x10.assay.v1.ReasonR\x06reason\x12\x16\n" +
@@ -1899,7 +1911,7 @@ const file_decision_proto_rawDesc = "" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06amount\x18\x04 \x01(\tR\x06amount\x12\x16\n" +
-	"\x06weight\x18\x05 \x01(\tR\x06weight*\xa5\x04\n" +
+	"\x06weight\x18\x05 \x01(\tR\x06weight*\xbe\x04\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tREASON_OK\x10\x01\x12\x14\n" +
@@ -1923,7 +1935,8 @@ const file_decision_proto_rawDesc = "" +
 	"\x14REASON_NO_COLLATERAL\x10\x12\x12\x18\n" +
 	"\x14REASON_WRONG_ENCLAVE\x10\x13\x12\x16\n" +
 	"\x12REASON_NOT_TRUSTED\x10\x14\x12\x1b\n" +
-	"\x17REASON_PLATFORM_COUNTED\x10\x15B\x16Z\x14assay/schema/assaypbb\x06proto3"
+	"\x17REASON_PLATFORM_COUNTED\x10\x15\x12\x17\n" +
+	"\x13REASON_WRONG_RESULT\x10\x16B\x16Z\x14assay/schema/assaypbb\x06proto3"
 
 var (
 	file_decision_proto_rawDescOnce sync.Once

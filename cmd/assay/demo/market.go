@@ -22,14 +22,15 @@ type resources struct {
 
 // offer is a deal to be made.
 type offer struct {
-	name    string
-	pool    int
-	trust   uint64
-	tag     common.Hash
-	dataset bool
-	tasks   uint64
-	params  string
-	price   uint64 // of the pool, nRLC per task
+	name     string
+	pool     int
+	trust    uint64
+	tag      common.Hash
+	dataset  bool
+	callback bool // the result is sent to an account, which has no code to take it
+	tasks    uint64
+	params   string
+	price    uint64 // of the pool, nRLC per task
 }
 
 // The deals that show the four endings, in the order in which they must be made: the
@@ -48,7 +49,7 @@ const (
 func offers(seed uint64, tasks int) []offer {
 	list := []offer{
 		dealUnrevealed: {name: "unrevealed", trust: 1, tasks: 1, price: 2_000_000_011, params: `{"cmd":"primes","n":20000}`},
-		dealReplicated: {name: "replicated", trust: 5, tasks: 1, price: 1_000_000_007, dataset: true, params: `{"cmd":"primes","n":50000}`},
+		dealReplicated: {name: "replicated", trust: 5, tasks: 1, price: 1_000_000_007, dataset: true, callback: true, params: `{"cmd":"primes","n":50000}`},
 		dealEnclave:    {name: "enclave", trust: 1, tag: enclave, tasks: 1, price: 3_000_000_019, dataset: true, params: `{"cmd":"sha256","n":10000}`},
 		dealSilent:     {name: "silent", pool: 1, trust: 3, tasks: 1, price: 5_000_000_029, params: `{"cmd":"mandelbrot","n":32}`},
 	}
@@ -110,6 +111,9 @@ func (o offer) request(index int, who cast, what resources) contracts.RequestOrd
 	}
 	if o.tag == enclave {
 		request.App = what.enclaveApp
+	}
+	if o.callback {
+		request.Callback = who.requester.address
 	}
 	if o.dataset {
 		request.Dataset, request.Datasetmaxprice = what.dataset, big.NewInt(datasetPrice)
