@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"workers":          {"schema", "contracts", "internal"},
 	"graphql":          {"schema", "internal"},
 	"internal":         {},
+	"internal/tools":   {"schema"},
 	"docs/studies":     {"schema", "contracts", "consensus", "consensus/poco", "workers", "internal"},
 	"cmd":              {"schema", "contracts", "consensus", "consensus/poco", "consensus/attest", "consensus/replay", "indexer", "workers", "graphql", "internal"},
 }

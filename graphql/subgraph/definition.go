@@ -8,6 +8,8 @@ import (
 
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/parser"
+
+	definitions "assay/schema/graphql/subgraph"
 )
 
 // Definition is what a subgraph holds: its entities, as a file of definitions in
@@ -105,7 +107,7 @@ func (d *Definition) declare(definition *ast.Definition, prefix string) {
 	case ast.Object, ast.Interface:
 		t := &Type{Name: definition.Name, Interface: definition.Kind == ast.Interface, byName: map[string]*Field{}}
 		if !t.Interface {
-			t.Concrete, t.Table = []*Type{t}, prefix+"_"+snakeCase(t.Name)
+			t.Concrete, t.Table = []*Type{t}, definitions.Table(prefix, t.Name)
 		}
 		if entity := definition.Directives.ForName("entity"); entity != nil {
 			immutable := entity.Arguments.ForName("immutable")
@@ -176,6 +178,11 @@ var numberColumn = regexp.MustCompile(`^U?Int(8|16|32|64|128|256)$`)
 
 // number tells whether values of the field are numbers.
 func (f *Field) number() bool { return f.Kind >= KindBigInt && f.Kind <= KindInt8 }
+
+// bytes tells whether values of the field are Bytes, or references to what such ids name.
+func (f *Field) bytes() bool {
+	return f.Kind == KindBytes || f.Target != nil && f.Target.byName["id"].Kind == KindBytes
+}
 
 // check makes sure that the compiler can trust the definition: what it will take for
 // columns is there.

@@ -18,6 +18,14 @@ func fault(at *ast.Position, format string, args ...any) *gqlerror.Error {
 	return err
 }
 
+func notSupported(operation *ast.OperationDefinition) *gqlerror.Error {
+	kinds := "Mutations"
+	if operation.Operation == ast.Subscription {
+		kinds = "Subscriptions"
+	}
+	return fault(nil, "Not supported: %s are not supported", kinds)
+}
+
 func unknownField(at *ast.Position, of, name string) *gqlerror.Error {
 	return fault(at, "Type `%s` has no field `%s`", of, name)
 }

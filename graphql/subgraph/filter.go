@@ -225,7 +225,15 @@ func compare(f *Field, operator string, value any) (filter, *gqlerror.Error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.bytes() && likeText(operator) {
+		return nil, unsupportedFilter(operator, value) // of a reference: Bytes themselves do not have it
+	}
 	return compareText(f, operator, text), nil
+}
+
+// likeText tells whether an operator takes text for a pattern at one of its ends.
+func likeText(operator string) bool {
+	return strings.Contains(operator, "starts_with") || strings.Contains(operator, "ends_with")
 }
 
 // symbols are the operators that SQL has a sign for.
@@ -247,7 +255,7 @@ func compareText(f *Field, operator, text string) filter {
 	if rest, negated := strings.CutPrefix(operator, "not_"); negated {
 		not, positive = "NOT ", rest
 	}
-	if f.Kind == KindBytes {
+	if f.bytes() {
 		return func(c *compiler, _ *Type) string {
 			return not + "position(unhex(substring(" + column + ", 3)), unhex(" + c.Bind("String", text[2:]) + ")) > 0"
 		}
@@ -375,10 +383,7 @@ func textsOf(f *Field, list []any) ([]string, *gqlerror.Error) {
 // be given without 0x and in any case.
 func textOf(f *Field, value any) (string, *gqlerror.Error) {
 	text := fmt.Sprint(value)
-	if f.Target != nil && f.Target.byName["id"].Kind == KindBytes {
-		return strings.ToLower(text), nil
-	}
-	if f.Kind != KindBytes {
+	if !f.bytes() {
 		return text, nil
 	}
 	digits := strings.ToLower(strings.TrimPrefix(text, "0x"))

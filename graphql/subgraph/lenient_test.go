@@ -27,6 +27,8 @@ func TestLenience(t *testing.T) {
 		{"an empty id", `{ deal(id: "") { id } }`, nil, `{"deal":null}`},
 		{"an unknown argument", `{ deal(id: "0xd1", pretty: true) { id } }`, nil, `{"deal":{"id":"0xd1"}}`},
 		{"fields of an entity without fields", `{ deal(id: "0xd1") { id app } }`, nil, `{"deal":{"id":"0xd1"}}`},
+		{"no fields of any entity", `{ deals deal(id: "0xd1") { id } }`, nil, `{"deal":{"id":"0xd1"}}`},
+		{"a number for an id", `{ category(id: 0) { id } tasks(where: {id_in: [1]}) { id } }`, nil, `{"category":null,"tasks":[]}`},
 		{"fields of a value", `{ deal(id: "0xd1") { id { x } } }`, nil, `{"deal":{"id":"0xd1"}}`},
 		{"null for every argument", `{ tasks(first: null, skip: null, orderBy: null, orderDirection: null, where: null, block: null) { id } }`, nil, `{"tasks":[{"id":"0x01"},{"id":"0x02"},{"id":"0x03"}]}`},
 		{"a direction without an order", `{ tasks(orderDirection: desc) { id } }`, nil, `{"tasks":[{"id":"0x01"},{"id":"0x02"},{"id":"0x03"}]}`},
@@ -68,7 +70,10 @@ func TestErrors(t *testing.T) {
 		`{ tasks(where: {id: "1", or: [{index: 1}]}) { id } }`: "Cannot mix column filters with 'or' operator at the same level. Found column filter(s) 'id' alongside 'or' operator.\n\nInstead of:\nwhere: { 'id', or: [...] }\n\nUse:\nwhere: { or: [{ 'id', ... }, { 'id', ... }] }",
 		`{ deal(id: "0xd1") { callback { id } } }`:             "Null value resolved for non-null field `callback`",
 		`{ deals { workerpool { id } } }`:                      "Null value resolved for non-null field `workerpool`",
-		`mutation { deals { id } }`:                            "Not supported: only queries are supported",
+		`mutation { deals { id } }`:                            "Not supported: Mutations are not supported",
+		`subscription { deals { id } }`:                        "Not supported: Subscriptions are not supported",
+		`{ deals(where: {params: 1}) { id } }`:                 `Invalid value provided for argument ` + "`where`" + `: Object({"params": Int(Number(1))})`,
+		`{ deals(where: {app_in: [1]}) { id } }`:               `Invalid value provided for argument ` + "`where`" + `: Object({"app_in": List([Int(Number(1))])})`,
 		`query A { deals { id } } query B { deals { id } }`:    "Operation name required",
 	} {
 		t.Run(document, func(t *testing.T) { fails(t, server, document, nil, message) })

@@ -3,20 +3,7 @@ package subgraph
 import (
 	"regexp"
 	"strings"
-	"unicode"
 )
-
-// snakeCase is the name of an entity in the way of a table's: BulkSlice is bulk_slice.
-func snakeCase(name string) string {
-	var out strings.Builder
-	for i, r := range name {
-		if unicode.IsUpper(r) && i > 0 {
-			out.WriteByte('_')
-		}
-		out.WriteRune(unicode.ToLower(r))
-	}
-	return out.String()
-}
 
 // camelCase is the name of a root field: BulkSlice is bulkSlice. (graph-node uses the
 // crate Inflector, whose to_camel_case does just this with names such as ours.)

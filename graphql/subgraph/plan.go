@@ -87,7 +87,7 @@ func (d *Definition) prepare(schema *ast.Schema, document *ast.QueryDocument, op
 // plan plans an operation's roots.
 func (p *planner) plan(operation *ast.OperationDefinition, given map[string]any) []*selection {
 	if operation.Operation != ast.Query {
-		p.fail(fault(operation.Position, "Not supported: only queries are supported"))
+		p.fail(notSupported(operation))
 		return nil
 	}
 	p.declare(operation, given)
@@ -295,10 +295,19 @@ func (p *planner) root(g group) *selection {
 	if s.list {
 		s.page = p.pageOf(s.target, arguments)
 	} else {
-		s.id, _ = textOf(&Field{Target: s.target}, arguments["id"])
+		s.id = p.idOf(s.target, arguments["id"])
 	}
 	p.plunge(s, g)
 	return s
+}
+
+// idOf reads the id of a root that is one entity.
+func (p *planner) idOf(t *Type, value any) string {
+	id, err := textOf(t.byName["id"], value)
+	if err != nil {
+		p.fail(err)
+	}
+	return id
 }
 
 // plunge plans what to answer of each concrete type that a selection leads to.

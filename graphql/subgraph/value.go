@@ -141,10 +141,10 @@ func coerceScalar(v any, kind string) (any, bool) {
 		return v, isNumber
 	case "BigDecimal":
 		return string(n) + text, isNumber || isText
-	case "Bytes":
-		return text, isText
+	case "ID", "BigInt":
+		return string(n) + text, isText || isNumber && n.whole()
 	}
-	return string(n) + text, isText || isNumber && n.whole()
+	return text, isText
 }
 
 func coerceObject(schema *ast.Schema, v any, definition *ast.Definition) (any, bool) {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"pgregory.net/rapid"
 
 	endpoint "assay/graphql/subgraph"
@@ -24,9 +25,22 @@ import (
 	"assay/schema/graphql/subgraph"
 )
 
-const chain = 31337
-
 const deployment = "QmConformance"
+
+// subject is a subgraph that is to conform.
+type subject struct{ name, definition, tables string }
+
+var (
+	poco          = subject{"PoCo", subgraph.PoCo, "subgraph"}
+	dataProtector = subject{"DataProtector", subgraph.DataProtector, "dataprotector"}
+)
+
+// each runs a test for both subgraphs.
+func each(t *testing.T, test func(t *testing.T, s subject)) {
+	for _, s := range []subject{poco, dataProtector} {
+		t.Run(s.name, func(t *testing.T) { test(t, s) })
+	}
+}
 
 // judge asks the endpoint and the reference and compares.
 type judge struct {
@@ -45,20 +59,32 @@ type scene struct {
 	choose referencetest.Choose
 }
 
-func newScene(t testing.TB, seed int64) *scene {
+func newScene(t testing.TB, of subject, seed int64) *scene {
 	t.Helper()
-	definition, err := referencetest.Parse(subgraph.PoCo)
+	w := newWorld(t, of)
+	choose := rand.New(rand.NewSource(seed)).Intn
+	s := &scene{store: newStore(t, w, of.tables), grower: referencetest.NewGrower(w, choose), choose: choose}
+	s.judge = newJudge(t, of, w, s.store.conn, s.store.chain)
+	return s
+}
+
+func newWorld(t testing.TB, of subject) *referencetest.World {
+	t.Helper()
+	definition, err := referencetest.Parse(of.definition)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := referencetest.NewWorld(definition, deployment)
-	choose := rand.New(rand.NewSource(seed)).Intn
-	s := &scene{judge: &judge{world: w}, store: newStore(t, w, chain), grower: referencetest.NewGrower(w, choose), choose: choose}
-	s.judge.server = serve(t, endpoint.Config{
-		Database: s.store.conn, Definition: subgraph.PoCo, Tables: "subgraph", Chain: chain, Deployment: deployment,
-	})
-	t.Cleanup(func() { t.Logf("%d answers compared, %d of them errors", s.compared, s.refused) })
-	return s
+	return referencetest.NewWorld(definition, deployment)
+}
+
+// newJudge serves a chain's rows and compares the answers with those about a world.
+func newJudge(t testing.TB, of subject, w *referencetest.World, db driver.Conn, chain uint64) *judge {
+	t.Helper()
+	j := &judge{world: w, server: serve(t, endpoint.Config{
+		Database: db, Definition: of.definition, Tables: of.tables, Chain: chain, Deployment: deployment,
+	})}
+	t.Cleanup(func() { t.Logf("%d answers compared, %d of them errors", j.compared, j.refused) })
+	return j
 }
 
 func serve(t testing.TB, config endpoint.Config) *httptest.Server {
@@ -162,58 +188,99 @@ func text(value any) string {
 }
 
 // effort is how many values each filter is tried with, ASSAY_CONFORMANCE. Without it only
-// one case in eight is asked, another part of them for each kind of case.
+// one case in so many is asked, another part of them for each kind of case.
 func effort() (tries, each int) {
 	n, err := strconv.Atoi(os.Getenv("ASSAY_CONFORMANCE"))
 	if err != nil {
-		return 1, 8
+		return 1, 37
 	}
 	return n, 1
 }
 
 // TestEveryFieldFilterAndOrder asks for all that the definition allows, once.
 func TestEveryFieldFilterAndOrder(t *testing.T) {
-	s := newScene(t, 1)
-	s.grow(t, 4, 3)
+	each(t, func(t *testing.T, of subject) {
+		s := newScene(t, of, 1)
+		s.grow(t, 4, 3)
+		s.everything(t, s.choose)
+	})
+}
+
+// everything asks for all that the definition allows, or for a part of it.
+func (j *judge) everything(t testing.TB, choose referencetest.Choose) {
+	t.Helper()
 	tries, each := effort()
 	n := 0
-	for c := range s.world.Cases(s.choose, tries) {
+	for c := range j.world.Cases(choose, tries) {
 		if n++; n%each == 0 {
-			s.compare(t, c)
+			j.compare(t, c)
 		}
 	}
 }
 
 // TestPagesToTheEnd reads every list page by page, by skip and by id.
 func TestPagesToTheEnd(t *testing.T) {
-	s := newScene(t, 2)
-	s.grow(t, 3, 4)
-	for _, name := range s.world.Definition.Names {
-		plural := referencetest.Plural(name)
-		for skip := 0; ; skip += 5 {
-			c := referencetest.Case{About: "pages", Document: fmt.Sprintf("{ %s(first: 5, skip: %d) { id } }", plural, skip)}
-			s.compare(t, c)
-			if len(s.ids(t, c, plural)) == 0 {
-				break
-			}
+	each(t, func(t *testing.T, of subject) {
+		s := newScene(t, of, 2)
+		s.grow(t, 3, 4)
+		s.pages(t)
+	})
+}
+
+// pages reads every list page by page: by skip, by id, and in every order in which some
+// are alike or null, or which another entity decides.
+func (j *judge) pages(t testing.TB) {
+	t.Helper()
+	_, each := effort()
+	n := 0
+	for i, name := range j.world.Definition.Names {
+		if each == 1 || i%4 == 0 {
+			j.pagesBy(t, name, "")
+			j.pagesByID(t, name)
 		}
-		for after := ""; ; {
-			c := referencetest.Case{About: "pages", Document: fmt.Sprintf(`query($after: String!) { %s(first: 5, where: {id_gt: $after}) { id } }`, plural),
-				Variables: text(map[string]any{"after": after})}
-			s.compare(t, c)
-			ids := s.ids(t, c, plural)
-			if len(ids) == 0 {
-				break
+		for _, order := range j.world.Definition.Orders(j.world.Definition.Types[name]) {
+			for _, direction := range []string{"asc", "desc"} {
+				if n++; n%each == 0 {
+					j.pagesBy(t, name, fmt.Sprintf(", orderBy: %s, orderDirection: %s", order, direction))
+				}
 			}
-			after = ids[len(ids)-1]
 		}
 	}
 }
 
-// ids reads the reference's answer, so that a wrong endpoint cannot make a test endless.
-func (s *scene) ids(t testing.TB, c referencetest.Case, key string) []string {
+// pagesBy reads a list by skip.
+func (j *judge) pagesBy(t testing.TB, name, arguments string) {
 	t.Helper()
-	data, err := s.world.Ask(c.Document, []byte(c.Variables))
+	plural := referencetest.Plural(name)
+	for skip := 0; ; skip += 7 {
+		c := referencetest.Case{About: "pages", Document: fmt.Sprintf("{ %s(first: 7, skip: %d%s) { id } }", plural, skip, arguments)}
+		j.compare(t, c)
+		if len(j.ids(t, c, plural)) < 7 {
+			return
+		}
+	}
+}
+
+// pagesByID reads a list by what comes after the last id.
+func (j *judge) pagesByID(t testing.TB, name string) {
+	t.Helper()
+	plural := referencetest.Plural(name)
+	for after := ""; ; {
+		c := referencetest.Case{About: "pages", Document: fmt.Sprintf(`query($after: String!) { %s(first: 5, where: {id_gt: $after}) { id } }`, plural),
+			Variables: text(map[string]any{"after": after})}
+		j.compare(t, c)
+		ids := j.ids(t, c, plural)
+		if len(ids) == 0 {
+			return
+		}
+		after = ids[len(ids)-1]
+	}
+}
+
+// ids reads the reference's answer, so that a wrong endpoint cannot make a test endless.
+func (j *judge) ids(t testing.TB, c referencetest.Case, key string) []string {
+	t.Helper()
+	data, err := j.world.Ask(c.Document, []byte(c.Variables))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,37 +293,54 @@ func (s *scene) ids(t testing.TB, c referencetest.Case, key string) []string {
 
 // TestTimeTravelAcrossForks asks for every list at every block, before and after forks.
 func TestTimeTravelAcrossForks(t *testing.T) {
-	s := newScene(t, 3)
-	s.grow(t, 3, 2)
-	s.everyBlock(t)
-	for round := range 2 {
-		depth := 1 + round
-		above := s.world.Blocks[len(s.world.Blocks)-1-depth].Number
-		gone := s.world.Head()
-		s.store.Undo(t, above, func() { s.grower.Undo(depth) })
-		s.compare(t, referencetest.Case{About: "a block that is gone", Document: fmt.Sprintf(`{ deals(block: {hash: %q}) { id } }`, gone.Hash)})
+	each(t, func(t *testing.T, of subject) {
+		s := newScene(t, of, 3)
+		s.grow(t, 3, 2)
 		s.everyBlock(t)
-		s.grow(t, 1+round, 2)
-		s.everyBlock(t)
+		for round := range 2 {
+			depth := 1 + round
+			above := s.world.Blocks[len(s.world.Blocks)-1-depth].Number
+			gone := s.world.Head()
+			s.store.Undo(t, above, func() { s.grower.Undo(depth) })
+			s.isGone(t, gone)
+			s.everyBlock(t)
+			s.grow(t, 1+round, 2)
+			s.everyBlock(t)
+		}
+	})
+}
+
+// isGone asks for a block that left the chain.
+func (j *judge) isGone(t testing.TB, b referencetest.Block) {
+	t.Helper()
+	document := fmt.Sprintf(`{ apps(block: {hash: %q}) { id } }`, b.Hash)
+	j.compare(t, referencetest.Case{About: "a block that is gone", Document: document})
+	if _, err := j.world.Ask(document, nil); err == nil {
+		t.Errorf("the reference still has block %d %s", b.Number, b.Hash)
 	}
 }
 
 // everyBlock asks for all entities as of each block, in one document for each.
-func (s *scene) everyBlock(t testing.TB) {
+func (j *judge) everyBlock(t testing.TB) {
 	t.Helper()
-	for i, b := range s.world.Blocks {
+	_, each := effort()
+	n := 0
+	for i, b := range j.world.Blocks {
 		for way, block := range []string{fmt.Sprintf("{number: %d}", b.Number), fmt.Sprintf("{hash: %q}", b.Hash), fmt.Sprintf("{number_gte: %d}", b.Number)} {
-			for part, names := range chunks(s.world.Definition.Names, 6) {
-				if way > 0 && part%len(s.world.Blocks) != i {
+			for part, names := range chunks(j.world.Definition.Names, 6) {
+				if way > 0 && part%len(j.world.Blocks) != i {
 					continue // all entities by number, some by the other ways
+				}
+				if n++; each > 1 && n%5 != 0 {
+					continue
 				}
 				var roots []string
 				for _, name := range names {
-					roots = append(roots, fmt.Sprintf("%s(block: %s) { %s }", referencetest.Plural(name), block, flat(s.world.Definition, name)))
+					roots = append(roots, fmt.Sprintf("%s(block: %s) { %s }", referencetest.Plural(name), block, flat(j.world.Definition, name)))
 				}
-				s.compare(t, referencetest.Case{About: "as of " + block, Document: "{ " + strings.Join(roots, " ") + " }"})
+				j.compare(t, referencetest.Case{About: "as of " + block, Document: "{ " + strings.Join(roots, " ") + " }"})
 			}
-			s.compare(t, referencetest.Case{About: "as of " + block, Document: fmt.Sprintf("{ _meta(block: %s) { block { number hash } } }", block)})
+			j.compare(t, referencetest.Case{About: "as of " + block, Document: fmt.Sprintf("{ _meta(block: %s) { block { number hash } } }", block)})
 		}
 	}
 }
@@ -285,12 +369,15 @@ func flat(d *referencetest.Definition, name string) string {
 
 // TestErrors asks what cannot be answered.
 func TestErrors(t *testing.T) {
-	s := newScene(t, 4)
+	s := newScene(t, poco, 4)
 	s.grow(t, 2, 2)
 	head := s.world.Head().Number
 	for _, document := range []string{
 		`{ deals(first: 0) { id } }`, `{ deals(first: -1) { id } }`, `{ deals(first: 1001) { id } }`, `{ deals(skip: -1) { id } }`, `{ deals(first: "1") { id } }`,
 		`{ deals { tasks(first: 0) { id } } }`, `{ deals { tasks(first: 1001) { id } } }`,
+		`{ deals }`, `{ deals { app } }`, `{ deals { id { id } } }`, `{ deals { id app tasks } }`, `{ deals(where: {params: 1}) { id } }`,
+		`{ deals(where: {params_in: [1]}) { id } }`, `{ deals(where: {app: 1}) { id } }`, `{ deals(where: {id: 1, trust: 1}) { id } }`,
+		`{ deals(where: {tag: 12}) { id } }`, `subscription { deals { id } }`,
 		`{ deals { nothing } }`, `{ nothing { id } }`, `{ deals { app { nothing } } }`,
 		`{ deals(where: {nothing: 1}) { id } }`, `{ tasks(where: {status: HUGE}) { id } }`, `{ tasks(where: {status_gt: ACTIVE}) { id } }`,
 		`{ tasks(where: {status_in: ["HUGE"]}) { id } }`, `{ contributions(where: {timestamp: "2"}) { id } }`, `{ contributions(where: {timestamp: 3000000000}) { id } }`,
@@ -313,7 +400,7 @@ func TestErrors(t *testing.T) {
 // TestMissingEntities: a reference that is never null but leads nowhere is an error, one
 // that may be null is null.
 func TestMissingEntities(t *testing.T) {
-	s := newScene(t, 5)
+	s := newScene(t, poco, 5)
 	s.grow(t, 2, 2)
 	for _, document := range []string{
 		`{ deals { id requester { id } } }`, `{ deals { id dataset { id } } }`, `{ deals { id } }`, `{ deals(orderBy: requester__balance) { id } }`,
@@ -349,13 +436,21 @@ func lost(w *referencetest.World) referencetest.State {
 
 // TestRandomDocuments compares answers to documents that nobody thought of.
 func TestRandomDocuments(t *testing.T) {
-	s := newScene(t, 6)
-	s.grow(t, 5, 3)
-	s.store.Undo(t, s.world.Blocks[2].Number, func() { s.grower.Undo(2) })
-	s.grow(t, 2, 3)
+	each(t, func(t *testing.T, of subject) {
+		s := newScene(t, of, 6)
+		s.grow(t, 5, 3)
+		s.store.Undo(t, s.world.Blocks[2].Number, func() { s.grower.Undo(2) })
+		s.grow(t, 2, 3)
+		s.random(t)
+	})
+}
+
+// random asks what nobody thought of.
+func (j *judge) random(t *testing.T) {
+	t.Helper()
 	rapid.Check(t, func(t *rapid.T) {
-		c := s.world.Document(func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "choice") })
-		if difference := s.difference(t, c); difference != "" {
+		c := j.world.Document(func(n int) int { return rapid.IntRange(0, n-1).Draw(t, "choice") })
+		if difference := j.difference(t, c); difference != "" {
 			t.Fatalf("%s", difference)
 		}
 	})

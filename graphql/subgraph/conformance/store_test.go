@@ -3,25 +3,29 @@ package conformance_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/big"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-	"unicode"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"assay/graphql/subgraph/referencetest"
 	"assay/internal/clickhouse"
 	tables "assay/schema/clickhouse"
+	"assay/schema/graphql/subgraph"
 )
 
 func TestMain(m *testing.M) {
 	clickhouse.ChildMain()
+	if err := flag.Set("rapid.checks", strconv.Itoa(trials())); err != nil {
+		panic(err) // rapid has the flag
+	}
 	code := m.Run()
 	if err := stopEngine(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -30,26 +34,58 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// The engine, started by the first test that needs it.
+// trials is how many random documents are asked.
+func trials() int {
+	if tries, each := effort(); each == 1 {
+		return 100 * tries
+	}
+	return 15
+}
+
+// One database for all tests, opened by the first that needs it. Each test has a chain of
+// its own in it, and so the others' rows to keep out of its answers.
 var (
-	engine      *clickhouse.Engine
-	engineDir   string
-	startEngine = sync.OnceValue(func() (err error) {
+	engine    *clickhouse.Engine
+	engineDir string
+	shared    driver.Conn
+	open      = sync.OnceValue(func() (err error) {
 		if engineDir, err = os.MkdirTemp("", "conformance-"); err != nil {
 			return err
 		}
-		engine, err = clickhouse.StartEngine(context.Background(), engineDir)
+		ctx := context.Background()
+		if engine, err = clickhouse.StartEngine(ctx, engineDir); err != nil {
+			return err
+		}
+		config := engine.Config("conformance")
+		if err = clickhouse.Migrate(ctx, config, tables.Migrations); err == nil {
+			shared, err = clickhouse.Open(ctx, config)
+		}
 		return err
 	})
-	databases atomic.Int64
+	lastChain = uint64(31337)
 )
 
 func stopEngine() error {
 	var err error
+	if shared != nil {
+		err = shared.Close()
+	}
 	if engine != nil {
-		err = engine.Close()
+		err = errors.Join(err, engine.Close())
 	}
 	return errors.Join(err, os.RemoveAll(engineDir))
+}
+
+// database is the one of all tests, and a chain for this one.
+func database(t testing.TB) (driver.Conn, uint64) {
+	t.Helper()
+	if err := open(); errors.Is(err, clickhouse.ErrNoLibrary) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	lastChain++
+	return shared, lastChain
 }
 
 // store writes a world's states into a database, block by block, as the sink does: a newer
@@ -57,6 +93,7 @@ func stopEngine() error {
 type store struct {
 	conn    driver.Conn
 	world   *referencetest.World
+	tables  string // what the names of the entities' tables begin with
 	chain   uint64
 	version uint64
 	columns map[string][]column // of each table
@@ -67,27 +104,10 @@ type column struct {
 	Type string `ch:"type"`
 }
 
-func newStore(t testing.TB, w *referencetest.World, chain uint64) *store {
+func newStore(t testing.TB, w *referencetest.World, prefix string) *store {
 	t.Helper()
-	if err := startEngine(); errors.Is(err, clickhouse.ErrNoLibrary) {
-		t.Skip(err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	config := engine.Config(fmt.Sprintf("test%d", databases.Add(1)))
-	if err := clickhouse.Migrate(t.Context(), config, tables.Migrations); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := clickhouse.Open(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := conn.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return &store{conn: conn, world: w, chain: chain, columns: map[string][]column{}}
+	conn, chain := database(t)
+	return &store{conn: conn, world: w, tables: prefix, chain: chain, columns: map[string][]column{}}
 }
 
 // row is a row of a table by its columns' names. A column left out has its default.
@@ -104,7 +124,7 @@ func (s *store) Block(t testing.TB) {
 		above = s.world.Blocks[n-2].Number
 	}
 	for _, c := range s.world.Since(above) {
-		table := tableOf(c.Entity)
+		table := subgraph.Table(s.tables, c.Entity)
 		rows[table] = append(rows[table], s.entityRow(c.Entity, c.ID, c.Block, c.State))
 	}
 	s.write(t, rows)
@@ -124,7 +144,7 @@ func (s *store) Undo(t testing.TB, above uint64, fork func()) {
 		}
 	}
 	for _, c := range s.world.Since(above) {
-		table := tableOf(c.Entity)
+		table := subgraph.Table(s.tables, c.Entity)
 		gone := s.entityRow(c.Entity, c.ID, c.Block, c.State)
 		gone["deleted"] = uint8(1)
 		if !s.world.Definition.Types[c.Entity].Immutable {
@@ -167,18 +187,6 @@ func (s *store) entityRow(entity, id string, block uint64, state referencetest.S
 		}
 	}
 	return r
-}
-
-// tableOf is the table of an entity: BulkSlice is in subgraph_bulk_slice.
-func tableOf(entity string) string {
-	name := "subgraph"
-	for _, r := range entity {
-		if unicode.IsUpper(r) {
-			name += "_"
-		}
-		name += string(unicode.ToLower(r))
-	}
-	return name
 }
 
 func (s *store) write(t testing.TB, rows map[string][]row) {

@@ -150,11 +150,21 @@ func (a *answerer) query(set ast.SelectionSet) (map[string]any, error) {
 	}
 	data := map[string]any{}
 	for _, f := range fields {
+		if _, _, entities := a.world.Definition.root(f.name); entities && len(f.selections) == 0 {
+			continue
+		}
 		if data[f.key], err = a.rootField(f); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.key, err)
 		}
 	}
 	return data, nil
+}
+
+// ignored says whether a field that leads to entities selects nothing of them: graph-node
+// leaves it out of the answer (graphql/src/execution/query.rs, expand_field).
+func (a *answerer) ignored(t *Type, f chosen) bool {
+	field, ok := t.Field(f.name)
+	return ok && a.world.Definition.refers(field) && len(f.selections) == 0
 }
 
 func (a *answerer) rootField(f chosen) (any, error) {
@@ -243,18 +253,34 @@ func (w *World) byNumber(value any) (Block, error) {
 
 // single finds an entity by its id.
 func (a *answerer) single(v *view, t *Type, f chosen, arguments map[string]any) (any, error) {
-	id, err := a.world.Definition.coerce(arguments["id"], "ID")
+	id, err := a.world.Definition.idOf(t, arguments["id"])
 	if err != nil {
 		return nil, err
 	}
-	if id == nil {
-		return nil, errors.New("no id")
-	}
-	if e := v.find(t, id.(string)); e != nil {
+	if e := v.find(t, id); e != nil {
 		return a.object(v, e, f.selections)
 	}
 	// What is not found has no fields that could be wrong, but the selection is checked.
 	return nil, a.check(t, f.selections)
+}
+
+// idOf reads the id of a root that is one entity. One that is Bytes may be spelled as any.
+func (d *Definition) idOf(t *Type, value any) (string, error) {
+	id, err := d.coerce(value, "ID")
+	if err != nil {
+		return "", err
+	}
+	if id == nil {
+		return "", errors.New("no id")
+	}
+	if of, _ := t.Field("id"); of.Type != "Bytes" {
+		return id.(string), nil
+	}
+	read, err := d.coerce(id, "Bytes")
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("0x%x", []byte(read.(bytesValue))), nil
 }
 
 // list answers a page of entities.
@@ -284,9 +310,6 @@ func (a *answerer) check(t *Type, set ast.SelectionSet) error {
 		if err != nil {
 			return err
 		}
-		if len(fields) == 0 && len(set) == 0 {
-			return fmt.Errorf("%s has no selection", t.Name)
-		}
 		for _, f := range fields {
 			if err := a.checkField(concrete, f); err != nil {
 				return err
@@ -306,10 +329,7 @@ func (a *answerer) checkField(t *Type, f chosen) error {
 	}
 	target := a.world.Definition.Types[field.Type]
 	if target == nil {
-		if len(f.selections) > 0 {
-			return fmt.Errorf("%s.%s has no fields", t.Name, f.name)
-		}
-		return nil
+		return nil // whatever it selects (expand_field)
 	}
 	arguments, err := a.arguments(f.arguments)
 	if err != nil {
@@ -331,6 +351,9 @@ func (a *answerer) object(v *view, e *entity, set ast.SelectionSet) (any, error)
 	}
 	answer := map[string]any{}
 	for _, f := range fields {
+		if a.ignored(e.of, f) {
+			continue
+		}
 		if answer[f.key], err = a.field(v, e, f); err != nil {
 			return nil, fmt.Errorf("%s.%s: %w", e.of.Name, f.name, err)
 		}

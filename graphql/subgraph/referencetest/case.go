@@ -207,7 +207,7 @@ func (c *caser) written(value any, typ string) any {
 
 // part cuts a piece out of a text, of Bytes whole ones or halves of two neighbours.
 func (c *caser) part(f Field, text string) any {
-	if f.Type == "Bytes" {
+	if c.world.Definition.kindOf(f) == "Bytes" {
 		hex := strings.TrimPrefix(text, "0x")
 		from := c.choose(len(hex) + 1)
 		length := (len(hex) - from) / 2

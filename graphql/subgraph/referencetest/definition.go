@@ -107,6 +107,19 @@ func (d *Definition) Entities(t *Type) []*Type {
 // refers says whether a field leads to entities.
 func (d *Definition) refers(f Field) bool { return d.Types[f.Type] != nil }
 
+// kindOf is the type of a field's values, of a reference's that of the ids: they are Bytes
+// or compare as strings do.
+func (d *Definition) kindOf(f Field) string {
+	target := d.Types[f.Type]
+	if target == nil {
+		return f.Type
+	}
+	if id, _ := target.Field("id"); id.Type == "Bytes" {
+		return "Bytes"
+	}
+	return "String"
+}
+
 // plurals are the collections whose names do not simply get an s. graph-node makes them
 // with the crate Inflector, whose rules give bulkSliceice.
 var plurals = map[string]string{

@@ -136,7 +136,7 @@ func (d *Definition) byList(field Field, suffix string, value any) (filter, erro
 	if value == nil {
 		return nil, fmt.Errorf("%s_%s is null", field.Name, suffix)
 	}
-	list, err := d.coerceList(value, field.Type)
+	list, err := d.coerceList(value, d.kindOf(field))
 	if err != nil {
 		return nil, err
 	}
@@ -165,16 +165,19 @@ func (d *Definition) byValue(field Field, suffix string, value any) (filter, err
 	if suffix == "in" || suffix == "not_in" {
 		return d.byMembership(field, suffix == "in", value)
 	}
-	want, err := d.coerce(value, field.Type)
+	want, err := d.coerce(value, d.kindOf(field))
 	if err != nil {
 		return nil, err
 	}
 	if want == nil {
 		return byNull(field, suffix)
 	}
+	if _, isBytes := want.(bytesValue); isBytes && strings.Contains(suffix, "s_with") {
+		return nil, fmt.Errorf("%s holds Bytes, which neither start nor end with text", field.Name)
+	}
 	return func(_ *view, e *entity) bool {
 		have := e.get(field.Name)
-		return have != nil && fulfils(comparableOf(have, field.Type), suffix, want)
+		return have != nil && fulfils(comparableOf(have, d.kindOf(field)), suffix, want)
 	}, nil
 }
 
@@ -192,7 +195,7 @@ func byNull(field Field, suffix string) (filter, error) {
 // byMembership: neither finds null, and nothing is in or not in an empty list
 // (relational_queries.rs: in_array).
 func (d *Definition) byMembership(field Field, in bool, value any) (filter, error) {
-	list, err := d.coerceList(value, field.Type)
+	list, err := d.coerceList(value, d.kindOf(field))
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +204,7 @@ func (d *Definition) byMembership(field Field, in bool, value any) (filter, erro
 		if stored == nil || len(list) == 0 {
 			return false
 		}
-		have := comparableOf(stored, field.Type)
+		have := comparableOf(stored, d.kindOf(field))
 		return in == slices.ContainsFunc(list, func(want any) bool { return compare(have, want) == 0 })
 	}, nil
 }

@@ -108,7 +108,7 @@ func (d *Definition) coerce(value any, typ string) (any, error) {
 		}
 	case typ == "ID" && whole:
 		return string(number), nil
-	case (typ == "ID" || typ == "String" || d.Types[typ] != nil) && isText:
+	case (typ == "ID" || typ == "String") && isText:
 		return text, nil
 	}
 	return nil, refused

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"assay/schema/graphql/subgraph"
 )
 
 // entity is a type that has a table.
@@ -43,7 +44,7 @@ func read(name, text, prefix string) ([]entity, error) {
 		if directive == nil {
 			continue
 		}
-		e := entity{Name: definition.Name, Table: prefix + "_" + snake(definition.Name), Doc: definition.Description}
+		e := entity{Name: definition.Name, Table: subgraph.Table(prefix, definition.Name), Doc: definition.Description}
 		if immutable := directive.Arguments.ForName("immutable"); immutable != nil {
 			e.Immutable = immutable.Value.Raw == "true"
 		}
@@ -196,18 +197,6 @@ func (e *entity) Settings() string {
 		return ""
 	}
 	return ", deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1"
-}
-
-// snake spells AppTransfer as app_transfer.
-func snake(name string) string {
-	var out strings.Builder
-	for i, r := range name {
-		if unicode.IsUpper(r) && i > 0 {
-			out.WriteByte('_')
-		}
-		out.WriteRune(unicode.ToLower(r))
-	}
-	return out.String()
 }
 
 // exported spells a field's name as Go wants it.
