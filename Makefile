@@ -94,6 +94,10 @@ conformance: deps ## compare the subgraph endpoint with its reference in every c
 reorgs: ## fork a chain thousands of times before an index that is killed now and then (options: FORKS=5000)
 	@ASSAY_REORGS=$(or $(FORKS),5000) go test -vet=off -count 1 -timeout 60m -run TestReorgsLeaveNoTrace -v ./indexer/source
 
+.PHONY: kills
+kills: deps ## kill `assay index` at random moments before a chain that forks, and compare all its rows (options: KILLS=200)
+	@ASSAY_KILLS=$(or $(KILLS),100) go test -vet=off -count 1 -timeout 60m -run TestKills -v ./cmd/assay/cli
+
 .PHONY: differential
 differential: deps ## compare PoCo's rules with the real contracts for as long as asked (DURATION=30m)
 	@DURATION=$(or $(DURATION),10m) go test -vet=off -count=1 -timeout 0 -v ./consensus/poco/differential

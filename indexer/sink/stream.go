@@ -73,15 +73,18 @@ func (s *stream) open() {
 
 // resume finds where to go on: with the batch that was begun last, if it is not known to be
 // finished, and after it else.
+//
+// The plan is read before the progress: another sink that is still there may finish the one
+// and begin the next in between, and progress is never behind a plan that was there before it.
 func (s *stream) resume(ctx context.Context) (err error) {
+	if s.begun, _, err = s.sink.writer.lastPlan(ctx, s.topic, s.partition); err != nil {
+		return err
+	}
 	if s.next, err = s.sink.writer.progress(ctx, s.topic, s.partition); err != nil {
 		return err
 	}
 	end, err := s.sink.kafka.End(ctx, s.topic, s.partition)
 	if err != nil {
-		return err
-	}
-	if s.begun, _, err = s.sink.writer.lastPlan(ctx, s.topic, s.partition); err != nil {
 		return err
 	}
 	s.until = -1

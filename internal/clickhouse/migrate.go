@@ -28,8 +28,12 @@ func Migrate(ctx context.Context, config Config, migrations fs.FS) (err error) {
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrating the database %s: %w", config.Database, err)
+	for { // one by one: another process may have run the next one meanwhile
+		switch _, err := provider.UpByOne(ctx); {
+		case errors.Is(err, goose.ErrNoNextVersion):
+			return nil
+		case err != nil:
+			return fmt.Errorf("migrating the database %s: %w", config.Database, err)
+		}
 	}
-	return nil
 }

@@ -47,6 +47,7 @@ const (
 	benchURL    = "ASSAY_BENCH_URL"
 	benchDir    = "ASSAY_BENCH_DIR"
 	benchVerify = "ASSAY_BENCH_VERIFY"
+	benchLive   = "ASSAY_BENCH_LIVE"       // how many blocks to follow
 	benchPprof  = "ASSAY_BENCH_CPUPROFILE" // file to write the index's profile to
 )
 
@@ -370,7 +371,7 @@ func TestLive(t *testing.T) {
 	if _, err := os.Stat(packages); err != nil {
 		t.Skip("run `make deps` first: ", err)
 	}
-	blocks := max(1, number("ASSAY_BENCH_LIVE", 5))
+	blocks := max(1, number(benchLive, 5))
 	hub := common.HexToAddress(benchPreset.Hub)
 	chain := rpctest.NewChain(benchPreset.ChainID, rpctest.NewERC20(hub, benchAccounts, 50))
 	chain.Grow(20)
@@ -390,26 +391,35 @@ func TestLive(t *testing.T) {
 		took = append(took, time.Since(sealed))
 		time.Sleep(max(0, time.Second-time.Since(sealed)))
 	}
+	promptly(t, took)
+}
+
+// promptly prints how long blocks took from their head to GraphQL. In a benchmark the p95
+// must be under a second; elsewhere the machine has more to do.
+func promptly(t *testing.T, took []time.Duration) {
+	t.Helper()
 	slices.Sort(took)
-	t.Logf("from a block's head to GraphQL, %d blocks of 50 events: median %s, p95 %s, longest %s",
-		len(took), took[len(took)/2], took[(len(took)*95-1)/100], took[len(took)-1])
-	if p95 := took[(len(took)*95-1)/100]; p95 > 5*time.Second {
-		t.Errorf("p95 is %s", p95)
+	p95, bound := took[(len(took)*95-1)/100], 5*time.Second
+	if os.Getenv(benchLive) != "" {
+		bound = time.Second
+	}
+	t.Logf("from a block's head to GraphQL, %d blocks: median %s, p95 %s, longest %s", len(took), took[len(took)/2], p95, took[len(took)-1])
+	if p95 > bound {
+		t.Errorf("p95 is %s, want under %s", p95, bound)
 	}
 }
 
+// awaitHead returns once GraphQL answers at a block, or a later one.
 func awaitHead(t *testing.T, api string, head uint64) {
 	t.Helper()
 	var meta struct {
 		Data struct {
-			Meta struct {
-				Chains []struct{ HeadNumber json.Number }
-			}
+			Meta struct{ Chains []struct{ HeadNumber uint64 } }
 		}
 	}
 	for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		query(t, api, `{meta{chains{headNumber}}}`, &meta)
-		if all := meta.Data.Meta.Chains; len(all) == 1 && all[0].HeadNumber.String() == fmt.Sprint(head) {
+		if all := meta.Data.Meta.Chains; len(all) == 1 && all[0].HeadNumber >= head {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -31,6 +31,7 @@ import (
 
 func TestMain(m *testing.M) {
 	clickhouse.ChildMain()
+	processMain()
 	benchMain()
 	os.Exit(m.Run())
 }
@@ -41,6 +42,8 @@ const packages = "../../../node_modules"
 type servers struct {
 	testing.TB
 	dir    string
+	node   *devchain.Chain
+	config devchain.Config
 	rpc    *rpc.Client
 	wallet *contracts.Wallet
 	common []string // flags of every role
@@ -59,11 +62,13 @@ func start3(t *testing.T) *servers {
 	s := &servers{TB: t, dir: t.TempDir()}
 	coins := new(big.Int).Exp(big.NewInt(10), big.NewInt(24), nil)
 	account := crypto.PubkeyToAddress(key.PublicKey)
-	chain, err := devchain.Start(devchain.Config{
+	s.config = devchain.Config{
 		Dir: filepath.Join(s.dir, "chain"), ChainID: 1337, Period: 200 * time.Millisecond, Alloc: map[common.Address]*big.Int{account: coins},
-	})
+	}
+	chain, err := devchain.Start(s.config)
 	s.ok(err)
-	t.Cleanup(func() { s.ok(chain.Close()) })
+	s.node = chain
+	t.Cleanup(func() { s.ok(s.node.Close()) })
 	broker, err := kafka.StartBroker(filepath.Join(s.dir, "kafka"), 0)
 	s.ok(err)
 	t.Cleanup(func() { s.ok(broker.Close()) })
@@ -153,32 +158,50 @@ func (s *servers) until(what string, happened func() bool) {
 	}
 }
 
-// deal registers an app of development enclaves, deposits and matches orders that ask for
-// one with the pool that was furnished.
+// deal matches orders of the app with the pool that was furnished, after a deposit.
 func (s *servers) deal() (task common.Hash) {
 	s.Helper()
-	ctx := s.Context()
-	client := contracts.NewClient(s.rpc, s.Hub)
-	app, err := deploy.RegisterApp(ctx, client, s.wallet, s.AppRegistry, contracts.App{
+	s.ok(deploy.Deposit(s.Context(), s.wallet, s.Deployment, big.NewInt(1e12)))
+	task, err := s.match(s.Context(), s.app(), 0)
+	s.ok(err)
+	return task
+}
+
+// app registers an app of development enclaves.
+func (s *servers) app() common.Address {
+	s.Helper()
+	app, err := deploy.RegisterApp(s.Context(), contracts.NewClient(s.rpc, s.Hub), s.wallet, s.AppRegistry, contracts.App{
 		Name: "numbers", Type: "DOCKER", MREnclave: []byte(roles.DevMeasurement),
 	})
 	s.ok(err)
+	return app
+}
+
+// match signs and matches orders that ask for one task in an enclave; salt tells them from
+// those before.
+func (s *servers) match(ctx context.Context, app common.Address, salt int64) (task common.Hash, err error) {
 	pool, owner := s.pool()
-	s.ok(deploy.Deposit(ctx, s.wallet, s.Deployment, big.NewInt(1e12)))
-	domain := contracts.Domain{ChainID: 1337, Hub: s.Hub}
+	domain, unlike := contracts.Domain{ChainID: 1337, Hub: s.Hub}, common.BigToHash(big.NewInt(salt))
 	one, tag := big.NewInt(1), common.Hash{31: 3}
-	appOrder, err := contracts.AppOrder{App: app, Volume: one, Tag: tag}.Signed(domain, key)
-	s.ok(err)
-	poolOrder, err := contracts.WorkerpoolOrder{Workerpool: pool, Workerpoolprice: big.NewInt(1e9), Volume: one, Trust: one, Tag: tag}.Signed(domain, owner)
-	s.ok(err)
+	appOrder, err := contracts.AppOrder{App: app, Volume: one, Tag: tag, Salt: unlike}.Signed(domain, key)
+	if err != nil {
+		return task, err
+	}
+	poolOrder, err := contracts.WorkerpoolOrder{
+		Workerpool: pool, Workerpoolprice: big.NewInt(1e9), Volume: one, Trust: one, Tag: tag, Salt: unlike,
+	}.Signed(domain, owner)
+	if err != nil {
+		return task, err
+	}
 	request, err := contracts.RequestOrder{
 		App: app, Workerpool: pool, Workerpoolmaxprice: big.NewInt(1e9), Requester: s.wallet.Address(), Volume: one, Trust: one,
-		Tag: tag, Params: `{"cmd":"primes","n":1000}`,
+		Tag: tag, Params: `{"cmd":"primes","n":1000}`, Salt: unlike,
 	}.Signed(domain, key)
-	s.ok(err)
+	if err != nil {
+		return task, err
+	}
 	_, err = s.wallet.Send(ctx, contracts.Call{To: s.Hub, Data: contracts.MatchOrdersCall(appOrder, contracts.DatasetOrder{}, poolOrder, request)})
-	s.ok(err)
-	return contracts.TaskID(contracts.DealID(request.Hash(domain), common.Big0), 0)
+	return contracts.TaskID(contracts.DealID(request.Hash(domain), common.Big0), 0), err
 }
 
 // pool is the workerpool of the preset, and its owner's key.

@@ -101,8 +101,9 @@ func Migrate(ctx context.Context, database clickhouse.Config, cluster string) er
 
 // Index is the role that follows the chain and writes rows.
 type Index struct {
-	Source *source.Source
-	Sink   *sink.Sink
+	Source  *source.Source
+	newSink func() *sink.Sink
+	log     *slog.Logger
 }
 
 // NewIndex prepares an index that writes to a migrated database.
@@ -112,7 +113,10 @@ func (d Deps) NewIndex(db driver.Conn) *Index {
 		Source: source.New(source.Config{
 			Preset: d.Preset, Endpoints: d.endpoints(), Verify: d.Verify, Kafka: d.Kafka, Topic: topics.Log, Poll: d.Poll, Log: d.Log,
 		}),
-		Sink: sink.New(sink.Config{Preset: d.Preset, Topics: topics, Kafka: d.Kafka, DB: db, Log: d.Log}),
+		newSink: func() *sink.Sink {
+			return sink.New(sink.Config{Preset: d.Preset, Topics: topics, Kafka: d.Kafka, DB: db, Log: d.Log})
+		},
+		log: d.Log,
 	}
 }
 
@@ -128,8 +132,34 @@ func (d Deps) endpoints() []source.Endpoint {
 func (i *Index) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return i.Source.Run(ctx) })
-	group.Go(func() error { return i.Sink.Run(ctx) })
+	group.Go(func() error { return i.sink(ctx) })
 	return group.Wait()
+}
+
+// Of two indexes that were started by mistake one should end, not both: the sink of one may
+// be second while the source of the other is. Whose sink is second waits a while for the
+// other to end, and gives up only if it is second again soon after.
+const (
+	sinkWaits   = 5 * time.Second
+	sinkGivesUp = time.Minute
+)
+
+// sink writes rows until ctx ends.
+func (i *Index) sink(ctx context.Context) error {
+	var lost time.Time
+	for {
+		err := i.newSink().Run(ctx)
+		if !errors.As(err, new(*sink.FencedError)) || time.Since(lost) < sinkGivesUp {
+			return err
+		}
+		lost = time.Now()
+		i.log.Warn("waiting whether the other one goes on", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(sinkWaits):
+		}
+	}
 }
 
 // Pool is the role that decides for workerpools and settles.
