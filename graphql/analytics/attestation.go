@@ -25,12 +25,12 @@ var (
 		name: "quote", table: attestationTable, scope: "1", columns: database.Selection[model.Quote](), descending: true, order: newestJudged,
 	}
 
-	attestationOfVerdict = nest[model.Attestation]{&attestations, "verdict", func(a *model.Attestation) model.Key { return model.Key{Chain: a.Chain, ID: a.VerdictID} }}
+	attestationOfVerdict = nest[model.Attestation]{list: &attestations, column: "verdict", parent: func(a *model.Attestation) model.Key { return model.Key{Chain: a.Chain, ID: a.VerdictID} }}
 	// The table has an index of this expression.
-	attestationOfContribution = nest[model.Attestation]{&acceptedAttestations, "concat(task, worker)", func(a *model.Attestation) model.Key {
+	attestationOfContribution = nest[model.Attestation]{list: &acceptedAttestations, column: "concat(task, worker)", parent: func(a *model.Attestation) model.Key {
 		return model.Key{Chain: a.Chain, ID: a.TaskID + a.Worker}
 	}}
-	quoteOf = nest[model.Quote]{&quotes, "verdict", func(q *model.Quote) model.Key { return model.Key{Chain: q.Chain, ID: q.VerdictID} }}
+	quoteOf = nest[model.Quote]{list: &quotes, column: "verdict", parent: func(q *model.Quote) model.Key { return model.Key{Chain: q.Chain, ID: q.VerdictID} }}
 )
 
 func (r *resolver) Attestation() generated.AttestationResolver { return attestationFields{r.reader} }

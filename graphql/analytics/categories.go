@@ -16,8 +16,8 @@ var (
 		order: []column{chainColumn, {"toInt256(id)", "Int256"}},
 		at:    func(c *model.Category) []any { return []any{c.Chain, c.ID} },
 	}
-	categoryOf      = nest[model.Category]{&categories, "toString(id)", keyOfCategory}
-	dealsOfCategory = nest[model.Deal]{&deals, "toString(category)", func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.Category} }}
+	categoryOf      = nest[model.Category]{list: &categories, column: "toString(id)", parent: keyOfCategory}
+	dealsOfCategory = nest[model.Deal]{list: &deals, column: "toString(category)", parent: func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.Category} }}
 )
 
 func keyOfCategory(c *model.Category) model.Key { return model.Key{Chain: c.Chain, ID: c.ID} }

@@ -37,19 +37,19 @@ var (
 	accountStates = states("accounts_history", "1", "address", func(s *model.AccountState) []any { return []any{s.BlockNumber, s.Chain, s.Address} })
 	entryStates   = states("resources_history", "1", "address", func(s *model.EntryState) []any { return []any{s.BlockNumber, s.Chain, s.Address} })
 
-	workerpoolOf = nest[model.Workerpool]{&workerpools, "address", keyOfWorkerpool}
-	appOf        = nest[model.App]{&apps, "address", keyOfApp}
-	datasetOf    = nest[model.Dataset]{&datasets, "address", keyOfDataset}
+	workerpoolOf = nest[model.Workerpool]{list: &workerpools, column: "address", parent: keyOfWorkerpool}
+	appOf        = nest[model.App]{list: &apps, column: "address", parent: keyOfApp}
+	datasetOf    = nest[model.Dataset]{list: &datasets, column: "address", parent: keyOfDataset}
 
-	workerpoolsOfOwner = nest[model.Workerpool]{&workerpools, "owner", func(w *model.Workerpool) model.Key { return model.Key{Chain: w.Chain, ID: w.Owner} }}
-	appsOfOwner        = nest[model.App]{&apps, "owner", func(a *model.App) model.Key { return model.Key{Chain: a.Chain, ID: a.Owner} }}
-	datasetsOfOwner    = nest[model.Dataset]{&datasets, "owner", func(d *model.Dataset) model.Key { return model.Key{Chain: d.Chain, ID: d.Owner} }}
+	workerpoolsOfOwner = nest[model.Workerpool]{list: &workerpools, column: "owner", parent: func(w *model.Workerpool) model.Key { return model.Key{Chain: w.Chain, ID: w.Owner} }}
+	appsOfOwner        = nest[model.App]{list: &apps, column: "owner", parent: func(a *model.App) model.Key { return model.Key{Chain: a.Chain, ID: a.Owner} }}
+	datasetsOfOwner    = nest[model.Dataset]{list: &datasets, column: "owner", parent: func(d *model.Dataset) model.Key { return model.Key{Chain: d.Chain, ID: d.Owner} }}
 
-	dealsOfApp     = nest[model.Deal]{&deals, "app", func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.App} }}
-	dealsOfDataset = nest[model.Deal]{&deals, "dataset", datasetOfDeal}
+	dealsOfApp     = nest[model.Deal]{list: &deals, column: "app", parent: func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.App} }}
+	dealsOfDataset = nest[model.Deal]{list: &deals, column: "dataset", parent: datasetOfDeal}
 
-	statesOfAccount = nest[model.AccountState]{&accountStates, "address", func(s *model.AccountState) model.Key { return model.Key{Chain: s.Chain, ID: s.Address} }}
-	statesOfEntry   = nest[model.EntryState]{&entryStates, "address", func(s *model.EntryState) model.Key { return model.Key{Chain: s.Chain, ID: s.Address} }}
+	statesOfAccount = nest[model.AccountState]{list: &accountStates, column: "address", parent: func(s *model.AccountState) model.Key { return model.Key{Chain: s.Chain, ID: s.Address} }}
+	statesOfEntry   = nest[model.EntryState]{list: &entryStates, column: "address", parent: func(s *model.EntryState) model.Key { return model.Key{Chain: s.Chain, ID: s.Address} }}
 )
 
 func datasetOfDeal(d *model.Deal) model.Key {

@@ -2,6 +2,7 @@ package analytics
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"assay/graphql/analytics/generated"
@@ -19,7 +20,7 @@ var (
 		},
 	}
 	orderEvents = list[model.OrderEvent]{
-		name: "order", table: eventTable, derived: ordersInEvents, scope: "1", columns: database.Selection[model.OrderEvent](), descending: true,
+		name: "order", derived: ordersInEvents, scope: "1", columns: database.Selection[model.OrderEvent](), descending: true,
 		order: []column{{"toUnixTimestamp(time)", "UInt64"}, chainColumn, {"block_number", "UInt64"}, {"log_index", "UInt64"}, {"kind", "Text"}},
 		at: func(e *model.OrderEvent) []any {
 			return []any{uint64(e.Time.Unix()), e.Chain, e.BlockNumber, e.LogIndex, e.Kind}
@@ -28,14 +29,18 @@ var (
 )
 
 // ordersInEvents are the orders that events name: a match names up to four.
-const ordersInEvents = `SELECT chain, block_number, log_index, time, tx_hash, named.1 AS kind, named.2 AS hash,
+func ordersInEvents(s *database.Statement, v database.View) string {
+	return strings.Replace(ordersNamed, "{rows}", v.Rows(s, eventTable), 1)
+}
+
+const ordersNamed = `(SELECT chain, block_number, log_index, time, tx_hash, named.1 AS kind, named.2 AS hash,
 	transform(name, ['OrderSigned', 'OrderClosed', 'OrdersMatched'], ['SIGNED', 'CLOSED', 'CONSUMED'], 'BROADCAST') AS action,
 	JSONExtractString(args, 'volume') AS volume, JSONExtractString(args, 'deal') AS deal
 	FROM {rows} ARRAY JOIN arrayFilter(o -> o.2 != '0x0000000000000000000000000000000000000000000000000000000000000000', if(name = 'OrdersMatched',
 		[('APP', JSONExtractString(args, 'appHash')), ('DATASET', JSONExtractString(args, 'datasetHash')),
 		('WORKERPOOL', JSONExtractString(args, 'workerpoolHash')), ('REQUEST', JSONExtractString(args, 'requestHash'))],
 		[(JSONExtractString(args, 'kind'), JSONExtractString(args, 'hash'))])) AS named
-	WHERE name IN ('OrderSigned', 'OrderClosed', 'OrdersMatched', 'BroadcastOrder')`
+	WHERE name IN ('OrderSigned', 'OrderClosed', 'OrdersMatched', 'BroadcastOrder'))`
 
 type orderEventFields struct{ *reader }
 

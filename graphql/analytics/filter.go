@@ -192,7 +192,9 @@ func appConditions(f *model.AppFilter) conditions {
 	if f == nil {
 		return nil
 	}
-	return entryConditions(f.Chain, f.Owner, f.Since, f.Until)
+	c := entryConditions(f.Chain, f.Owner, f.Since, f.Until)
+	c.through("chain, address", whitelistedTable, "chain, id", "has(addOnlyAppWhitelists, ?)", f.Whitelist)
+	return c
 }
 
 func datasetConditions(f *model.DatasetFilter) conditions {

@@ -163,13 +163,21 @@ func costs() generated.ComplexityRoot {
 	c.Query.Categories = pageCost[*model.CategoryFilter]
 	c.Query.Events = pageCost[*model.EventFilter]
 	c.Query.OrderEvents = pageCost[*model.OrderEventFilter]
+	c.Query.Permissions = pageCost[*model.PermissionFilter]
+	c.Query.MayUse = func(child int, _, _, _ *string, _ *uint64, first int, after *string, _ *model.AsOf) int {
+		return rowsCost(child, first, after)
+	}
+	c.Dataset.Permissions = func(child, first int, after, _, _, _ *string, _ *bool, _ *model.AsOf) int {
+		return rowsCost(child, first, after)
+	}
+	c.Dataset.Sales = func(child, first int, after *string, _ *model.AsOf) int { return rowsCost(child, first, after) }
 	for _, nested := range []*func(int, int, *string) int{
 		&c.Account.Payouts, &c.Account.Postings, &c.Account.Contributions, &c.Account.Verdicts, &c.Account.Deals,
 		&c.Account.Apps, &c.Account.Datasets, &c.Account.Workerpools, &c.Account.History,
 		&c.Deal.Tasks, &c.Deal.Payouts,
 		&c.Task.Contributions, &c.Task.Verdicts, &c.Task.Payouts, &c.Settlement.Lines,
 		&c.Workerpool.Deals, &c.Workerpool.Tasks, &c.Workerpool.Contributions, &c.Workerpool.Verdicts, &c.Workerpool.Payouts, &c.Workerpool.History,
-		&c.App.Deals, &c.App.History, &c.Dataset.Deals, &c.Dataset.History, &c.Category.Deals,
+		&c.App.Deals, &c.App.History, &c.Dataset.Deals, &c.Dataset.History, &c.Category.Deals, &c.DatasetPermission.Events,
 	} {
 		*nested = rowsCost
 	}

@@ -19,9 +19,9 @@ const maxFirst = 1000
 type list[T any] struct {
 	name       string // of its cursors
 	table      database.Table
-	derived    string // the rows are made of the table's, {rows}; empty: they are the table's
-	scope      string // condition for all its rows
-	columns    string // what to select
+	derived    func(*database.Statement, database.View) string // what to read the rows from; nil: the table
+	scope      string                                          // condition for all its rows
+	columns    string                                          // what to select
 	order      []column
 	descending bool
 	at         func(*T) []any // a row's place: its values of order, uint64 or string
@@ -174,11 +174,11 @@ func (l *list[T]) count(v database.View, where []database.Condition) *database.S
 
 func (l *list[T]) from(v database.View, columns string) *database.Statement {
 	var s database.Statement
-	rows := v.Rows(&s, l.table)
-	if l.derived != "" {
-		rows = "(" + strings.Replace(l.derived, "{rows}", rows, 1) + ")"
+	rows := v.Rows
+	if l.derived != nil {
+		rows = func(s *database.Statement, _ database.Table) string { return l.derived(s, v) }
 	}
-	s.Add("SELECT ", columns, " FROM ", rows, " WHERE ", l.scope)
+	s.Add("SELECT ", columns, " FROM ", rows(&s, l.table), " WHERE ", l.scope)
 	return &s
 }
 

@@ -23,35 +23,36 @@ type nest[T any] struct {
 	list   *list[T]
 	column string             // beside chain
 	parent func(*T) model.Key // what chain and column say
+	where  conditions         // which of them
 }
 
 var (
-	dealOf    = nest[model.Deal]{&deals, "id", func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.ID} }}
-	taskOf    = nest[model.Task]{&tasks, "id", func(t *model.Task) model.Key { return model.Key{Chain: t.Chain, ID: t.ID} }}
-	accountOf = nest[model.Account]{&accounts, "address", func(a *model.Account) model.Key { return model.Key{Chain: a.Chain, ID: a.Address} }}
+	dealOf    = nest[model.Deal]{list: &deals, column: "id", parent: func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.ID} }}
+	taskOf    = nest[model.Task]{list: &tasks, column: "id", parent: func(t *model.Task) model.Key { return model.Key{Chain: t.Chain, ID: t.ID} }}
+	accountOf = nest[model.Account]{list: &accounts, column: "address", parent: func(a *model.Account) model.Key { return model.Key{Chain: a.Chain, ID: a.Address} }}
 
-	dealsOfPool      = nest[model.Deal]{&deals, "workerpool", func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.WorkerpoolAddress} }}
-	dealsOfRequester = nest[model.Deal]{&deals, "requester", func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.Requester} }}
+	dealsOfPool      = nest[model.Deal]{list: &deals, column: "workerpool", parent: func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.WorkerpoolAddress} }}
+	dealsOfRequester = nest[model.Deal]{list: &deals, column: "requester", parent: func(d *model.Deal) model.Key { return model.Key{Chain: d.Chain, ID: d.Requester} }}
 
-	tasksOfDeal = nest[model.Task]{&tasks, "deal", func(t *model.Task) model.Key { return model.Key{Chain: t.Chain, ID: t.DealID} }}
-	tasksOfPool = nest[model.Task]{&tasks, "workerpool", func(t *model.Task) model.Key { return model.Key{Chain: t.Chain, ID: t.WorkerpoolAddress} }}
+	tasksOfDeal = nest[model.Task]{list: &tasks, column: "deal", parent: func(t *model.Task) model.Key { return model.Key{Chain: t.Chain, ID: t.DealID} }}
+	tasksOfPool = nest[model.Task]{list: &tasks, column: "workerpool", parent: func(t *model.Task) model.Key { return model.Key{Chain: t.Chain, ID: t.WorkerpoolAddress} }}
 
-	contributionsOfTask   = nest[model.Contribution]{&contributions, "task", func(c *model.Contribution) model.Key { return model.Key{Chain: c.Chain, ID: c.TaskID} }}
-	contributionsOfPool   = nest[model.Contribution]{&contributions, "workerpool", func(c *model.Contribution) model.Key { return model.Key{Chain: c.Chain, ID: c.WorkerpoolAddress} }}
-	contributionsOfWorker = nest[model.Contribution]{&contributions, "worker", func(c *model.Contribution) model.Key { return model.Key{Chain: c.Chain, ID: c.Worker} }}
+	contributionsOfTask   = nest[model.Contribution]{list: &contributions, column: "task", parent: func(c *model.Contribution) model.Key { return model.Key{Chain: c.Chain, ID: c.TaskID} }}
+	contributionsOfPool   = nest[model.Contribution]{list: &contributions, column: "workerpool", parent: func(c *model.Contribution) model.Key { return model.Key{Chain: c.Chain, ID: c.WorkerpoolAddress} }}
+	contributionsOfWorker = nest[model.Contribution]{list: &contributions, column: "worker", parent: func(c *model.Contribution) model.Key { return model.Key{Chain: c.Chain, ID: c.Worker} }}
 
-	verdictsOfTask   = nest[model.Verdict]{&verdicts, "task", func(v *model.Verdict) model.Key { return model.Key{Chain: v.Chain, ID: *v.TaskID} }}
-	verdictsOfPool   = nest[model.Verdict]{&verdicts, "workerpool", func(v *model.Verdict) model.Key { return model.Key{Chain: v.Chain, ID: v.WorkerpoolAddress} }}
-	verdictsOfWorker = nest[model.Verdict]{&verdicts, "worker", func(v *model.Verdict) model.Key { return model.Key{Chain: v.Chain, ID: *v.Worker} }}
+	verdictsOfTask   = nest[model.Verdict]{list: &verdicts, column: "task", parent: func(v *model.Verdict) model.Key { return model.Key{Chain: v.Chain, ID: *v.TaskID} }}
+	verdictsOfPool   = nest[model.Verdict]{list: &verdicts, column: "workerpool", parent: func(v *model.Verdict) model.Key { return model.Key{Chain: v.Chain, ID: v.WorkerpoolAddress} }}
+	verdictsOfWorker = nest[model.Verdict]{list: &verdicts, column: "worker", parent: func(v *model.Verdict) model.Key { return model.Key{Chain: v.Chain, ID: *v.Worker} }}
 
-	payoutsOfTask    = nest[model.Payout]{&payouts, "task", func(p *model.Payout) model.Key { return model.Key{Chain: p.Chain, ID: p.TaskID} }}
-	payoutsOfDeal    = nest[model.Payout]{&payouts, "deal", func(p *model.Payout) model.Key { return model.Key{Chain: p.Chain, ID: p.DealID} }}
-	payoutsOfPool    = nest[model.Payout]{&payouts, "workerpool", func(p *model.Payout) model.Key { return model.Key{Chain: p.Chain, ID: p.WorkerpoolAddress} }}
-	payoutsOfAccount = nest[model.Payout]{&payouts, "account", func(p *model.Payout) model.Key { return model.Key{Chain: p.Chain, ID: p.AccountAddress} }}
+	payoutsOfTask    = nest[model.Payout]{list: &payouts, column: "task", parent: func(p *model.Payout) model.Key { return model.Key{Chain: p.Chain, ID: p.TaskID} }}
+	payoutsOfDeal    = nest[model.Payout]{list: &payouts, column: "deal", parent: func(p *model.Payout) model.Key { return model.Key{Chain: p.Chain, ID: p.DealID} }}
+	payoutsOfPool    = nest[model.Payout]{list: &payouts, column: "workerpool", parent: func(p *model.Payout) model.Key { return model.Key{Chain: p.Chain, ID: p.WorkerpoolAddress} }}
+	payoutsOfAccount = nest[model.Payout]{list: &payouts, column: "account", parent: func(p *model.Payout) model.Key { return model.Key{Chain: p.Chain, ID: p.AccountAddress} }}
 
-	postingsOfAccount = nest[model.Posting]{&postings, "account", func(p *model.Posting) model.Key { return model.Key{Chain: p.Chain, ID: p.AccountAddress} }}
-	settlementOf      = nest[model.Settlement]{&settlements, "task", func(s *model.Settlement) model.Key { return model.Key{Chain: s.Chain, ID: s.TaskID} }}
-	linesOfSettlement = nest[model.SettlementLine]{&settlementLines, "task", func(l *model.SettlementLine) model.Key { return model.Key{Chain: l.Chain, ID: l.TaskID} }}
+	postingsOfAccount = nest[model.Posting]{list: &postings, column: "account", parent: func(p *model.Posting) model.Key { return model.Key{Chain: p.Chain, ID: p.AccountAddress} }}
+	settlementOf      = nest[model.Settlement]{list: &settlements, column: "task", parent: func(s *model.Settlement) model.Key { return model.Key{Chain: s.Chain, ID: s.TaskID} }}
+	linesOfSettlement = nest[model.SettlementLine]{list: &settlementLines, column: "task", parent: func(l *model.SettlementLine) model.Key { return model.Key{Chain: l.Chain, ID: l.TaskID} }}
 )
 
 // read answers with a page of the parent's rows. All parents in a response that ask for
@@ -80,11 +81,11 @@ func (n nest[T]) one(ctx context.Context, r *reader, parent model.Key) (*T, erro
 }
 
 func (n nest[T]) rows(ctx context.Context, r *reader, parent model.Key, p page) ([]*T, error) {
-	v, err := viewOf(ctx, r, nil)
+	v, err := viewBelow(ctx, r, parent)
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprint("rows ", n.list.name, " ", n.column, " ", p.first, " ", p.after, " ", v.Name())
+	name := fmt.Sprint("rows ", n.list.name, " ", n.column, " ", p.first, " ", p.after, " ", v.Name(), n.where.values())
 	return load(ctx, name, parent, func(ctx context.Context, keys []model.Key) (map[model.Key][]*T, error) {
 		all, err := database.Rows[T](ctx, r, n.selectRows(v, keys, p))
 		if err != nil {
@@ -99,11 +100,11 @@ func (n nest[T]) rows(ctx context.Context, r *reader, parent model.Key, p page) 
 }
 
 func (n nest[T]) count(ctx context.Context, r *reader, parent model.Key) (uint64, error) {
-	v, err := viewOf(ctx, r, nil)
+	v, err := viewBelow(ctx, r, parent)
 	if err != nil {
 		return 0, err
 	}
-	name := fmt.Sprint("count ", n.list.name, " ", n.column, " ", v.Name())
+	name := fmt.Sprint("count ", n.list.name, " ", n.column, " ", v.Name(), n.where.values())
 	return load(ctx, name, parent, func(ctx context.Context, keys []model.Key) (map[model.Key]uint64, error) {
 		rows, err := database.Rows[struct {
 			Chain  uint64 `ch:"chain"`
@@ -124,16 +125,18 @@ func (n nest[T]) count(ctx context.Context, r *reader, parent model.Key) (uint64
 // selectRows selects the page of each parent and, to know whether there is a next one, a
 // row more.
 func (n nest[T]) selectRows(v database.View, parents []model.Key, p page) *database.Statement {
-	s := n.list.from(v.Only(chainsOf(parents)...), n.list.columns)
-	n.below(s, parents)
+	v = v.Only(chainsOf(parents)...)
+	s := n.list.from(v, n.list.columns)
+	n.below(s, v, parents)
 	n.list.sorted(s, p.after)
 	s.Add(" LIMIT ", strconv.Itoa(p.first+1), " BY chain, ", n.column)
 	return s
 }
 
 func (n nest[T]) selectCounts(v database.View, parents []model.Key) *database.Statement {
-	s := n.list.from(v.Only(chainsOf(parents)...), "chain, "+n.column+" AS parent, count() AS count")
-	n.below(s, parents)
+	v = v.Only(chainsOf(parents)...)
+	s := n.list.from(v, "chain, "+n.column+" AS parent, count() AS count")
+	n.below(s, v, parents)
 	s.Add(" GROUP BY chain, parent")
 	return s
 }
@@ -148,8 +151,9 @@ func chainsOf(keys []model.Key) []uint64 {
 	return chains
 }
 
-func (n nest[T]) below(s *database.Statement, parents []model.Key) {
+func (n nest[T]) below(s *database.Statement, v database.View, parents []model.Key) {
 	s.Add(" AND (chain, ", n.column, ") IN ", pairs(s, parents))
+	s.Where(v, n.where)
 }
 
 // loaders batch what the fields of one response ask for.

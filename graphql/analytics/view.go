@@ -29,6 +29,14 @@ func viewOf(ctx context.Context, r *reader, where []database.Condition) (databas
 	return v, nil
 }
 
+// viewBelow is viewOf for what is below a row, which is of one chain.
+func viewBelow(ctx context.Context, r *reader, parent model.Key) (database.View, error) {
+	if asOf := asOfIn(ctx); asOf != nil && asOf.Chain != parent.Chain {
+		return database.View{}, refuse("asOf names a block of chain %d, and this is of chain %d", asOf.Chain, parent.Chain)
+	}
+	return viewOf(ctx, r, nil)
+}
+
 // asOfIn is the argument asOf of a field, or of the nearest field that it is in and that
 // has one.
 func asOfIn(ctx context.Context) *model.AsOf {

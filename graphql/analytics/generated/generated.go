@@ -46,12 +46,14 @@ type ResolverRoot interface {
 	Category() CategoryResolver
 	Contribution() ContributionResolver
 	Dataset() DatasetResolver
+	DatasetPermission() DatasetPermissionResolver
 	Deal() DealResolver
 	EntryState() EntryStateResolver
 	OrderEvent() OrderEventResolver
 	Payout() PayoutResolver
 	Posting() PostingResolver
 	Query() QueryResolver
+	Restriction() RestrictionResolver
 	Settlement() SettlementResolver
 	SettlementLine() SettlementLineResolver
 	Subscription() SubscriptionResolver
@@ -345,8 +347,11 @@ type ComplexityRoot struct {
 		Name         func(childComplexity int) int
 		Owner        func(childComplexity int) int
 		OwnerAccount func(childComplexity int) int
+		Permissions  func(childComplexity int, first int, after *string, app *string, requester *string, workerpool *string, active *bool, asOf *model.AsOf) int
 		RegisteredAt func(childComplexity int) int
+		Sales        func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Series       func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
+		Sharing      func(childComplexity int) int
 		Uses         func(childComplexity int, first int) int
 	}
 
@@ -366,6 +371,76 @@ type ComplexityRoot struct {
 	DatasetEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	DatasetPermission struct {
+		Active         func(childComplexity int) int
+		App            func(childComplexity int) int
+		BlockNumber    func(childComplexity int) int
+		Chain          func(childComplexity int) int
+		Closed         func(childComplexity int) int
+		Consumed       func(childComplexity int) int
+		Dataset        func(childComplexity int) int
+		DatasetAddress func(childComplexity int) int
+		Events         func(childComplexity int, first int, after *string) int
+		Kind           func(childComplexity int) int
+		OrderHash      func(childComplexity int) int
+		Price          func(childComplexity int) int
+		PriceRLC       func(childComplexity int) int
+		Remaining      func(childComplexity int) int
+		Requester      func(childComplexity int) int
+		Signers        func(childComplexity int) int
+		Since          func(childComplexity int) int
+		Sources        func(childComplexity int) int
+		Tag            func(childComplexity int) int
+		Until          func(childComplexity int) int
+		Volume         func(childComplexity int) int
+		Workerpool     func(childComplexity int) int
+	}
+
+	DatasetPermissionConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	DatasetPermissionEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	DatasetSale struct {
+		BlockNumber func(childComplexity int) int
+		Buyer       func(childComplexity int) int
+		Chain       func(childComplexity int) int
+		Collection  func(childComplexity int) int
+		Time        func(childComplexity int) int
+		TxHash      func(childComplexity int) int
+	}
+
+	DatasetSaleConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	DatasetSaleEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
+	DatasetSharing struct {
+		Collection           func(childComplexity int) int
+		CollectionOwner      func(childComplexity int) int
+		InSubscription       func(childComplexity int) int
+		RentalDuration       func(childComplexity int) int
+		RentalPrice          func(childComplexity int) int
+		SalePrice            func(childComplexity int) int
+		SubscriptionDuration func(childComplexity int) int
+		SubscriptionPrice    func(childComplexity int) int
+		Whitelist            func(childComplexity int) int
 	}
 
 	DatasetUse struct {
@@ -675,11 +750,13 @@ type ComplexityRoot struct {
 		Kitty         func(childComplexity int, chain *uint64, step string, since *time.Time, until *time.Time, first int) int
 		Latency       func(childComplexity int, filter *model.TaskFilter, asOf *model.AsOf) int
 		Leaderboard   func(childComplexity int, of string, by string, chain *uint64, since *time.Time, until *time.Time, first int, after *string) int
+		MayUse        func(childComplexity int, app *string, requester *string, workerpool *string, chain *uint64, first int, after *string, asOf *model.AsOf) int
 		Meta          func(childComplexity int) int
 		OrderEvents   func(childComplexity int, first int, after *string, filter *model.OrderEventFilter, asOf *model.AsOf) int
 		Overview      func(childComplexity int, chain *uint64, since *time.Time, until *time.Time) int
 		Payout        func(childComplexity int, chain uint64, blockNumber uint64, logIndex uint64) int
 		Payouts       func(childComplexity int, first int, after *string, filter *model.PayoutFilter, asOf *model.AsOf) int
+		Permissions   func(childComplexity int, first int, after *string, filter *model.PermissionFilter, asOf *model.AsOf) int
 		Postings      func(childComplexity int, first int, after *string, filter *model.PostingFilter, asOf *model.AsOf) int
 		Prices        func(childComplexity int, filter *model.DealFilter, asOf *model.AsOf) int
 		Series        func(childComplexity int, of string, key *string, chain *uint64, step string, since *time.Time, until *time.Time, first int) int
@@ -697,6 +774,11 @@ type ComplexityRoot struct {
 		Decimal     func(childComplexity int) int
 		Denominator func(childComplexity int) int
 		Numerator   func(childComplexity int) int
+	}
+
+	Restriction struct {
+		Address func(childComplexity int) int
+		Kind    func(childComplexity int) int
 	}
 
 	Risk struct {
@@ -970,6 +1052,14 @@ type DatasetResolver interface {
 	Series(ctx context.Context, obj *model.Dataset, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
 	Uses(ctx context.Context, obj *model.Dataset, first int) ([]*model.DatasetUse, error)
 	Earnings(ctx context.Context, obj *model.Dataset) ([]*model.DatasetEarning, error)
+	Permissions(ctx context.Context, obj *model.Dataset, first int, after *string, app *string, requester *string, workerpool *string, active *bool, asOf *model.AsOf) (*model.Connection[model.DatasetPermission], error)
+	Sharing(ctx context.Context, obj *model.Dataset) (*model.DatasetSharing, error)
+	Sales(ctx context.Context, obj *model.Dataset, first int, after *string, asOf *model.AsOf) (*model.Connection[model.DatasetSale], error)
+}
+type DatasetPermissionResolver interface {
+	Dataset(ctx context.Context, obj *model.DatasetPermission) (*model.Dataset, error)
+
+	Events(ctx context.Context, obj *model.DatasetPermission, first int, after *string) (*model.Connection[model.OrderEvent], error)
 }
 type DealResolver interface {
 	Workerpool(ctx context.Context, obj *model.Deal) (*model.Workerpool, error)
@@ -1040,6 +1130,11 @@ type QueryResolver interface {
 	Latency(ctx context.Context, filter *model.TaskFilter, asOf *model.AsOf) (*model.Latency, error)
 	Events(ctx context.Context, first int, after *string, filter *model.EventFilter, asOf *model.AsOf) (*model.Connection[model.Event], error)
 	OrderEvents(ctx context.Context, first int, after *string, filter *model.OrderEventFilter, asOf *model.AsOf) (*model.Connection[model.OrderEvent], error)
+	Permissions(ctx context.Context, first int, after *string, filter *model.PermissionFilter, asOf *model.AsOf) (*model.Connection[model.DatasetPermission], error)
+	MayUse(ctx context.Context, app *string, requester *string, workerpool *string, chain *uint64, first int, after *string, asOf *model.AsOf) (*model.Connection[model.DatasetPermission], error)
+}
+type RestrictionResolver interface {
+	Kind(ctx context.Context, obj *model.Restriction) (string, error)
 }
 type SettlementResolver interface {
 	Lines(ctx context.Context, obj *model.Settlement, first int, after *string) (*model.Connection[model.SettlementLine], error)
@@ -2454,12 +2549,34 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Dataset.OwnerAccount(childComplexity), true
+	case "Dataset.permissions":
+		if e.complexity.Dataset.Permissions == nil {
+			break
+		}
+
+		args, err := ec.field_Dataset_permissions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Dataset.Permissions(childComplexity, args["first"].(int), args["after"].(*string), args["app"].(*string), args["requester"].(*string), args["workerpool"].(*string), args["active"].(*bool), args["asOf"].(*model.AsOf)), true
 	case "Dataset.registeredAt":
 		if e.complexity.Dataset.RegisteredAt == nil {
 			break
 		}
 
 		return e.complexity.Dataset.RegisteredAt(childComplexity), true
+	case "Dataset.sales":
+		if e.complexity.Dataset.Sales == nil {
+			break
+		}
+
+		args, err := ec.field_Dataset_sales_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Dataset.Sales(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Dataset.series":
 		if e.complexity.Dataset.Series == nil {
 			break
@@ -2471,6 +2588,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Dataset.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+	case "Dataset.sharing":
+		if e.complexity.Dataset.Sharing == nil {
+			break
+		}
+
+		return e.complexity.Dataset.Sharing(childComplexity), true
 	case "Dataset.uses":
 		if e.complexity.Dataset.Uses == nil {
 			break
@@ -2539,6 +2662,312 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.DatasetEdge.Node(childComplexity), true
+
+	case "DatasetPermission.active":
+		if e.complexity.DatasetPermission.Active == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Active(childComplexity), true
+	case "DatasetPermission.app":
+		if e.complexity.DatasetPermission.App == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.App(childComplexity), true
+	case "DatasetPermission.blockNumber":
+		if e.complexity.DatasetPermission.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.BlockNumber(childComplexity), true
+	case "DatasetPermission.chain":
+		if e.complexity.DatasetPermission.Chain == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Chain(childComplexity), true
+	case "DatasetPermission.closed":
+		if e.complexity.DatasetPermission.Closed == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Closed(childComplexity), true
+	case "DatasetPermission.consumed":
+		if e.complexity.DatasetPermission.Consumed == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Consumed(childComplexity), true
+	case "DatasetPermission.dataset":
+		if e.complexity.DatasetPermission.Dataset == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Dataset(childComplexity), true
+	case "DatasetPermission.datasetAddress":
+		if e.complexity.DatasetPermission.DatasetAddress == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.DatasetAddress(childComplexity), true
+	case "DatasetPermission.events":
+		if e.complexity.DatasetPermission.Events == nil {
+			break
+		}
+
+		args, err := ec.field_DatasetPermission_events_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.DatasetPermission.Events(childComplexity, args["first"].(int), args["after"].(*string)), true
+	case "DatasetPermission.kind":
+		if e.complexity.DatasetPermission.Kind == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Kind(childComplexity), true
+	case "DatasetPermission.orderHash":
+		if e.complexity.DatasetPermission.OrderHash == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.OrderHash(childComplexity), true
+	case "DatasetPermission.price":
+		if e.complexity.DatasetPermission.Price == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Price(childComplexity), true
+	case "DatasetPermission.priceRLC":
+		if e.complexity.DatasetPermission.PriceRLC == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.PriceRLC(childComplexity), true
+	case "DatasetPermission.remaining":
+		if e.complexity.DatasetPermission.Remaining == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Remaining(childComplexity), true
+	case "DatasetPermission.requester":
+		if e.complexity.DatasetPermission.Requester == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Requester(childComplexity), true
+	case "DatasetPermission.signers":
+		if e.complexity.DatasetPermission.Signers == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Signers(childComplexity), true
+	case "DatasetPermission.since":
+		if e.complexity.DatasetPermission.Since == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Since(childComplexity), true
+	case "DatasetPermission.sources":
+		if e.complexity.DatasetPermission.Sources == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Sources(childComplexity), true
+	case "DatasetPermission.tag":
+		if e.complexity.DatasetPermission.Tag == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Tag(childComplexity), true
+	case "DatasetPermission.until":
+		if e.complexity.DatasetPermission.Until == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Until(childComplexity), true
+	case "DatasetPermission.volume":
+		if e.complexity.DatasetPermission.Volume == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Volume(childComplexity), true
+	case "DatasetPermission.workerpool":
+		if e.complexity.DatasetPermission.Workerpool == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermission.Workerpool(childComplexity), true
+
+	case "DatasetPermissionConnection.edges":
+		if e.complexity.DatasetPermissionConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermissionConnection.Edges(childComplexity), true
+	case "DatasetPermissionConnection.nodes":
+		if e.complexity.DatasetPermissionConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermissionConnection.Nodes(childComplexity), true
+	case "DatasetPermissionConnection.pageInfo":
+		if e.complexity.DatasetPermissionConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermissionConnection.PageInfo(childComplexity), true
+	case "DatasetPermissionConnection.totalCount":
+		if e.complexity.DatasetPermissionConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermissionConnection.TotalCount(childComplexity), true
+
+	case "DatasetPermissionEdge.cursor":
+		if e.complexity.DatasetPermissionEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermissionEdge.Cursor(childComplexity), true
+	case "DatasetPermissionEdge.node":
+		if e.complexity.DatasetPermissionEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.DatasetPermissionEdge.Node(childComplexity), true
+
+	case "DatasetSale.blockNumber":
+		if e.complexity.DatasetSale.BlockNumber == nil {
+			break
+		}
+
+		return e.complexity.DatasetSale.BlockNumber(childComplexity), true
+	case "DatasetSale.buyer":
+		if e.complexity.DatasetSale.Buyer == nil {
+			break
+		}
+
+		return e.complexity.DatasetSale.Buyer(childComplexity), true
+	case "DatasetSale.chain":
+		if e.complexity.DatasetSale.Chain == nil {
+			break
+		}
+
+		return e.complexity.DatasetSale.Chain(childComplexity), true
+	case "DatasetSale.collection":
+		if e.complexity.DatasetSale.Collection == nil {
+			break
+		}
+
+		return e.complexity.DatasetSale.Collection(childComplexity), true
+	case "DatasetSale.time":
+		if e.complexity.DatasetSale.Time == nil {
+			break
+		}
+
+		return e.complexity.DatasetSale.Time(childComplexity), true
+	case "DatasetSale.txHash":
+		if e.complexity.DatasetSale.TxHash == nil {
+			break
+		}
+
+		return e.complexity.DatasetSale.TxHash(childComplexity), true
+
+	case "DatasetSaleConnection.edges":
+		if e.complexity.DatasetSaleConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.DatasetSaleConnection.Edges(childComplexity), true
+	case "DatasetSaleConnection.nodes":
+		if e.complexity.DatasetSaleConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.DatasetSaleConnection.Nodes(childComplexity), true
+	case "DatasetSaleConnection.pageInfo":
+		if e.complexity.DatasetSaleConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.DatasetSaleConnection.PageInfo(childComplexity), true
+	case "DatasetSaleConnection.totalCount":
+		if e.complexity.DatasetSaleConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.DatasetSaleConnection.TotalCount(childComplexity), true
+
+	case "DatasetSaleEdge.cursor":
+		if e.complexity.DatasetSaleEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.DatasetSaleEdge.Cursor(childComplexity), true
+	case "DatasetSaleEdge.node":
+		if e.complexity.DatasetSaleEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.DatasetSaleEdge.Node(childComplexity), true
+
+	case "DatasetSharing.collection":
+		if e.complexity.DatasetSharing.Collection == nil {
+			break
+		}
+
+		return e.complexity.DatasetSharing.Collection(childComplexity), true
+	case "DatasetSharing.collectionOwner":
+		if e.complexity.DatasetSharing.CollectionOwner == nil {
+			break
+		}
+
+		return e.complexity.DatasetSharing.CollectionOwner(childComplexity), true
+	case "DatasetSharing.inSubscription":
+		if e.complexity.DatasetSharing.InSubscription == nil {
+			break
+		}
+
+		return e.complexity.DatasetSharing.InSubscription(childComplexity), true
+	case "DatasetSharing.rentalDuration":
+		if e.complexity.DatasetSharing.RentalDuration == nil {
+			break
+		}
+
+		return e.complexity.DatasetSharing.RentalDuration(childComplexity), true
+	case "DatasetSharing.rentalPrice":
+		if e.complexity.DatasetSharing.RentalPrice == nil {
+			break
+		}
+
+		return e.complexity.DatasetSharing.RentalPrice(childComplexity), true
+	case "DatasetSharing.salePrice":
+		if e.complexity.DatasetSharing.SalePrice == nil {
+			break
+		}
+
+		return e.complexity.DatasetSharing.SalePrice(childComplexity), true
+	case "DatasetSharing.subscriptionDuration":
+		if e.complexity.DatasetSharing.SubscriptionDuration == nil {
+			break
+		}
+
+		return e.complexity.DatasetSharing.SubscriptionDuration(childComplexity), true
+	case "DatasetSharing.subscriptionPrice":
+		if e.complexity.DatasetSharing.SubscriptionPrice == nil {
+			break
+		}
+
+		return e.complexity.DatasetSharing.SubscriptionPrice(childComplexity), true
+	case "DatasetSharing.whitelist":
+		if e.complexity.DatasetSharing.Whitelist == nil {
+			break
+		}
+
+		return e.complexity.DatasetSharing.Whitelist(childComplexity), true
 
 	case "DatasetUse.app":
 		if e.complexity.DatasetUse.App == nil {
@@ -3993,6 +4422,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Leaderboard(childComplexity, args["of"].(string), args["by"].(string), args["chain"].(*uint64), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string)), true
+	case "Query.mayUse":
+		if e.complexity.Query.MayUse == nil {
+			break
+		}
+
+		args, err := ec.field_Query_mayUse_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.MayUse(childComplexity, args["app"].(*string), args["requester"].(*string), args["workerpool"].(*string), args["chain"].(*uint64), args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Query.meta":
 		if e.complexity.Query.Meta == nil {
 			break
@@ -4043,6 +4483,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Payouts(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.PayoutFilter), args["asOf"].(*model.AsOf)), true
+	case "Query.permissions":
+		if e.complexity.Query.Permissions == nil {
+			break
+		}
+
+		args, err := ec.field_Query_permissions_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Permissions(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.PermissionFilter), args["asOf"].(*model.AsOf)), true
 	case "Query.postings":
 		if e.complexity.Query.Postings == nil {
 			break
@@ -4183,6 +4634,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Ratio.Numerator(childComplexity), true
+
+	case "Restriction.address":
+		if e.complexity.Restriction.Address == nil {
+			break
+		}
+
+		return e.complexity.Restriction.Address(childComplexity), true
+	case "Restriction.kind":
+		if e.complexity.Restriction.Kind == nil {
+			break
+		}
+
+		return e.complexity.Restriction.Kind(childComplexity), true
 
 	case "Risk.payers":
 		if e.complexity.Risk.Payers == nil {
@@ -5245,6 +5709,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputOrderEventFilter,
 		ec.unmarshalInputPayoutFilter,
 		ec.unmarshalInputPayoutStreamFilter,
+		ec.unmarshalInputPermissionFilter,
 		ec.unmarshalInputPostingFilter,
 		ec.unmarshalInputTaskFilter,
 		ec.unmarshalInputTaskStreamFilter,
@@ -5957,6 +6422,8 @@ type App {
 input AppFilter {
   "EVM chain id."
   chain: Uint64
+  "Those on a whitelist of DataProtector: its contract."
+  whitelist: Address
   "Who owns it now."
   owner: Address
   "Those registered at this time or later."
@@ -6679,6 +7146,233 @@ type PayoutEdge {
   cursor: Cursor!
   "The payout."
   node: Payout!
+}
+`, BuiltIn: false},
+	{Name: "../../../schema/graphql/analytics/permission.graphqls", Input: `"""
+A right to use a dataset, as far as the chain tells.
+
+An ORDER is the dataset's owner's promise, signed off the chain. Only those are known that were
+signed or closed on the chain, broadcast on it, or matched to a deal; whoever was given another
+one off the chain may use the data as well. What an order says of who may use the data is known
+only of those that were broadcast: of the others the restrictions are UNKNOWN, and they are not
+found by app, requester or worker pool. The hash vouches for what was broadcast; a signature
+counts if it was made by who owned the dataset when it was broadcast.
+
+A RENTAL and a SUBSCRIPTION were bought from DataProtector's sharing contract, which then owns the
+dataset: the renter or subscriber may use it with the apps of a whitelist, through the contract.
+Of several of one account the newest counts, and only that is listed.
+
+The owner, who can sign an order at any time, is not listed.
+"""
+type DatasetPermission {
+  "EVM chain id."
+  chain: Uint64!
+  "Address of the dataset."
+  datasetAddress: Address!
+  "The dataset. Null: it is not indexed."
+  dataset: Dataset
+  "What the right comes from."
+  kind: PermissionKind!
+  "EIP-712 hash of the order. Null: it is no ORDER."
+  orderHash: Hash
+  "Which apps may use the data."
+  app: Restriction!
+  "Worker pools of whom may use the data."
+  workerpool: Restriction!
+  "Who may ask for work with the data. Of a RENTAL or SUBSCRIPTION, who bought it."
+  requester: Restriction!
+  "What the data asks of a worker pool, 256 bits. Null: not known, or it is no ORDER."
+  tag: Hash
+  "Price of the dataset, nRLC for each task. Null: not known, or it is no ORDER."
+  price: NRLC
+  "Price of the dataset, RLC for each task. Null: not known, or it is no ORDER."
+  priceRLC: RLC
+  "For how many tasks the order was signed. Null: not known, or it is no ORDER."
+  volume: BigInt
+  "For how many tasks it has been used; of a closed order, its volume. Null: it is no ORDER."
+  consumed: BigInt
+  "For how many tasks it can still be used: volume less consumed. Null: not known, or it is no ORDER."
+  remaining: BigInt
+  "Whether its signer closed the order: it cannot be used any more."
+  closed: Boolean!
+  "Who is known to have signed the order. It holds only while one of them owns the dataset. Empty: it is no ORDER, or no signature is known."
+  signers: [Address!]!
+  "How the chain told of the order. Empty: it is no ORDER."
+  sources: [PermissionSource!]!
+  "Time of the first block that told of it."
+  since: Time!
+  "It can be used to this time, and at it. Null: it is an ORDER, which holds until it is used up or closed, or the dataset changes hands."
+  until: Time
+  """
+  Whether it can be used at the block at which this is read. Null: the chain does not tell, as the
+  order's volume or its signature is not known. A true one may still be refused for a reason that
+  is not in it: the tag, the price, or a restriction in another order of the deal.
+  """
+  active: Boolean
+  "Number of the block of its last change."
+  blockNumber: Uint64!
+  "What happened to the order on the chain, the newest first. Empty: it is no ORDER."
+  events("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): OrderEventConnection!
+}
+
+"What a right to use a dataset comes from."
+enum PermissionKind {
+  "An order of the dataset's owner."
+  ORDER
+  "A rental from DataProtector's sharing contract."
+  RENTAL
+  "A subscription to the collection that the dataset is in."
+  SUBSCRIPTION
+}
+
+"How the chain told of an order."
+enum PermissionSource {
+  "It was signed on the chain."
+  SIGNED
+  "It was broadcast."
+  BROADCAST
+  "A deal was made of it."
+  MATCHED
+  "It was closed."
+  CLOSED
+}
+
+"Whom an order lets."
+type Restriction {
+  "Whom."
+  kind: RestrictionKind!
+  "The address that is let, or the contract that keeps the group. Null: ANY or UNKNOWN."
+  address: Address
+}
+
+"Whom an order lets."
+enum RestrictionKind {
+  "Anybody."
+  ANY
+  "One address. It may also be a contract that keeps a group of which the index knows nothing (ERC-734)."
+  ADDRESS
+  "The apps of a whitelist: see the filter ` + "`" + `whitelist` + "`" + ` of ` + "`" + `apps` + "`" + `."
+  WHITELIST
+  "The chain does not tell."
+  UNKNOWN
+}
+
+"Which permissions to list. An address is let if the restriction is ANY, the address itself, or a WHITELIST with it."
+input PermissionFilter {
+  "EVM chain id."
+  chain: Uint64
+  "The dataset."
+  dataset: Address
+  "Who owns the dataset now. Of what DataProtector shares, that is its sharing contract."
+  owner: Address
+  "What the right comes from."
+  kind: [PermissionKind!]
+  "An app that is let."
+  app: Address
+  "A requester who is let."
+  requester: Address
+  "A worker pool that is let."
+  workerpool: Address
+  "Those that can be used, or those that cannot. Those of which the chain does not tell are neither."
+  active: Boolean
+  "Those that became known at this time or later."
+  since: Time
+  "Those that became known before this time."
+  until: Time
+}
+
+"A page of permissions."
+type DatasetPermissionConnection {
+  "The permissions, each with its cursor."
+  edges: [DatasetPermissionEdge!]!
+  "The permissions."
+  nodes: [DatasetPermission!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many permissions the whole list has."
+  totalCount: Uint64!
+}
+
+"A permission in a list."
+type DatasetPermissionEdge {
+  "The permission's place in the list."
+  cursor: Cursor!
+  "The permission."
+  node: DatasetPermission!
+}
+
+"How DataProtector's sharing contract shares a dataset."
+type DatasetSharing {
+  "Number of the collection that the dataset is in."
+  collection: BigInt!
+  "Who owns the collection and is paid for what is shared."
+  collectionOwner: Address!
+  "The contract that keeps the apps that may use the dataset. Null: not known."
+  whitelist: Address
+  "Whether subscribers of the collection may use it."
+  inSubscription: Boolean!
+  "Price of a subscription to the collection, nRLC. Null: its owner has not said."
+  subscriptionPrice: NRLC
+  "How long a subscription lasts, seconds. Null: its owner has not said."
+  subscriptionDuration: Uint64
+  "Price of a rental, nRLC. Null: it cannot be rented."
+  rentalPrice: NRLC
+  "How long a rental lasts, seconds. Null: it cannot be rented."
+  rentalDuration: Uint64
+  "Price of the dataset, nRLC. Null: it is not for sale."
+  salePrice: NRLC
+}
+
+"A sale of a dataset by DataProtector's sharing contract."
+type DatasetSale {
+  "EVM chain id."
+  chain: Uint64!
+  "Who got it: the sharing contract, where it went into another collection."
+  buyer: Address!
+  "Number of the collection that it was in."
+  collection: BigInt!
+  "Time of the sale."
+  time: Time!
+  "Number of the block."
+  blockNumber: Uint64!
+  "Hash of the transaction."
+  txHash: Hash!
+}
+
+"A page of sales."
+type DatasetSaleConnection {
+  "The sales, each with its cursor."
+  edges: [DatasetSaleEdge!]!
+  "The sales."
+  nodes: [DatasetSale!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many sales the whole list has."
+  totalCount: Uint64!
+}
+
+"A sale in a list."
+type DatasetSaleEdge {
+  "The sale's place in the list."
+  cursor: Cursor!
+  "The sale."
+  node: DatasetSale!
+}
+
+extend type Dataset {
+  "Who may use the dataset, as far as the chain tells: the newest first."
+  permissions("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Those that let this app." app: Address, "Those that let this requester." requester: Address, "Those that let this worker pool." workerpool: Address, "Those that can be used, or those that cannot. Those of which the chain does not tell are neither." active: Boolean, "Read as of this block, of the dataset's chain." asOf: AsOf): DatasetPermissionConnection!
+  "How DataProtector shares the dataset. Null: it is in no collection."
+  sharing: DatasetSharing
+  "Sales of the dataset by DataProtector, the newest first. Other changes of hands are in its history."
+  sales("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the dataset's chain." asOf: AsOf): DatasetSaleConnection!
+}
+
+extend type Query {
+  "Who may use which dataset, as far as the chain tells: the newest first."
+  permissions("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: PermissionFilter, "Read as of this block." asOf: AsOf): DatasetPermissionConnection!
+  "Which datasets an app may use for a requester at a worker pool, as far as the chain tells: the permissions that can be used and let all that are given."
+  mayUse("The app." app: Address, "Who asks for the work." requester: Address, "The worker pool." workerpool: Address, "EVM chain id. All chains where it is left out." chain: Uint64, "How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block." asOf: AsOf): DatasetPermissionConnection!
 }
 `, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/posting.graphqls", Input: `"""
@@ -8031,6 +8725,22 @@ func (ec *executionContext) field_Category_series_args(ctx context.Context, rawA
 	return args, nil
 }
 
+func (ec *executionContext) field_DatasetPermission_events_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Dataset_deals_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8076,6 +8786,68 @@ func (ec *executionContext) field_Dataset_measures_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["until"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Dataset_permissions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "app", ec.unmarshalOAddress2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["app"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "requester", ec.unmarshalOAddress2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["requester"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "workerpool", ec.unmarshalOAddress2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["workerpool"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "active", ec.unmarshalOBoolean2ᚖbool)
+	if err != nil {
+		return nil, err
+	}
+	args["active"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg6
+	return args, nil
+}
+
+func (ec *executionContext) field_Dataset_sales_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8644,6 +9416,47 @@ func (ec *executionContext) field_Query_leaderboard_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_mayUse_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "app", ec.unmarshalOAddress2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["app"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "requester", ec.unmarshalOAddress2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["requester"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "workerpool", ec.unmarshalOAddress2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["workerpool"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "chain", ec.unmarshalOUint642ᚖuint64)
+	if err != nil {
+		return nil, err
+	}
+	args["chain"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg6
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_orderEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -8726,6 +9539,32 @@ func (ec *executionContext) field_Query_payouts_args(ctx context.Context, rawArg
 	}
 	args["after"] = arg1
 	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOPayoutFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPayoutFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_permissions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOPermissionFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPermissionFilter)
 	if err != nil {
 		return nil, err
 	}
@@ -16873,6 +17712,157 @@ func (ec *executionContext) fieldContext_Dataset_earnings(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Dataset_permissions(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_permissions,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Dataset().Permissions(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["app"].(*string), fc.Args["requester"].(*string), fc.Args["workerpool"].(*string), fc.Args["active"].(*bool), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalNDatasetPermissionConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_permissions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_DatasetPermissionConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_DatasetPermissionConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_DatasetPermissionConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_DatasetPermissionConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetPermissionConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Dataset_permissions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_sharing(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_sharing,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Dataset().Sharing(ctx, obj)
+		},
+		nil,
+		ec.marshalODatasetSharing2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetSharing,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_sharing(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "collection":
+				return ec.fieldContext_DatasetSharing_collection(ctx, field)
+			case "collectionOwner":
+				return ec.fieldContext_DatasetSharing_collectionOwner(ctx, field)
+			case "whitelist":
+				return ec.fieldContext_DatasetSharing_whitelist(ctx, field)
+			case "inSubscription":
+				return ec.fieldContext_DatasetSharing_inSubscription(ctx, field)
+			case "subscriptionPrice":
+				return ec.fieldContext_DatasetSharing_subscriptionPrice(ctx, field)
+			case "subscriptionDuration":
+				return ec.fieldContext_DatasetSharing_subscriptionDuration(ctx, field)
+			case "rentalPrice":
+				return ec.fieldContext_DatasetSharing_rentalPrice(ctx, field)
+			case "rentalDuration":
+				return ec.fieldContext_DatasetSharing_rentalDuration(ctx, field)
+			case "salePrice":
+				return ec.fieldContext_DatasetSharing_salePrice(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetSharing", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Dataset_sales(ctx context.Context, field graphql.CollectedField, obj *model.Dataset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Dataset_sales,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Dataset().Sales(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalNDatasetSaleConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Dataset_sales(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Dataset",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_DatasetSaleConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_DatasetSaleConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_DatasetSaleConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_DatasetSaleConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetSaleConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Dataset_sales_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _DatasetConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.Dataset]) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16962,6 +17952,12 @@ func (ec *executionContext) fieldContext_DatasetConnection_nodes(_ context.Conte
 				return ec.fieldContext_Dataset_uses(ctx, field)
 			case "earnings":
 				return ec.fieldContext_Dataset_earnings(ctx, field)
+			case "permissions":
+				return ec.fieldContext_Dataset_permissions(ctx, field)
+			case "sharing":
+				return ec.fieldContext_Dataset_sharing(ctx, field)
+			case "sales":
+				return ec.fieldContext_Dataset_sales(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Dataset", field.Name)
 		},
@@ -17207,8 +18203,1665 @@ func (ec *executionContext) fieldContext_DatasetEdge_node(_ context.Context, fie
 				return ec.fieldContext_Dataset_uses(ctx, field)
 			case "earnings":
 				return ec.fieldContext_Dataset_earnings(ctx, field)
+			case "permissions":
+				return ec.fieldContext_Dataset_permissions(ctx, field)
+			case "sharing":
+				return ec.fieldContext_Dataset_sharing(ctx, field)
+			case "sales":
+				return ec.fieldContext_Dataset_sales(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Dataset", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_chain(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_datasetAddress(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_datasetAddress,
+		func(ctx context.Context) (any, error) {
+			return obj.DatasetAddress, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_datasetAddress(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_dataset(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_dataset,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.DatasetPermission().Dataset(ctx, obj)
+		},
+		nil,
+		ec.marshalODataset2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDataset,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_dataset(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_Dataset_chain(ctx, field)
+			case "address":
+				return ec.fieldContext_Dataset_address(ctx, field)
+			case "owner":
+				return ec.fieldContext_Dataset_owner(ctx, field)
+			case "ownerAccount":
+				return ec.fieldContext_Dataset_ownerAccount(ctx, field)
+			case "name":
+				return ec.fieldContext_Dataset_name(ctx, field)
+			case "multiaddr":
+				return ec.fieldContext_Dataset_multiaddr(ctx, field)
+			case "checksum":
+				return ec.fieldContext_Dataset_checksum(ctx, field)
+			case "registeredAt":
+				return ec.fieldContext_Dataset_registeredAt(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_Dataset_blockNumber(ctx, field)
+			case "deals":
+				return ec.fieldContext_Dataset_deals(ctx, field)
+			case "history":
+				return ec.fieldContext_Dataset_history(ctx, field)
+			case "measures":
+				return ec.fieldContext_Dataset_measures(ctx, field)
+			case "series":
+				return ec.fieldContext_Dataset_series(ctx, field)
+			case "uses":
+				return ec.fieldContext_Dataset_uses(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Dataset_earnings(ctx, field)
+			case "permissions":
+				return ec.fieldContext_Dataset_permissions(ctx, field)
+			case "sharing":
+				return ec.fieldContext_Dataset_sharing(ctx, field)
+			case "sales":
+				return ec.fieldContext_Dataset_sales(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Dataset", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_kind(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_kind,
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		ec.marshalNPermissionKind2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type PermissionKind does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_orderHash(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_orderHash,
+		func(ctx context.Context) (any, error) {
+			return obj.OrderHash(), nil
+		},
+		nil,
+		ec.marshalOHash2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_orderHash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_app(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_app,
+		func(ctx context.Context) (any, error) {
+			return obj.App(), nil
+		},
+		nil,
+		ec.marshalNRestriction2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRestriction,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_app(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "kind":
+				return ec.fieldContext_Restriction_kind(ctx, field)
+			case "address":
+				return ec.fieldContext_Restriction_address(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Restriction", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_workerpool(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_workerpool,
+		func(ctx context.Context) (any, error) {
+			return obj.Workerpool(), nil
+		},
+		nil,
+		ec.marshalNRestriction2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRestriction,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_workerpool(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "kind":
+				return ec.fieldContext_Restriction_kind(ctx, field)
+			case "address":
+				return ec.fieldContext_Restriction_address(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Restriction", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_requester(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_requester,
+		func(ctx context.Context) (any, error) {
+			return obj.Requester(), nil
+		},
+		nil,
+		ec.marshalNRestriction2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRestriction,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_requester(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "kind":
+				return ec.fieldContext_Restriction_kind(ctx, field)
+			case "address":
+				return ec.fieldContext_Restriction_address(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Restriction", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_tag(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_tag,
+		func(ctx context.Context) (any, error) {
+			return obj.Tag, nil
+		},
+		nil,
+		ec.marshalOHash2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_tag(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_price(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_price,
+		func(ctx context.Context) (any, error) {
+			return obj.Price, nil
+		},
+		nil,
+		ec.marshalONRLC2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_price(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_priceRLC(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_priceRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.PriceRLC(), nil
+		},
+		nil,
+		ec.marshalORLC2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_priceRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_volume(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_volume,
+		func(ctx context.Context) (any, error) {
+			return obj.Volume, nil
+		},
+		nil,
+		ec.marshalOBigInt2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_volume(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_consumed(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_consumed,
+		func(ctx context.Context) (any, error) {
+			return obj.Consumed, nil
+		},
+		nil,
+		ec.marshalOBigInt2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_consumed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_remaining(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_remaining,
+		func(ctx context.Context) (any, error) {
+			return obj.Remaining(), nil
+		},
+		nil,
+		ec.marshalOBigInt2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_remaining(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_closed(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_closed,
+		func(ctx context.Context) (any, error) {
+			return obj.Closed, nil
+		},
+		nil,
+		ec.marshalNBoolean2bool,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_closed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Boolean does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_signers(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_signers,
+		func(ctx context.Context) (any, error) {
+			return obj.Signers, nil
+		},
+		nil,
+		ec.marshalNAddress2ᚕstringᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_signers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_sources(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_sources,
+		func(ctx context.Context) (any, error) {
+			return obj.Sources, nil
+		},
+		nil,
+		ec.marshalNPermissionSource2ᚕstringᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_sources(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type PermissionSource does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_since(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_since,
+		func(ctx context.Context) (any, error) {
+			return obj.Since(), nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_since(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_until(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_until,
+		func(ctx context.Context) (any, error) {
+			return obj.Until(), nil
+		},
+		nil,
+		ec.marshalOTime2ᚖtimeᚐTime,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_until(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_active(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_active,
+		func(ctx context.Context) (any, error) {
+			return obj.Active(), nil
+		},
+		nil,
+		ec.marshalOBoolean2ᚖbool,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_active(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Boolean does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermission_events(ctx context.Context, field graphql.CollectedField, obj *model.DatasetPermission) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermission_events,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.DatasetPermission().Events(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+		},
+		nil,
+		ec.marshalNOrderEventConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermission_events(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermission",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_OrderEventConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_OrderEventConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_OrderEventConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_OrderEventConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type OrderEventConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_DatasetPermission_events_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermissionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetPermission]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermissionConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNDatasetPermissionEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermissionConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermissionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_DatasetPermissionEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_DatasetPermissionEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetPermissionEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermissionConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetPermission]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermissionConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNDatasetPermission2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetPermissionᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermissionConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermissionConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_DatasetPermission_chain(ctx, field)
+			case "datasetAddress":
+				return ec.fieldContext_DatasetPermission_datasetAddress(ctx, field)
+			case "dataset":
+				return ec.fieldContext_DatasetPermission_dataset(ctx, field)
+			case "kind":
+				return ec.fieldContext_DatasetPermission_kind(ctx, field)
+			case "orderHash":
+				return ec.fieldContext_DatasetPermission_orderHash(ctx, field)
+			case "app":
+				return ec.fieldContext_DatasetPermission_app(ctx, field)
+			case "workerpool":
+				return ec.fieldContext_DatasetPermission_workerpool(ctx, field)
+			case "requester":
+				return ec.fieldContext_DatasetPermission_requester(ctx, field)
+			case "tag":
+				return ec.fieldContext_DatasetPermission_tag(ctx, field)
+			case "price":
+				return ec.fieldContext_DatasetPermission_price(ctx, field)
+			case "priceRLC":
+				return ec.fieldContext_DatasetPermission_priceRLC(ctx, field)
+			case "volume":
+				return ec.fieldContext_DatasetPermission_volume(ctx, field)
+			case "consumed":
+				return ec.fieldContext_DatasetPermission_consumed(ctx, field)
+			case "remaining":
+				return ec.fieldContext_DatasetPermission_remaining(ctx, field)
+			case "closed":
+				return ec.fieldContext_DatasetPermission_closed(ctx, field)
+			case "signers":
+				return ec.fieldContext_DatasetPermission_signers(ctx, field)
+			case "sources":
+				return ec.fieldContext_DatasetPermission_sources(ctx, field)
+			case "since":
+				return ec.fieldContext_DatasetPermission_since(ctx, field)
+			case "until":
+				return ec.fieldContext_DatasetPermission_until(ctx, field)
+			case "active":
+				return ec.fieldContext_DatasetPermission_active(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_DatasetPermission_blockNumber(ctx, field)
+			case "events":
+				return ec.fieldContext_DatasetPermission_events(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetPermission", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermissionConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetPermission]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermissionConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermissionConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermissionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermissionConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetPermission]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermissionConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermissionConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermissionConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermissionEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.DatasetPermission]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermissionEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermissionEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermissionEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetPermissionEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.DatasetPermission]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetPermissionEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNDatasetPermission2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetPermission,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetPermissionEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetPermissionEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_DatasetPermission_chain(ctx, field)
+			case "datasetAddress":
+				return ec.fieldContext_DatasetPermission_datasetAddress(ctx, field)
+			case "dataset":
+				return ec.fieldContext_DatasetPermission_dataset(ctx, field)
+			case "kind":
+				return ec.fieldContext_DatasetPermission_kind(ctx, field)
+			case "orderHash":
+				return ec.fieldContext_DatasetPermission_orderHash(ctx, field)
+			case "app":
+				return ec.fieldContext_DatasetPermission_app(ctx, field)
+			case "workerpool":
+				return ec.fieldContext_DatasetPermission_workerpool(ctx, field)
+			case "requester":
+				return ec.fieldContext_DatasetPermission_requester(ctx, field)
+			case "tag":
+				return ec.fieldContext_DatasetPermission_tag(ctx, field)
+			case "price":
+				return ec.fieldContext_DatasetPermission_price(ctx, field)
+			case "priceRLC":
+				return ec.fieldContext_DatasetPermission_priceRLC(ctx, field)
+			case "volume":
+				return ec.fieldContext_DatasetPermission_volume(ctx, field)
+			case "consumed":
+				return ec.fieldContext_DatasetPermission_consumed(ctx, field)
+			case "remaining":
+				return ec.fieldContext_DatasetPermission_remaining(ctx, field)
+			case "closed":
+				return ec.fieldContext_DatasetPermission_closed(ctx, field)
+			case "signers":
+				return ec.fieldContext_DatasetPermission_signers(ctx, field)
+			case "sources":
+				return ec.fieldContext_DatasetPermission_sources(ctx, field)
+			case "since":
+				return ec.fieldContext_DatasetPermission_since(ctx, field)
+			case "until":
+				return ec.fieldContext_DatasetPermission_until(ctx, field)
+			case "active":
+				return ec.fieldContext_DatasetPermission_active(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_DatasetPermission_blockNumber(ctx, field)
+			case "events":
+				return ec.fieldContext_DatasetPermission_events(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetPermission", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSale_chain(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSale) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSale_chain,
+		func(ctx context.Context) (any, error) {
+			return obj.Chain, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSale_chain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSale",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSale_buyer(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSale) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSale_buyer,
+		func(ctx context.Context) (any, error) {
+			return obj.Buyer, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSale_buyer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSale",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSale_collection(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSale) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSale_collection,
+		func(ctx context.Context) (any, error) {
+			return obj.Collection, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSale_collection(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSale",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSale_time(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSale) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSale_time,
+		func(ctx context.Context) (any, error) {
+			return obj.Time(), nil
+		},
+		nil,
+		ec.marshalNTime2timeᚐTime,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSale_time(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSale",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Time does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSale_blockNumber(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSale) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSale_blockNumber,
+		func(ctx context.Context) (any, error) {
+			return obj.BlockNumber, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSale_blockNumber(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSale",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSale_txHash(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSale) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSale_txHash,
+		func(ctx context.Context) (any, error) {
+			return obj.TxHash, nil
+		},
+		nil,
+		ec.marshalNHash2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSale_txHash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSale",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Hash does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSaleConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetSale]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSaleConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNDatasetSaleEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSaleConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSaleConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_DatasetSaleEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_DatasetSaleEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetSaleEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSaleConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetSale]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSaleConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNDatasetSale2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetSaleᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSaleConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSaleConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_DatasetSale_chain(ctx, field)
+			case "buyer":
+				return ec.fieldContext_DatasetSale_buyer(ctx, field)
+			case "collection":
+				return ec.fieldContext_DatasetSale_collection(ctx, field)
+			case "time":
+				return ec.fieldContext_DatasetSale_time(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_DatasetSale_blockNumber(ctx, field)
+			case "txHash":
+				return ec.fieldContext_DatasetSale_txHash(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetSale", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSaleConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetSale]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSaleConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSaleConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSaleConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSaleConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetSale]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSaleConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSaleConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSaleConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSaleEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.DatasetSale]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSaleEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSaleEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSaleEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSaleEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.DatasetSale]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSaleEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNDatasetSale2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetSale,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSaleEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSaleEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "chain":
+				return ec.fieldContext_DatasetSale_chain(ctx, field)
+			case "buyer":
+				return ec.fieldContext_DatasetSale_buyer(ctx, field)
+			case "collection":
+				return ec.fieldContext_DatasetSale_collection(ctx, field)
+			case "time":
+				return ec.fieldContext_DatasetSale_time(ctx, field)
+			case "blockNumber":
+				return ec.fieldContext_DatasetSale_blockNumber(ctx, field)
+			case "txHash":
+				return ec.fieldContext_DatasetSale_txHash(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetSale", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSharing_collection(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSharing) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSharing_collection,
+		func(ctx context.Context) (any, error) {
+			return obj.Collection, nil
+		},
+		nil,
+		ec.marshalNBigInt2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSharing_collection(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSharing",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type BigInt does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSharing_collectionOwner(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSharing) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSharing_collectionOwner,
+		func(ctx context.Context) (any, error) {
+			return obj.CollectionOwner, nil
+		},
+		nil,
+		ec.marshalNAddress2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSharing_collectionOwner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSharing",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSharing_whitelist(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSharing) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSharing_whitelist,
+		func(ctx context.Context) (any, error) {
+			return obj.Whitelist, nil
+		},
+		nil,
+		ec.marshalOAddress2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSharing_whitelist(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSharing",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSharing_inSubscription(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSharing) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSharing_inSubscription,
+		func(ctx context.Context) (any, error) {
+			return obj.InSubscription, nil
+		},
+		nil,
+		ec.marshalNBoolean2bool,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSharing_inSubscription(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSharing",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Boolean does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSharing_subscriptionPrice(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSharing) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSharing_subscriptionPrice,
+		func(ctx context.Context) (any, error) {
+			return obj.SubscriptionPrice, nil
+		},
+		nil,
+		ec.marshalONRLC2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSharing_subscriptionPrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSharing",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSharing_subscriptionDuration(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSharing) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSharing_subscriptionDuration,
+		func(ctx context.Context) (any, error) {
+			return obj.SubscriptionDuration, nil
+		},
+		nil,
+		ec.marshalOUint642ᚖuint64,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSharing_subscriptionDuration(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSharing",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSharing_rentalPrice(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSharing) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSharing_rentalPrice,
+		func(ctx context.Context) (any, error) {
+			return obj.RentalPrice, nil
+		},
+		nil,
+		ec.marshalONRLC2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSharing_rentalPrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSharing",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSharing_rentalDuration(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSharing) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSharing_rentalDuration,
+		func(ctx context.Context) (any, error) {
+			return obj.RentalDuration, nil
+		},
+		nil,
+		ec.marshalOUint642ᚖuint64,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSharing_rentalDuration(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSharing",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetSharing_salePrice(ctx context.Context, field graphql.CollectedField, obj *model.DatasetSharing) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetSharing_salePrice,
+		func(ctx context.Context) (any, error) {
+			return obj.SalePrice, nil
+		},
+		nil,
+		ec.marshalONRLC2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetSharing_salePrice(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetSharing",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
 		},
 	}
 	return fc, nil
@@ -18009,6 +20662,12 @@ func (ec *executionContext) fieldContext_Deal_datasetEntry(_ context.Context, fi
 				return ec.fieldContext_Dataset_uses(ctx, field)
 			case "earnings":
 				return ec.fieldContext_Dataset_earnings(ctx, field)
+			case "permissions":
+				return ec.fieldContext_Dataset_permissions(ctx, field)
+			case "sharing":
+				return ec.fieldContext_Dataset_sharing(ctx, field)
+			case "sales":
+				return ec.fieldContext_Dataset_sales(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Dataset", field.Name)
 		},
@@ -26014,6 +28673,12 @@ func (ec *executionContext) fieldContext_Query_dataset(ctx context.Context, fiel
 				return ec.fieldContext_Dataset_uses(ctx, field)
 			case "earnings":
 				return ec.fieldContext_Dataset_earnings(ctx, field)
+			case "permissions":
+				return ec.fieldContext_Dataset_permissions(ctx, field)
+			case "sharing":
+				return ec.fieldContext_Dataset_sharing(ctx, field)
+			case "sales":
+				return ec.fieldContext_Dataset_sales(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Dataset", field.Name)
 		},
@@ -26417,6 +29082,108 @@ func (ec *executionContext) fieldContext_Query_orderEvents(ctx context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_permissions(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_permissions,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Permissions(ctx, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["filter"].(*model.PermissionFilter), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalNDatasetPermissionConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_permissions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_DatasetPermissionConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_DatasetPermissionConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_DatasetPermissionConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_DatasetPermissionConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetPermissionConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_permissions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_mayUse(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_mayUse,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().MayUse(ctx, fc.Args["app"].(*string), fc.Args["requester"].(*string), fc.Args["workerpool"].(*string), fc.Args["chain"].(*uint64), fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalNDatasetPermissionConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_mayUse(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "edges":
+				return ec.fieldContext_DatasetPermissionConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_DatasetPermissionConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_DatasetPermissionConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_DatasetPermissionConnection_totalCount(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetPermissionConnection", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_mayUse_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query___type(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -26607,6 +29374,64 @@ func (ec *executionContext) fieldContext_Ratio_decimal(_ context.Context, field 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type Decimal does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Restriction_kind(ctx context.Context, field graphql.CollectedField, obj *model.Restriction) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Restriction_kind,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Restriction().Kind(ctx, obj)
+		},
+		nil,
+		ec.marshalNRestrictionKind2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Restriction_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Restriction",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RestrictionKind does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Restriction_address(ctx context.Context, field graphql.CollectedField, obj *model.Restriction) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Restriction_address,
+		func(ctx context.Context) (any, error) {
+			return obj.Address(), nil
+		},
+		nil,
+		ec.marshalOAddress2ᚖstring,
+		true,
+		false,
+	)
+}
+
+func (ec *executionContext) fieldContext_Restriction_address(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Restriction",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Address does not have child fields")
 		},
 	}
 	return fc, nil
@@ -34051,7 +36876,7 @@ func (ec *executionContext) unmarshalInputAppFilter(ctx context.Context, obj any
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"chain", "owner", "since", "until"}
+	fieldsInOrder := [...]string{"chain", "whitelist", "owner", "since", "until"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -34065,6 +36890,13 @@ func (ec *executionContext) unmarshalInputAppFilter(ctx context.Context, obj any
 				return it, err
 			}
 			it.Chain = data
+		case "whitelist":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("whitelist"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Whitelist = data
 		case "owner":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("owner"))
 			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
@@ -34770,6 +37602,96 @@ func (ec *executionContext) unmarshalInputPayoutStreamFilter(ctx context.Context
 				return it, err
 			}
 			it.Role = data
+		}
+	}
+
+	return it, nil
+}
+
+func (ec *executionContext) unmarshalInputPermissionFilter(ctx context.Context, obj any) (model.PermissionFilter, error) {
+	var it model.PermissionFilter
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"chain", "dataset", "owner", "kind", "app", "requester", "workerpool", "active", "since", "until"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "chain":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("chain"))
+			data, err := ec.unmarshalOUint642ᚖuint64(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Chain = data
+		case "dataset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dataset"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Dataset = data
+		case "owner":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("owner"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Owner = data
+		case "kind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
+			data, err := ec.unmarshalOPermissionKind2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kind = data
+		case "app":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("app"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.App = data
+		case "requester":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requester"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Requester = data
+		case "workerpool":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workerpool"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Workerpool = data
+		case "active":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("active"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Active = data
+		case "since":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("since"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Since = data
+		case "until":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("until"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Until = data
 		}
 	}
 
@@ -38223,6 +41145,111 @@ func (ec *executionContext) _Dataset(ctx context.Context, sel ast.SelectionSet, 
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "permissions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Dataset_permissions(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "sharing":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Dataset_sharing(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "sales":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Dataset_sales(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -38401,6 +41428,565 @@ func (ec *executionContext) _DatasetEdge(ctx context.Context, sel ast.SelectionS
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetPermissionImplementors = []string{"DatasetPermission"}
+
+func (ec *executionContext) _DatasetPermission(ctx context.Context, sel ast.SelectionSet, obj *model.DatasetPermission) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetPermissionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetPermission")
+		case "chain":
+			out.Values[i] = ec._DatasetPermission_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "datasetAddress":
+			out.Values[i] = ec._DatasetPermission_datasetAddress(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "dataset":
+			field := field
+
+			innerFunc := func(ctx context.Context, _ *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DatasetPermission_dataset(ctx, field, obj)
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "kind":
+			out.Values[i] = ec._DatasetPermission_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "orderHash":
+			out.Values[i] = ec._DatasetPermission_orderHash(ctx, field, obj)
+		case "app":
+			out.Values[i] = ec._DatasetPermission_app(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "workerpool":
+			out.Values[i] = ec._DatasetPermission_workerpool(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "requester":
+			out.Values[i] = ec._DatasetPermission_requester(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "tag":
+			out.Values[i] = ec._DatasetPermission_tag(ctx, field, obj)
+		case "price":
+			out.Values[i] = ec._DatasetPermission_price(ctx, field, obj)
+		case "priceRLC":
+			out.Values[i] = ec._DatasetPermission_priceRLC(ctx, field, obj)
+		case "volume":
+			out.Values[i] = ec._DatasetPermission_volume(ctx, field, obj)
+		case "consumed":
+			out.Values[i] = ec._DatasetPermission_consumed(ctx, field, obj)
+		case "remaining":
+			out.Values[i] = ec._DatasetPermission_remaining(ctx, field, obj)
+		case "closed":
+			out.Values[i] = ec._DatasetPermission_closed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "signers":
+			out.Values[i] = ec._DatasetPermission_signers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "sources":
+			out.Values[i] = ec._DatasetPermission_sources(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "since":
+			out.Values[i] = ec._DatasetPermission_since(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "until":
+			out.Values[i] = ec._DatasetPermission_until(ctx, field, obj)
+		case "active":
+			out.Values[i] = ec._DatasetPermission_active(ctx, field, obj)
+		case "blockNumber":
+			out.Values[i] = ec._DatasetPermission_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "events":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DatasetPermission_events(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetPermissionConnectionImplementors = []string{"DatasetPermissionConnection"}
+
+func (ec *executionContext) _DatasetPermissionConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.DatasetPermission]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetPermissionConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetPermissionConnection")
+		case "edges":
+			out.Values[i] = ec._DatasetPermissionConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._DatasetPermissionConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._DatasetPermissionConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DatasetPermissionConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetPermissionEdgeImplementors = []string{"DatasetPermissionEdge"}
+
+func (ec *executionContext) _DatasetPermissionEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.DatasetPermission]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetPermissionEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetPermissionEdge")
+		case "cursor":
+			out.Values[i] = ec._DatasetPermissionEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._DatasetPermissionEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetSaleImplementors = []string{"DatasetSale"}
+
+func (ec *executionContext) _DatasetSale(ctx context.Context, sel ast.SelectionSet, obj *model.DatasetSale) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetSaleImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetSale")
+		case "chain":
+			out.Values[i] = ec._DatasetSale_chain(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "buyer":
+			out.Values[i] = ec._DatasetSale_buyer(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "collection":
+			out.Values[i] = ec._DatasetSale_collection(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "time":
+			out.Values[i] = ec._DatasetSale_time(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "blockNumber":
+			out.Values[i] = ec._DatasetSale_blockNumber(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "txHash":
+			out.Values[i] = ec._DatasetSale_txHash(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetSaleConnectionImplementors = []string{"DatasetSaleConnection"}
+
+func (ec *executionContext) _DatasetSaleConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.DatasetSale]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetSaleConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetSaleConnection")
+		case "edges":
+			out.Values[i] = ec._DatasetSaleConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._DatasetSaleConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._DatasetSaleConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DatasetSaleConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetSaleEdgeImplementors = []string{"DatasetSaleEdge"}
+
+func (ec *executionContext) _DatasetSaleEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.DatasetSale]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetSaleEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetSaleEdge")
+		case "cursor":
+			out.Values[i] = ec._DatasetSaleEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._DatasetSaleEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetSharingImplementors = []string{"DatasetSharing"}
+
+func (ec *executionContext) _DatasetSharing(ctx context.Context, sel ast.SelectionSet, obj *model.DatasetSharing) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetSharingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetSharing")
+		case "collection":
+			out.Values[i] = ec._DatasetSharing_collection(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "collectionOwner":
+			out.Values[i] = ec._DatasetSharing_collectionOwner(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "whitelist":
+			out.Values[i] = ec._DatasetSharing_whitelist(ctx, field, obj)
+		case "inSubscription":
+			out.Values[i] = ec._DatasetSharing_inSubscription(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "subscriptionPrice":
+			out.Values[i] = ec._DatasetSharing_subscriptionPrice(ctx, field, obj)
+		case "subscriptionDuration":
+			out.Values[i] = ec._DatasetSharing_subscriptionDuration(ctx, field, obj)
+		case "rentalPrice":
+			out.Values[i] = ec._DatasetSharing_rentalPrice(ctx, field, obj)
+		case "rentalDuration":
+			out.Values[i] = ec._DatasetSharing_rentalDuration(ctx, field, obj)
+		case "salePrice":
+			out.Values[i] = ec._DatasetSharing_salePrice(ctx, field, obj)
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -41787,6 +45373,50 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "permissions":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_permissions(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "mayUse":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_mayUse(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___type(ctx, field)
@@ -41844,6 +45474,78 @@ func (ec *executionContext) _Ratio(ctx context.Context, sel ast.SelectionSet, ob
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var restrictionImplementors = []string{"Restriction"}
+
+func (ec *executionContext) _Restriction(ctx context.Context, sel ast.SelectionSet, obj *model.Restriction) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, restrictionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Restriction")
+		case "kind":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Restriction_kind(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "address":
+			out.Values[i] = ec._Restriction_address(ctx, field, obj)
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -44710,6 +48412,36 @@ func (ec *executionContext) marshalNAddress2string(ctx context.Context, sel ast.
 	return res
 }
 
+func (ec *executionContext) unmarshalNAddress2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNAddress2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNAddress2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	for i := range v {
+		ret[i] = ec.marshalNAddress2string(ctx, sel, v[i])
+	}
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNAlert2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAlert(ctx context.Context, sel ast.SelectionSet, v *model.Alert) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -45796,6 +49528,250 @@ func (ec *executionContext) marshalNDatasetEdge2ᚖassayᚋgraphqlᚋanalytics�
 	return ec._DatasetEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNDatasetPermission2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetPermissionᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.DatasetPermission) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNDatasetPermission2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetPermission(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDatasetPermission2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetPermission(ctx context.Context, sel ast.SelectionSet, v *model.DatasetPermission) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetPermission(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetPermissionConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.DatasetPermission]) graphql.Marshaler {
+	return ec._DatasetPermissionConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNDatasetPermissionConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.DatasetPermission]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetPermissionConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetPermissionEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.DatasetPermission]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNDatasetPermissionEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDatasetPermissionEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.DatasetPermission]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetPermissionEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetSale2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetSaleᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.DatasetSale) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNDatasetSale2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetSale(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDatasetSale2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetSale(ctx context.Context, sel ast.SelectionSet, v *model.DatasetSale) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetSale(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetSaleConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.DatasetSale]) graphql.Marshaler {
+	return ec._DatasetSaleConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNDatasetSaleConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.DatasetSale]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetSaleConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetSaleEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.DatasetSale]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNDatasetSaleEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDatasetSaleEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.DatasetSale]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetSaleEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNDatasetUse2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetUseᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.DatasetUse) graphql.Marshaler {
 	ret := make(graphql.Array, len(v))
 	var wg sync.WaitGroup
@@ -46878,6 +50854,97 @@ func (ec *executionContext) marshalNPayoutRole2string(ctx context.Context, sel a
 	return res
 }
 
+func (ec *executionContext) unmarshalNPermissionKind2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPermissionKind2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNPermissionSource2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPermissionSource2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNPermissionSource2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNPermissionSource2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalNPermissionSource2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNPermissionSource2string(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNPosting2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPostingᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Posting) graphql.Marshaler {
 	ret := make(graphql.Array, len(v))
 	var wg sync.WaitGroup
@@ -47008,6 +51075,32 @@ func (ec *executionContext) unmarshalNRLC2string(ctx context.Context, v any) (st
 func (ec *executionContext) marshalNRLC2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
 	_ = sel
 	res := model.MarshalDecimal(v)
+	if res == graphql.Null {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNRestriction2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRestriction(ctx context.Context, sel ast.SelectionSet, v *model.Restriction) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Restriction(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNRestrictionKind2string(ctx context.Context, v any) (string, error) {
+	res, err := graphql.UnmarshalString(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRestrictionKind2string(ctx context.Context, sel ast.SelectionSet, v string) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(v)
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
@@ -48635,6 +52728,13 @@ func (ec *executionContext) unmarshalODatasetFilter2ᚖassayᚋgraphqlᚋanalyti
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalODatasetSharing2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetSharing(ctx context.Context, sel ast.SelectionSet, v *model.DatasetSharing) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DatasetSharing(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalODeal2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDeal(ctx context.Context, sel ast.SelectionSet, v *model.Deal) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -48699,6 +52799,24 @@ func (ec *executionContext) marshalOLatency2ᚖassayᚋgraphqlᚋanalyticsᚋmod
 		return graphql.Null
 	}
 	return ec._Latency(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalONRLC2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := model.UnmarshalDecimal(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalONRLC2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := model.MarshalDecimal(*v)
+	return res
 }
 
 func (ec *executionContext) unmarshalOOrderAction2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
@@ -49010,12 +53128,103 @@ func (ec *executionContext) unmarshalOPayoutStreamFilter2ᚖassayᚋgraphqlᚋan
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalOPermissionFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPermissionFilter(ctx context.Context, v any) (*model.PermissionFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputPermissionFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOPermissionKind2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var vSlice []any
+	vSlice = graphql.CoerceList(v)
+	var err error
+	res := make([]string, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNPermissionKind2string(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOPermissionKind2ᚕstringᚄ(ctx context.Context, sel ast.SelectionSet, v []string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNPermissionKind2string(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) unmarshalOPostingFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPostingFilter(ctx context.Context, v any) (*model.PostingFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
 	res, err := ec.unmarshalInputPostingFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalORLC2ᚖstring(ctx context.Context, v any) (*string, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := model.UnmarshalDecimal(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalORLC2ᚖstring(ctx context.Context, sel ast.SelectionSet, v *string) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := model.MarshalDecimal(*v)
+	return res
 }
 
 func (ec *executionContext) marshalORatio2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRatio(ctx context.Context, sel ast.SelectionSet, v *model.Ratio) graphql.Marshaler {

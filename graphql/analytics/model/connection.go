@@ -68,6 +68,14 @@ type (
 	LeaderConnection = Connection[Leader]
 	// LeaderEdge is a leader in an order.
 	LeaderEdge = Edge[Leader]
+	// DatasetPermissionConnection is a page of permissions.
+	DatasetPermissionConnection = Connection[DatasetPermission]
+	// DatasetPermissionEdge is a permission in a list.
+	DatasetPermissionEdge = Edge[DatasetPermission]
+	// DatasetSaleConnection is a page of sales.
+	DatasetSaleConnection = Connection[DatasetSale]
+	// DatasetSaleEdge is a sale in a list.
+	DatasetSaleEdge = Edge[DatasetSale]
 	// WorkerpoolConnection is a page of worker pools.
 	WorkerpoolConnection = Connection[Workerpool]
 	// WorkerpoolEdge is a worker pool in a list.

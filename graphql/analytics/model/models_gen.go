@@ -36,6 +36,8 @@ type AlertFilter struct {
 type AppFilter struct {
 	// EVM chain id.
 	Chain *uint64 `json:"chain,omitempty"`
+	// Those on a whitelist of DataProtector: its contract.
+	Whitelist *string `json:"whitelist,omitempty"`
 	// Who owns it now.
 	Owner *string `json:"owner,omitempty"`
 	// Those registered at this time or later.
@@ -256,6 +258,30 @@ type PayoutStreamFilter struct {
 	Kind []string `json:"kind,omitempty"`
 	// In which role.
 	Role []string `json:"role,omitempty"`
+}
+
+// Which permissions to list. An address is let if the restriction is ANY, the address itself, or a WHITELIST with it.
+type PermissionFilter struct {
+	// EVM chain id.
+	Chain *uint64 `json:"chain,omitempty"`
+	// The dataset.
+	Dataset *string `json:"dataset,omitempty"`
+	// Who owns the dataset now. Of what DataProtector shares, that is its sharing contract.
+	Owner *string `json:"owner,omitempty"`
+	// What the right comes from.
+	Kind []string `json:"kind,omitempty"`
+	// An app that is let.
+	App *string `json:"app,omitempty"`
+	// A requester who is let.
+	Requester *string `json:"requester,omitempty"`
+	// A worker pool that is let.
+	Workerpool *string `json:"workerpool,omitempty"`
+	// Those that can be used, or those that cannot. Those of which the chain does not tell are neither.
+	Active *bool `json:"active,omitempty"`
+	// Those that became known at this time or later.
+	Since *time.Time `json:"since,omitempty"`
+	// Those that became known before this time.
+	Until *time.Time `json:"until,omitempty"`
 }
 
 // Which postings to list.

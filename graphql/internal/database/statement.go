@@ -39,11 +39,11 @@ func (s *Statement) Where(v View, conditions []Condition) {
 		if c.By != nil {
 			sql = strings.Replace(sql, "{by}", v.Rows(s, *c.By), 1)
 		}
-		s.Add(" AND ", strings.Replace(sql, "?", s.Bind(c.Kind, c.Value), 1))
+		s.Add(" AND ", strings.ReplaceAll(sql, "?", s.Bind(c.Kind, c.Value)))
 	}
 }
 
-// Condition holds for some rows of a table: an expression in which ? is a bound value,
+// Condition holds for some rows of a table: an expression in which each ? is a bound value,
 // and {rows} are those of another table.
 type Condition struct {
 	SQL   string

@@ -9,15 +9,16 @@ import (
 type View struct {
 	chains []uint64
 	blocks []uint64
-	past   bool // not the newest blocks
-	quiet  bool // nothing is written beyond the blocks
+	times  []int64 // of the blocks, seconds since 1970; of the past none
+	past   bool    // not the newest blocks
+	quiet  bool    // nothing is written beyond the blocks
 }
 
 // view is that of all chains at their heads.
 func (i *Indexed) view() View {
 	var v View
 	for _, head := range i.Heads {
-		v.chains, v.blocks = append(v.chains, head.Chain), append(v.blocks, head.Number)
+		v.chains, v.blocks, v.times = append(v.chains, head.Chain), append(v.blocks, head.Number), append(v.times, head.Time.Unix())
 	}
 	return v
 }
@@ -34,6 +35,9 @@ func (v View) Only(chains ...uint64) View {
 		for _, wanted := range chains {
 			if chain == wanted {
 				only.chains, only.blocks = append(only.chains, chain), append(only.blocks, v.blocks[i])
+				if !v.past {
+					only.times = append(only.times, v.times[i])
+				}
 				break
 			}
 		}
@@ -88,6 +92,19 @@ func (v View) timed(s *Statement, t Table) string {
 			s.Bind("UInt64", v.chains[0]) + " AND number <= " + s.Bind("UInt64", v.blocks[0]) + ")"
 	}
 	return "(" + rows + ")"
+}
+
+// Clock is the time of the view, in seconds since 1970, of the chain that a column names. In
+// the past it is that of the newest block with events.
+func (v View) Clock(s *Statement, chain string) string {
+	switch {
+	case len(v.chains) == 0:
+		return "0"
+	case v.past:
+		return "(SELECT toInt64(toUnixTimestamp(max(time))) FROM blocks FINAL WHERE chain = " + s.Bind("UInt64", v.chains[0]) +
+			" AND number <= " + s.Bind("UInt64", v.blocks[0]) + ")"
+	}
+	return "transform(" + chain + ", " + s.Bind("Array(UInt64)", v.chains) + ", " + s.Bind("Array(Int64)", v.times) + ", toInt64(0))"
 }
 
 // holds compares each row's block with the view's of its chain.
