@@ -54,6 +54,17 @@ func (w *World) Put(entity, id string, state State) {
 	w.entities[entity][id] = append(versions, version{block, state})
 }
 
+// Get returns what an entity is at the newest block, nil if it is not there.
+func (w *World) Get(entity, id string) State {
+	if n := len(w.entities[entity][id]); n > 0 {
+		return w.entities[entity][id][n-1].state
+	}
+	return nil
+}
+
+// Has says whether an entity is there at the newest block.
+func (w *World) Has(entity, id string) bool { return len(w.entities[entity][id]) > 0 }
+
 // Fork takes back all blocks above a number.
 func (w *World) Fork(above uint64) {
 	w.Blocks = slices.DeleteFunc(w.Blocks, func(b Block) bool { return b.Number > above })
