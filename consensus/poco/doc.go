@@ -179,4 +179,7 @@
 // ForgetOrders lets go of that, too, at the price of Decide's answers about orders.
 //
 // Snapshot writes a state, Restore reads it. Equal states have equal snapshots.
+//
+// A state that does not fit into memory lies on a shelf (Unshelve), which its owner keeps
+// on a disk: rows are fetched when they are asked for, and Shelve puts there what changed.
 package poco

@@ -25,6 +25,9 @@ func (s *State) Dump() string {
 func dumpTable[K comparable, V any](b *strings.Builder, name string, t table[K, V]) {
 	lines := make([]string, 0, len(t.rows))
 	for key, row := range t.rows {
+		if row == nil {
+			continue
+		}
 		lines = append(lines, fmt.Sprintf("%s %v %+v\n", name, key, row.value))
 	}
 	slices.Sort(lines)
@@ -76,4 +79,49 @@ var TypeHashes = struct {
 }{
 	domainTypeHash, appTypeHash, datasetTypeHash, workerpoolTypeHash, requestTypeHash,
 	appOperationTypeHash, datasetOperationTypeHash, workerpoolOperationTypeHash, requestOperationTypeHash,
+}
+
+// PutOn puts a state on a shelf that has nothing yet.
+func (s *State) PutOn(on Shelf) {
+	s.shelf = &shelf{Shelf: on}
+	putTable(s.shelf, &s.accounts)
+	putTable(s.shelf, &s.allowances)
+	putTable(s.shelf, &s.deals)
+	putTable(s.shelf, &s.tasks)
+	putTable(s.shelf, &s.contributions)
+	putTable(s.shelf, &s.groups)
+	putTable(s.shelf, &s.categories)
+	putTable(s.shelf, &s.resources)
+	putTable(s.shelf, &s.orders)
+	putTable(s.shelf, &s.totals)
+}
+
+func putTable[K comparable, V any](on *shelf, t *table[K, V]) {
+	t.shelf = on
+	for key, row := range t.rows {
+		t.soil(key, row)
+	}
+}
+
+// FetchAll has all rows in memory.
+func (s *State) FetchAll() {
+	fetchTable(&s.accounts)
+	fetchTable(&s.allowances)
+	fetchTable(&s.deals)
+	fetchTable(&s.tasks)
+	fetchTable(&s.contributions)
+	fetchTable(&s.groups)
+	fetchTable(&s.resources)
+	fetchTable(&s.orders)
+}
+
+func fetchTable[K comparable, V any](t *table[K, V]) {
+	for key := range t.shelf.All([]byte{t.id}) {
+		t.find(decode(t.shelf, key[1:], t.readKey))
+	}
+	for key, row := range t.rows {
+		if row == nil {
+			delete(t.rows, key)
+		}
+	}
 }

@@ -35,6 +35,8 @@ func (s *State) forgetTask(id Hash) {
 		s.contributions.drop(contribution)
 	}
 	*t = task{Task: Task{Status: t.Status, Deal: t.Deal, Index: t.Index}, forgotten: true}
+	s.tasks.soil(id, s.tasks.rows[id])
+	s.deals.soil(t.Deal, s.deals.rows[t.Deal])
 	if d.forgotten++; d.size.CmpUint64(d.forgotten) == 0 {
 		s.forgetDeal(t.Deal, d)
 	}

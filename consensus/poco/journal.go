@@ -37,6 +37,7 @@ type Mark struct{ serial uint64 }
 // change is one journaled change of one row.
 type change interface {
 	undo()
+	recall()          // tells the table what the row was before, see shelf.go
 	key() (Key, bool) // false: a row that has no name outside
 }
 

@@ -15,28 +15,29 @@ import (
 var ErrSnapshot = errors.New("not a whole snapshot of this chain's PoCo state")
 
 // snapshotMagic begins every snapshot; its end is the version of the format.
-const snapshotMagic = "assay poco state 1\n"
+const snapshotMagic = "assay poco state 2\n"
 
 // Snapshot writes the state as it is: equal states give equal bytes. Marks and what they
 // could undo are not part of it.
 func (s *State) Snapshot(w io.Writer) error {
+	if s.shelf != nil {
+		return errors.New("writing a snapshot: a part of the state is on a shelf")
+	}
 	out := &writer{w: w, sum: crc32.New(castagnoli)}
 	out.raw([]byte(snapshotMagic))
 	out.number(s.rules.ChainID)
 	out.address(s.rules.Hub)
-	save(out, &s.accounts, compareAddresses, (*writer).address, (*writer).account)
-	save(out, &s.allowances, compareAllowances, (*writer).allowance, (*writer).amount)
-	save(out, &s.deals, compareHashes, (*writer).hash, (*writer).deal)
-	save(out, &s.tasks, compareHashes, (*writer).hash, (*writer).task)
-	save(out, &s.contributions, compareContributions, (*writer).contributionID, (*writer).contribution)
-	save(out, &s.groups, compareGroups, (*writer).groupID, (*writer).amount)
-	save(out, &s.categories, cmp.Compare[uint64], (*writer).number, (*writer).category)
-	save(out, &s.resources, compareAddresses, (*writer).address, (*writer).resource)
-	save(out, &s.orders, compareHashes, (*writer).hash, (*writer).order)
+	save(out, &s.accounts)
+	save(out, &s.allowances)
+	save(out, &s.deals)
+	save(out, &s.tasks)
+	save(out, &s.contributions)
+	save(out, &s.groups)
+	save(out, &s.categories)
+	save(out, &s.resources)
+	save(out, &s.orders)
 	out.flag(s.orderless)
-	totals := s.totals.get(struct{}{})
-	out.amount(&totals.supply)
-	out.number(totals.boosts)
+	out.totals(s.totals.get(struct{}{}))
 	out.flush()
 	out.raw(out.sum.Sum(nil))
 	out.flush()
@@ -49,7 +50,7 @@ func (s *State) Snapshot(w io.Writer) error {
 // Restore reads the state that Snapshot wrote, to go on with it under the rules of the
 // same chain. The error is ErrSnapshot, or the reader's.
 func Restore(rules Rules, r io.Reader) (*State, error) {
-	in := &reader{sum: crc32.New(castagnoli), r: r}
+	in := &reader{sum: crc32.New(castagnoli), r: r, buffer: make([]byte, 1<<16)}
 	s := New(rules)
 	if magic := in.raw(len(snapshotMagic)); string(magic) != snapshotMagic {
 		in.fail(ErrSnapshot)
@@ -57,19 +58,19 @@ func Restore(rules Rules, r io.Reader) (*State, error) {
 	if in.number() != rules.ChainID || in.address() != rules.Hub {
 		in.fail(ErrSnapshot)
 	}
-	restore(in, &s.accounts, compareAddresses, (*reader).address, (*reader).account)
-	restore(in, &s.allowances, compareAllowances, (*reader).allowance, (*reader).amount)
-	restore(in, &s.deals, compareHashes, (*reader).hash, (*reader).deal)
-	restore(in, &s.tasks, compareHashes, (*reader).hash, (*reader).task)
-	restore(in, &s.contributions, compareContributions, (*reader).contributionID, (*reader).contribution)
-	restore(in, &s.groups, compareGroups, (*reader).groupID, (*reader).amount)
-	restore(in, &s.categories, cmp.Compare[uint64], (*reader).number, (*reader).category)
-	restore(in, &s.resources, compareAddresses, (*reader).address, (*reader).resource)
-	restore(in, &s.orders, compareHashes, (*reader).hash, (*reader).order)
+	restore(in, &s.accounts)
+	restore(in, &s.allowances)
+	restore(in, &s.deals)
+	restore(in, &s.tasks)
+	restore(in, &s.contributions)
+	restore(in, &s.groups)
+	restore(in, &s.categories)
+	restore(in, &s.resources)
+	restore(in, &s.orders)
 	if s.orderless = in.flag(); s.orderless && len(s.orders.rows) > 0 {
 		in.fail(ErrSnapshot)
 	}
-	*s.totals.make(struct{}{}) = totals{supply: in.amount(), boosts: in.number()}
+	*s.totals.make(struct{}{}) = in.totals()
 	want := in.checksum()
 	if got := in.raw(len(want)); !bytes.Equal(got, want) {
 		in.fail(ErrSnapshot)
@@ -86,15 +87,20 @@ func Restore(rules Rules, r io.Reader) (*State, error) {
 // whole checks that what rows point to is there, as the rules take for granted, and
 // finds the tasks that can be forgotten.
 func (s *State) whole() error {
+	forgotten := map[Hash]uint64{} // tasks, by deal
 	for id, r := range s.tasks.rows {
 		if err := s.wholeTask(id, &r.value); err != nil {
 			return err
 		}
+		if r.value.forgotten {
+			forgotten[r.value.Deal]++
+		}
 	}
 	slices.SortFunc(s.journal.ended, compareHashes)
-	for _, r := range s.deals.rows {
-		if d := &r.value; d.forgotten > 0 && d.size.CmpUint64(d.forgotten) <= 0 {
-			return ErrSnapshot // it would have been forgotten itself
+	for id, r := range s.deals.rows {
+		d := &r.value
+		if d.forgotten != forgotten[id] || d.forgotten > 0 && d.size.CmpUint64(d.forgotten) <= 0 {
+			return ErrSnapshot // with its last task it would have been forgotten itself
 		}
 	}
 	for id := range s.categories.rows {
@@ -112,9 +118,7 @@ func (s *State) wholeTask(id Hash, t *task) error {
 	switch {
 	case !ended && !live, live && d == nil, t.forgotten && (live || d == nil || d.Boost || len(t.Contributors) > 0):
 		return ErrSnapshot
-	case t.forgotten:
-		d.forgotten++
-	case ended:
+	case ended && !t.forgotten:
 		s.journal.ended = append(s.journal.ended, id)
 	}
 	for _, worker := range t.Contributors {
@@ -156,7 +160,7 @@ func compareGroups(a, b groupID) int {
 }
 
 // save writes a table in the order of its keys.
-func save[K comparable, V any](w *writer, t *table[K, V], compare func(a, b K) int, key func(*writer, K), value func(*writer, *V)) {
+func save[K comparable, V any](w *writer, t *table[K, V]) {
 	type entry struct {
 		key K
 		row *row[V]
@@ -165,17 +169,17 @@ func save[K comparable, V any](w *writer, t *table[K, V], compare func(a, b K) i
 	for k, r := range t.rows {
 		entries = append(entries, entry{k, r})
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return compare(a.key, b.key) })
+	slices.SortFunc(entries, func(a, b entry) int { return t.compare(a.key, b.key) })
 	w.number(uint64(len(entries)))
 	for _, e := range entries {
-		key(w, e.key)
-		value(w, &e.row.value)
+		t.writeKey(w, e.key)
+		t.write(w, &e.row.value)
 	}
 }
 
 // restore reads a table, whose keys must ascend. One that claims to be longer than what
 // follows ends with the input; memory is asked for in bounded pieces.
-func restore[K comparable, V any](r *reader, t *table[K, V], compare func(a, b K) int, key func(*reader) K, value func(*reader) V) {
+func restore[K comparable, V any](r *reader, t *table[K, V]) {
 	const atOnce = 1 << 10
 	type entry struct {
 		key K
@@ -189,11 +193,11 @@ func restore[K comparable, V any](r *reader, t *table[K, V], compare func(a, b K
 		if read%atOnce == 0 {
 			pieces, n = append(pieces, make([]entry, 0, min(count-read, atOnce))), n+1
 		}
-		k := key(r)
-		if read > 0 && compare(last, k) >= 0 {
+		k := t.readKey(r)
+		if read > 0 && t.compare(last, k) >= 0 {
 			r.fail(ErrSnapshot)
 		}
-		pieces[n] = append(pieces[n], entry{k, row[V]{value: value(r)}})
+		pieces[n] = append(pieces[n], entry{k, row[V]{value: t.read(r)}})
 		last = k
 	}
 	if r.err != nil {

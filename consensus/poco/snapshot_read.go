@@ -10,8 +10,8 @@ import (
 // reader reads what writer wrote. The first error sticks, and what is read after it is
 // zero.
 type reader struct {
-	r       io.Reader
-	buffer  [1 << 16]byte
+	r       io.Reader // nil: all is in the buffer
+	buffer  []byte
 	at, end int // what is left of the buffer
 	summed  int // what of the buffer is in the sum
 	sum     hash.Hash32
@@ -39,10 +39,14 @@ func (r *reader) fill(b []byte) {
 }
 
 func (r *reader) refill() {
+	if r.r == nil {
+		r.fail(ErrSnapshot)
+		return
+	}
 	r.checksum()
 	r.at, r.summed = 0, 0
 	var err error
-	r.end, err = io.ReadAtLeast(r.r, r.buffer[:], 1)
+	r.end, err = io.ReadAtLeast(r.r, r.buffer, 1)
 	if errors.Is(err, io.EOF) {
 		r.fail(ErrSnapshot)
 	} else if err != nil {
@@ -152,6 +156,7 @@ func (r *reader) deal() deal {
 	d.first, d.size = r.amount(), r.amount()
 	d.BotFirst, d.BotSize = saturate(&d.first), saturate(&d.size)
 	d.WorkerStake, d.SchedulerRewardRatio, d.Sponsor, d.Boost = r.amount(), r.amount(), r.address(), r.flag()
+	d.forgotten = r.number()
 	return d
 }
 
@@ -185,6 +190,10 @@ func (r *reader) resource() Resource {
 		MREnclave: r.bytes(), WorkerStakeRatio: r.amount(), SchedulerRewardRatio: r.amount(),
 	}
 }
+
+func (r *reader) nothing() (n struct{}) { return n }
+
+func (r *reader) totals() totals { return totals{supply: r.amount(), boosts: r.number()} }
 
 func (r *reader) order() Order {
 	return Order{Consumed: r.amount(), Closed: r.flag(), Signer: r.address()}

@@ -9,8 +9,8 @@ import (
 // writer writes fields: numbers big-endian, amounts and texts after their length. The
 // first error sticks.
 type writer struct {
-	w      io.Writer
-	buffer []byte // what has not been written
+	w      io.Writer // nil: all stays in the buffer
+	buffer []byte    // what has not been written
 	sum    hash.Hash32
 	err    error
 }
@@ -25,7 +25,7 @@ func (w *writer) flush() {
 }
 
 func (w *writer) raw(b []byte) {
-	if w.buffer = append(w.buffer, b...); len(w.buffer) > 1<<16 {
+	if w.buffer = append(w.buffer, b...); w.w != nil && len(w.buffer) > 1<<16 {
 		w.flush()
 	}
 }
@@ -101,6 +101,14 @@ func (w *writer) deal(d *deal) {
 	w.amounts(&d.first, &d.size, &d.WorkerStake, &d.SchedulerRewardRatio)
 	w.address(d.Sponsor)
 	w.flag(d.Boost)
+	w.number(d.forgotten)
+}
+
+func (w *writer) nothing(struct{}) {}
+
+func (w *writer) totals(t *totals) {
+	w.amount(&t.supply)
+	w.number(t.boosts)
 }
 
 func (w *writer) task(t *task) {

@@ -21,7 +21,8 @@ type State struct {
 	orders        table[Hash, Order]
 	totals        table[struct{}, totals]
 
-	orderless bool // orders are not kept, see ForgetOrders
+	shelf     *shelf // nil: all is in memory
+	orderless bool   // orders are not kept, see ForgetOrders
 
 	// What the last event says about the next one, within a transaction.
 	locked bool                  // it was Lock: a TaskContribute now is a contribution with a stake
@@ -61,18 +62,18 @@ type groupID struct{ task, result Hash }
 func New(rules Rules) *State {
 	s := &State{rules: rules, journal: journal{first: 1}}
 	j := &s.journal
-	s.accounts = newTable[Address, Account](j, func(a Address) Key { return Key{Kind: KindAccount, Address: a} })
-	s.allowances = newTable[allowanceID, Amount](j, nil)
-	s.deals = newTable[Hash, deal](j, func(h Hash) Key { return Key{Kind: KindDeal, Hash: h} })
-	s.tasks = newTable[Hash, task](j, func(h Hash) Key { return Key{Kind: KindTask, Hash: h} })
-	s.contributions = newTable[contributionID, Contribution](j, func(id contributionID) Key {
+	s.accounts = newTable(j, accountRows, func(a Address) Key { return Key{Kind: KindAccount, Address: a} })
+	s.allowances = newTable(j, allowanceRows, nil)
+	s.deals = newTable(j, dealRows, func(h Hash) Key { return Key{Kind: KindDeal, Hash: h} })
+	s.tasks = newTable(j, taskRows, func(h Hash) Key { return Key{Kind: KindTask, Hash: h} })
+	s.contributions = newTable(j, contributionRows, func(id contributionID) Key {
 		return Key{Kind: KindContribution, Hash: id.task, Address: id.worker}
 	})
-	s.groups = newTable[groupID, Amount](j, nil)
-	s.categories = newTable[uint64, Category](j, func(n uint64) Key { return Key{Kind: KindCategory, Number: n} })
-	s.resources = newTable[Address, Resource](j, func(a Address) Key { return Key{Kind: KindResource, Address: a} })
-	s.orders = newTable[Hash, Order](j, func(h Hash) Key { return Key{Kind: KindOrder, Hash: h} })
-	s.totals = newTable[struct{}, totals](j, nil)
+	s.groups = newTable(j, groupRows, nil)
+	s.categories = newTable(j, categoryRows, func(n uint64) Key { return Key{Kind: KindCategory, Number: n} })
+	s.resources = newTable(j, resourceRows, func(a Address) Key { return Key{Kind: KindResource, Address: a} })
+	s.orders = newTable(j, orderRows, func(h Hash) Key { return Key{Kind: KindOrder, Hash: h} })
+	s.totals = newTable(j, totalRows, nil)
 	s.totals.make(struct{}{})
 	return s
 }
@@ -80,8 +81,12 @@ func New(rules Rules) *State {
 // Rules returns the rules the state folds by.
 func (s *State) Rules() Rules { return s.rules }
 
-// Mark holds the present moment, until Rollback or Release gives it up.
-func (s *State) Mark() Mark { return s.journal.mark() }
+// Mark holds the present moment, between two transactions, until Rollback or Release gives
+// it up.
+func (s *State) Mark() Mark {
+	s.forgetLast()
+	return s.journal.mark()
+}
 
 // Rollback returns to the moment of the mark and gives up the mark and all newer ones.
 // The error is ErrMark where the mark is not held; then nothing changes.
