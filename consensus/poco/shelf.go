@@ -33,7 +33,8 @@ type shelf struct {
 }
 
 // Unshelve returns the state that lies on a shelf, of an empty one that of contracts that
-// nothing has happened to yet. Rows are fetched when they are asked for.
+// nothing has happened to yet. Rows are fetched when they are asked for. Forget forgets
+// nothing that had ended before: call it before Shelve.
 func Unshelve(rules Rules, on Shelf) (*State, error) {
 	s := New(rules)
 	s.shelf = &shelf{Shelf: on}

@@ -61,7 +61,8 @@ func TestAShelvedStateDecidesAlike(t *testing.T) {
 			}
 		}
 		w.release()
-		w.other.Shelve(w.on.put)
+		h.state.Forget()
+		w.shelve()
 		w.other.Unload()
 		fewest += w.other.InMemory()
 		w.restart()
@@ -79,7 +80,7 @@ func TestAShelvedStateDecidesAlike(t *testing.T) {
 func (w *shelved) turn() {
 	switch rapid.IntRange(0, 9).Draw(w.T, "turn") {
 	case 0, 1:
-		w.other.Shelve(w.on.put)
+		w.shelve()
 	case 2:
 		w.other.Unload()
 	case 3, 4:
@@ -90,11 +91,17 @@ func (w *shelved) turn() {
 		w.release()
 	case 7:
 		if len(w.marks) == 0 {
-			w.other.Shelve(w.on.put)
+			w.shelve()
 			w.restart()
 		}
 	default:
 	}
+}
+
+// shelve forgets first: a state that is taken from the shelf does not know what has ended.
+func (w *shelved) shelve() {
+	w.other.Forget()
+	w.other.Shelve(w.on.put)
 }
 
 func (w *shelved) restart() {

@@ -8,7 +8,7 @@ import (
 
 // entityRows adds a row for each entity as it is now; a tombstone for what is not (any
 // more). What it is goes into its history, too.
-func (p *Projection) entityRows(rows *Rows, entities []entity, version uint64) {
+func (p *Projection) entityRows(rows *Rows, entities []thing, version uint64) {
 	h := &rows.History
 	for _, e := range entities {
 		switch e.Kind {
@@ -42,7 +42,7 @@ func remember[T any](history []T, row T, deleted uint8) []T {
 }
 
 // historyTombstones say that things did not change in a block after all.
-func (p *Projection) historyTombstones(rows *Rows, entities []entity, number, version uint64) {
+func (p *Projection) historyTombstones(rows *Rows, entities []thing, number, version uint64) {
 	for _, e := range entities {
 		switch e.Kind {
 		case poco.KindAccount:
@@ -76,14 +76,14 @@ func (p *Projection) historyTombstones(rows *Rows, entities []entity, number, ve
 // accountRow is a tombstone where no event has named the account: then nothing is noted
 // of it.
 func (p *Projection) accountRow(id poco.Address, version uint64) Account {
-	note, known := p.accounts.values[id]
+	note, block, known := p.accounts.Dated(id)
 	account := p.state.Account(id)
 	return Account{
 		Chain: p.chain, Address: p.spellings.of(id),
 		Stake: amount(account.Stake), Locked: amount(account.Locked), Score: amount(account.Score),
 		Deposited: amount(note.deposited), Withdrawn: amount(note.withdrawn),
 		Earned: amount(note.earned), Spent: amount(note.spent), Seized: amount(note.seized),
-		BlockNumber: note.block, Version: version, Deleted: deleted(!known),
+		BlockNumber: block, Version: version, Deleted: deleted(!known),
 	}
 }
 
@@ -92,7 +92,7 @@ func (p *Projection) dealRow(id poco.Hash, version uint64) Deal {
 	if !ok {
 		deal = &poco.Deal{}
 	}
-	note := p.deals.get(id)
+	note, block, _ := p.deals.Dated(id)
 	return Deal{
 		Chain: p.chain, ID: hash(id),
 		App: address(deal.App.Pointer), AppOwner: address(deal.App.Owner), AppPrice: amount(deal.App.Price),
@@ -102,7 +102,7 @@ func (p *Projection) dealRow(id poco.Hash, version uint64) Deal {
 		Requester: address(deal.Requester), Beneficiary: address(deal.Beneficiary), Callback: address(deal.Callback),
 		Params: deal.Params, StartTime: at(deal.StartTime), BotFirst: deal.BotFirst, BotSize: deal.BotSize,
 		WorkerStake: amount(deal.WorkerStake), SchedulerRewardRatio: amount(deal.SchedulerRewardRatio),
-		Sponsor: address(deal.Sponsor), BlockNumber: note.block, TxHash: hash(note.tx),
+		Sponsor: address(deal.Sponsor), BlockNumber: block, TxHash: hash(note.tx),
 		Version: version, Deleted: deleted(!ok),
 	}
 }
@@ -113,7 +113,7 @@ func (p *Projection) taskRow(id poco.Hash, version uint64) Task {
 		task = &poco.Task{}
 	}
 	deal := p.dealOf(task)
-	note := p.tasks.get(id)
+	note, block, _ := p.tasks.Dated(id)
 	return Task{
 		Chain: p.chain, ID: hash(id), Deal: hash(task.Deal), Idx: task.Index,
 		Workerpool: address(deal.Workerpool.Pointer), Requester: address(deal.Requester),
@@ -122,7 +122,7 @@ func (p *Projection) taskRow(id poco.Hash, version uint64) Task {
 		ConsensusValue: hash(task.ConsensusValue), RevealCounter: task.RevealCounter, WinnerCounter: task.WinnerCounter,
 		Contributors: uint64(len(task.Contributors)), Reopened: note.reopened,
 		ResultDigest: hash(task.ResultDigest), Results: string(task.Results), ResultsCallback: string(task.ResultsCallback),
-		InitializedAt: at(note.initializedAt), EndedAt: at(note.endedAt), BlockNumber: note.block,
+		InitializedAt: at(note.initializedAt), EndedAt: at(note.endedAt), BlockNumber: block,
 		Version: version, Deleted: deleted(!ok),
 	}
 }
@@ -136,14 +136,14 @@ func (p *Projection) contributionRow(id poco.Hash, worker poco.Address, version 
 	if !known {
 		task = &poco.Task{}
 	}
-	note := p.contributions.get(contributionID{id, worker})
+	note, block, _ := p.contributions.Dated(contributionID{id, worker})
 	return Contribution{
 		Chain: p.chain, Task: hash(id), Worker: address(worker), Deal: hash(task.Deal),
 		Workerpool: address(p.dealOf(task).Workerpool.Pointer), Status: contributionStatuses[contribution.Status],
 		ResultHash: hash(contribution.ResultHash), ResultSeal: hash(contribution.ResultSeal),
 		EnclaveChallenge: address(contribution.EnclaveChallenge), Weight: amount(contribution.Weight),
 		Accurate: accurate(task, contribution), ContributedAt: at(note.contributedAt), RevealedAt: at(note.revealedAt),
-		BlockNumber: note.block, TxHash: hash(note.tx), Version: version, Deleted: deleted(!ok),
+		BlockNumber: block, TxHash: hash(note.tx), Version: version, Deleted: deleted(!ok),
 	}
 }
 
@@ -163,13 +163,13 @@ func (p *Projection) resourceRow(id poco.Address, kind poco.ResourceKind, versio
 	if !ok {
 		resource = &poco.Resource{}
 	}
-	note := p.resources.get(id)
+	note, block, _ := p.resources.Dated(id)
 	return Resource{
 		Chain: p.chain, Kind: resourceKinds[kind], Address: address(id), Owner: address(resource.Owner),
 		Name: resource.Name, Type: resource.Type, Multiaddr: string(resource.Multiaddr),
 		Checksum: hash(resource.Checksum), MREnclave: string(resource.MREnclave),
 		WorkerStakeRatio: amount(resource.WorkerStakeRatio), SchedulerRewardRatio: amount(resource.SchedulerRewardRatio),
-		RegisteredAt: at(note.registeredAt), BlockNumber: note.block, Version: version, Deleted: deleted(!ok),
+		RegisteredAt: at(note.registeredAt), BlockNumber: block, Version: version, Deleted: deleted(!ok),
 	}
 }
 
@@ -178,9 +178,10 @@ func (p *Projection) categoryRow(id uint64, version uint64) Category {
 	if !ok {
 		category = &poco.Category{}
 	}
+	_, block, _ := p.categories.Dated(id)
 	return Category{
 		Chain: p.chain, ID: new(big.Int).SetUint64(id), Name: category.Name, Description: category.Description,
-		WorkClockTimeRef: category.WorkClockTimeRef, BlockNumber: p.categories.get(id), Version: version, Deleted: deleted(!ok),
+		WorkClockTimeRef: category.WorkClockTimeRef, BlockNumber: block, Version: version, Deleted: deleted(!ok),
 	}
 }
 

@@ -1,37 +1,26 @@
 package projection
 
-import "assay/consensus/poco"
+import (
+	"assay/consensus/poco"
+	"assay/indexer/projection/entity"
+)
 
 // The contract forgets much that readers ask for: when a task ended, how much an
-// account earned. Notes keep it beside poco.State, entity by entity, under the same
-// discipline: what a block changed can be undone exactly.
+// account earned. Notes keep it beside poco.State, thing by thing, and when each last
+// changed.
 
-type dealNote struct {
-	block uint64
-	tx    poco.Hash
-}
+type dealNote struct{ tx poco.Hash }
 
-type taskNote struct {
-	initializedAt, endedAt uint64
-	reopened               uint64
-	block                  uint64
-}
+type taskNote struct{ initializedAt, endedAt, reopened uint64 }
 
 type contributionNote struct {
 	contributedAt, revealedAt uint64
 	tx                        poco.Hash
-	block                     uint64
 }
 
-type accountNote struct {
-	deposited, withdrawn, earned, spent, seized poco.Amount
-	block                                       uint64
-}
+type accountNote struct{ deposited, withdrawn, earned, spent, seized poco.Amount }
 
-type resourceNote struct {
-	registeredAt uint64
-	block        uint64
-}
+type resourceNote struct{ registeredAt uint64 }
 
 // contributionID names a contribution.
 type contributionID struct {
@@ -39,39 +28,64 @@ type contributionID struct {
 	worker poco.Address
 }
 
-// journal collects how to undo what was changed since the last block began.
-type journal struct{ undo []func() }
-
-// take empties the journal into the hands of who keeps it.
-func (j *journal) take() []func() {
-	undo := j.undo
-	j.undo = nil
-	return undo
+// notes are all of them.
+type notes struct {
+	deals         entity.Notes[poco.Hash, dealNote]
+	tasks         entity.Notes[poco.Hash, taskNote]
+	contributions entity.Notes[contributionID, contributionNote]
+	accounts      entity.Notes[poco.Address, accountNote]
+	resources     entity.Notes[poco.Address, resourceNote]
+	categories    entity.Notes[uint64, struct{}]
 }
 
-// notes is a map whose changes go into a journal.
-type notes[K comparable, V any] struct {
-	values  map[K]V
-	journal *journal
+func newNotes() notes {
+	return notes{
+		deals: entity.NewNotes((*entity.Codec).Hash, func(c *entity.Codec, n *dealNote) { c.Hash(&n.tx) }),
+		tasks: entity.NewNotes((*entity.Codec).Hash, func(c *entity.Codec, n *taskNote) {
+			c.Number(&n.initializedAt)
+			c.Number(&n.endedAt)
+			c.Number(&n.reopened)
+		}),
+		contributions: entity.NewNotes(func(c *entity.Codec, id *contributionID) {
+			c.Hash(&id.task)
+			c.Address(&id.worker)
+		}, func(c *entity.Codec, n *contributionNote) {
+			c.Number(&n.contributedAt)
+			c.Number(&n.revealedAt)
+			c.Hash(&n.tx)
+		}),
+		accounts: entity.NewNotes((*entity.Codec).Address, func(c *entity.Codec, n *accountNote) {
+			for _, x := range []*poco.Amount{&n.deposited, &n.withdrawn, &n.earned, &n.spent, &n.seized} {
+				c.Amount(x)
+			}
+		}),
+		resources:  entity.NewNotes((*entity.Codec).Address, func(c *entity.Codec, n *resourceNote) { c.Number(&n.registeredAt) }),
+		categories: entity.NewNotes((*entity.Codec).Number, (*entity.Codec).Nothing),
+	}
 }
 
-func newNotes[K comparable, V any](j *journal) notes[K, V] {
-	return notes[K, V]{values: map[K]V{}, journal: j}
+// all lists them, always in one order.
+func (n *notes) all() []entity.Notebook {
+	return []entity.Notebook{&n.deals, &n.tasks, &n.contributions, &n.accounts, &n.resources, &n.categories}
 }
 
-func (n *notes[K, V]) get(key K) V { return n.values[key] }
+// positions are where the next changes go.
+func (n *notes) positions() []int {
+	var positions []int
+	for _, book := range n.all() {
+		positions = append(positions, book.Position())
+	}
+	return positions
+}
 
-// change edits the note of key, from the zero value where there is none yet.
-func (n *notes[K, V]) change(key K, edit func(*V)) {
-	before, had := n.values[key]
-	after := before
-	edit(&after)
-	n.values[key] = after
-	n.journal.undo = append(n.journal.undo, func() {
-		if had {
-			n.values[key] = before
-		} else {
-			delete(n.values, key)
-		}
-	})
+func (n *notes) undo(since []int) {
+	for i, book := range n.all() {
+		book.Undo(since[i])
+	}
+}
+
+func (n *notes) release(before []int) {
+	for i, book := range n.all() {
+		book.Release(before[i])
+	}
 }

@@ -16,7 +16,7 @@ func (p *Projection) observe(block *assaypb.Block, events []poco.Event, payments
 		p.note(block, block.Events[i], event)
 	}
 	for _, paid := range payments {
-		p.accounts.change(paid.account, func(n *accountNote) { n.pay(paid) })
+		p.accounts.Edit(block.Number, paid.account, func(n *accountNote) { n.pay(paid) })
 	}
 }
 
@@ -35,43 +35,43 @@ func (n *accountNote) pay(p payment) {
 func (p *Projection) note(block *assaypb.Block, message *assaypb.Event, event poco.Event) {
 	switch e := event.(type) {
 	case poco.Transfer:
-		p.noteTransfer(e)
+		p.noteTransfer(block.Number, e)
 	case poco.OrdersMatched:
-		p.deals.change(e.Deal, func(n *dealNote) { n.tx = common.BytesToHash(message.TxHash) })
+		p.deals.Edit(block.Number, e.Deal, func(n *dealNote) { n.tx = common.BytesToHash(message.TxHash) })
 	case poco.TaskInitialize:
-		p.tasks.change(e.Task, func(n *taskNote) { n.initializedAt = block.Time })
+		p.tasks.Edit(block.Number, e.Task, func(n *taskNote) { n.initializedAt = block.Time })
 	case poco.TaskReopen:
-		p.tasks.change(e.Task, func(n *taskNote) { n.reopened++ })
+		p.tasks.Edit(block.Number, e.Task, func(n *taskNote) { n.reopened++ })
 	case poco.TaskFinalize:
-		p.tasks.change(e.Task, func(n *taskNote) { n.endedAt = block.Time })
+		p.tasks.Edit(block.Number, e.Task, func(n *taskNote) { n.endedAt = block.Time })
 	case poco.TaskClaimed:
-		p.tasks.change(e.Task, func(n *taskNote) { n.endedAt = block.Time })
+		p.tasks.Edit(block.Number, e.Task, func(n *taskNote) { n.endedAt = block.Time })
 	case poco.TaskContribute:
-		p.contributions.change(contributionID{e.Task, e.Worker}, func(n *contributionNote) {
+		p.contributions.Edit(block.Number, contributionID{e.Task, e.Worker}, func(n *contributionNote) {
 			n.contributedAt, n.tx = block.Time, common.BytesToHash(message.TxHash)
 		})
 	case poco.TaskReveal:
-		p.contributions.change(contributionID{e.Task, e.Worker}, func(n *contributionNote) { n.revealedAt = block.Time })
+		p.contributions.Edit(block.Number, contributionID{e.Task, e.Worker}, func(n *contributionNote) { n.revealedAt = block.Time })
 	case poco.ResourceTransfer:
 		if e.From == (poco.Address{}) {
-			p.resources.change(e.Resource, func(n *resourceNote) { n.registeredAt = block.Time })
+			p.resources.Edit(block.Number, e.Resource, func(n *resourceNote) { n.registeredAt = block.Time })
 		}
 	}
 }
 
 // noteTransfer counts deposits and withdrawals: stake minted and burnt (IexecEscrow*).
-func (p *Projection) noteTransfer(e poco.Transfer) {
+func (p *Projection) noteTransfer(block uint64, e poco.Transfer) {
 	nobody := poco.Address{}
 	if e.From == nobody && e.To != nobody {
-		p.accounts.change(e.To, func(n *accountNote) { n.deposited.Add(&n.deposited, &e.Value) })
+		p.accounts.Edit(block, e.To, func(n *accountNote) { n.deposited.Add(&n.deposited, &e.Value) })
 	}
 	if e.To == nobody && e.From != nobody {
-		p.accounts.change(e.From, func(n *accountNote) { n.withdrawn.Add(&n.withdrawn, &e.Value) })
+		p.accounts.Edit(block, e.From, func(n *accountNote) { n.withdrawn.Add(&n.withdrawn, &e.Value) })
 	}
 }
 
-// entity names something that has a row.
-type entity struct {
+// thing names something that has a row.
+type thing struct {
 	poco.Key
 	kind poco.ResourceKind // of a resource: part of its row's key
 }
@@ -79,7 +79,7 @@ type entity struct {
 // touched lists the entities whose rows a block changed, each once, in the order of
 // its events: what changed in the contract's state, then what only our notes or a
 // task's end changed.
-func (p *Projection) touched(since poco.Mark, events []poco.Event) ([]entity, error) {
+func (p *Projection) touched(since poco.Mark, events []poco.Event) ([]thing, error) {
 	keys, err := p.state.Changed(since)
 	if err != nil {
 		return nil, fmt.Errorf("listing what the block changed: %w", err)
@@ -88,13 +88,13 @@ func (p *Projection) touched(since poco.Mark, events []poco.Event) ([]entity, er
 		keys = append(keys, p.implied(event)...)
 	}
 	seen := make(map[poco.Key]bool, len(keys))
-	out := make([]entity, 0, len(keys))
+	out := make([]thing, 0, len(keys))
 	for _, key := range keys {
 		if seen[key] || !hasRow(key) {
 			continue
 		}
 		seen[key] = true
-		e := entity{Key: key}
+		e := thing{Key: key}
 		if resource, ok := p.resourceOf(key); ok {
 			e.kind = resource.Kind
 		}
@@ -145,21 +145,22 @@ func (p *Projection) contributionsOf(id poco.Hash) []poco.Key {
 }
 
 // date notes the block of each entity's last change.
-func (p *Projection) date(touched []entity, number uint64) {
+func (p *Projection) date(touched []thing, number uint64) {
 	for _, e := range touched {
 		switch e.Kind {
 		case poco.KindAccount:
-			p.accounts.change(e.Address, func(n *accountNote) { n.block = number })
+			p.accounts.Set(number, e.Address, p.accounts.Get(e.Address))
 		case poco.KindDeal:
-			p.deals.change(e.Hash, func(n *dealNote) { n.block = number })
+			p.deals.Set(number, e.Hash, p.deals.Get(e.Hash))
 		case poco.KindTask:
-			p.tasks.change(e.Hash, func(n *taskNote) { n.block = number })
+			p.tasks.Set(number, e.Hash, p.tasks.Get(e.Hash))
 		case poco.KindContribution:
-			p.contributions.change(contributionID{e.Hash, e.Address}, func(n *contributionNote) { n.block = number })
+			id := contributionID{e.Hash, e.Address}
+			p.contributions.Set(number, id, p.contributions.Get(id))
 		case poco.KindResource:
-			p.resources.change(e.Address, func(n *resourceNote) { n.block = number })
+			p.resources.Set(number, e.Address, p.resources.Get(e.Address))
 		case poco.KindCategory:
-			p.categories.change(e.Number, func(n *uint64) { *n = number })
+			p.categories.Set(number, e.Number, struct{}{})
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"assay/consensus/poco"
 	"assay/consensus/poco/wire"
 	"assay/indexer/projection/dataprotector"
+	"assay/indexer/projection/entity"
 	"assay/indexer/projection/permissions"
 	"assay/indexer/projection/subgraph"
 	"assay/schema/assaypb"
@@ -21,21 +22,16 @@ type Projection struct {
 	next  uint64 // sequence of the next record
 	past  []past // blocks that can still be retracted, oldest first
 
-	journal       *journal
-	deals         notes[poco.Hash, dealNote]
-	tasks         notes[poco.Hash, taskNote]
-	contributions notes[contributionID, contributionNote]
-	accounts      notes[poco.Address, accountNote]
-	resources     notes[poco.Address, resourceNote]
-	categories    notes[uint64, uint64] // block of the last change
-
-	entities    *subgraph.Fold      // nil: the chain names no registries, so there is no market
-	permissions *permissions.Fold   // nil: as entities
-	sharing     *dataprotector.Fold // nil: the chain has no DataProtector
-	spellings   spellings
+	notes
+	folds     []fold // in one order, for ever: their numbers are in what lies on a shelf
+	spellings spellings
 
 	head Head   // as last written
 	time uint64 // of the newest block
+
+	shelf  *entity.Shelf // nil: all is in memory
+	offset uint64        // where in the log the next record is not before
+	preset poco.Hash     // what the chain is
 }
 
 // past is what it takes to retract a block.
@@ -44,9 +40,12 @@ type past struct {
 	hash     []byte
 	parent   []byte
 	before   uint64 // time of the block before it in the log
+	head     Head   // as it was written before the block
+	record   uint64 // of the block, its sequence
+	offset   uint64 // of the record
 	mark     poco.Mark
-	notes    []func()
-	touched  []entity
+	notes    []int // positions
+	touched  []thing
 	events   []uint32 // log indices
 	payments []uint32 // log indices
 	postings []uint32 // log indices of the events that gave them
@@ -63,24 +62,18 @@ func (e *GapError) Error() string {
 
 // New starts a fold at the beginning of a chain's log.
 func New(preset chains.Preset) *Projection {
-	j := &journal{}
-	p := &Projection{
-		chain:         preset.ChainID,
-		state:         poco.New(poco.RulesOf(preset)),
-		spellings:     spellings{},
-		journal:       j,
-		deals:         newNotes[poco.Hash, dealNote](j),
-		tasks:         newNotes[poco.Hash, taskNote](j),
-		contributions: newNotes[contributionID, contributionNote](j),
-		accounts:      newNotes[poco.Address, accountNote](j),
-		resources:     newNotes[poco.Address, resourceNote](j),
-		categories:    newNotes[uint64, uint64](j),
-	}
-	if preset.AppRegistry != "" {
-		p.entities, p.permissions = subgraph.New(p.state), permissions.New(p.state)
+	return newProjection(preset, poco.New(poco.RulesOf(preset)))
+}
+
+func newProjection(preset chains.Preset, state *poco.State) *Projection {
+	p := &Projection{chain: preset.ChainID, state: state, spellings: spellings{}, notes: newNotes()}
+	if preset.AppRegistry != "" { // else there is no market
+		p.folds = append(p.folds,
+			folded[subgraph.Rows, *subgraph.Rows]{subgraph.New(p.state)},
+			folded[permissions.Rows, *permissions.Rows]{permissions.New(p.state)})
 	}
 	if preset.DataProtector.Core != "" {
-		p.sharing = dataprotector.New(p.state)
+		p.folds = append(p.folds, folded[dataprotector.Rows, *dataprotector.Rows]{dataprotector.New(p.state)})
 	}
 	p.state.ForgetOrders() // rows of orders are made of their events
 	return p
@@ -109,17 +102,21 @@ func (p *Projection) ApplyTo(rows *Rows, record *assaypb.ChainRecord) error {
 	case record.Sequence > p.next:
 		return &GapError{Want: p.next, Got: record.Sequence}
 	}
-	if err := p.fold(rows, record); err != nil {
+	err := p.fold(rows, record)
+	if damage := p.Err(); damage != nil {
+		err = damage // what it led to says nothing
+	}
+	if err != nil {
 		return fmt.Errorf("record %d of the chain log: %w", record.Sequence, err)
 	}
-	p.next++
+	p.next, p.offset = p.next+1, record.GetOffset()+1
 	return nil
 }
 
 func (p *Projection) fold(rows *Rows, record *assaypb.ChainRecord) error {
 	switch body := record.Body.(type) {
 	case *assaypb.ChainRecord_Block:
-		return p.block(rows, body.Block, record.Sequence)
+		return p.block(rows, body.Block, record)
 	case *assaypb.ChainRecord_Retraction:
 		return p.retract(rows, body.Retraction, record.Sequence)
 	case *assaypb.ChainRecord_Mark:
@@ -130,11 +127,15 @@ func (p *Projection) fold(rows *Rows, record *assaypb.ChainRecord) error {
 }
 
 // block folds a block's events and adds its rows and those of all that it touched.
-func (p *Projection) block(rows *Rows, block *assaypb.Block, version uint64) error {
+func (p *Projection) block(rows *Rows, block *assaypb.Block, record *assaypb.ChainRecord) error {
+	version := record.Sequence
 	if n := len(p.past); n > 0 && block.Number <= p.past[n-1].number {
 		return fmt.Errorf("block %d follows block %d", block.Number, p.past[n-1].number)
 	}
-	past := past{number: block.Number, hash: block.Hash, parent: block.ParentHash, before: p.time, mark: p.state.Mark()}
+	past := past{
+		number: block.Number, hash: block.Hash, parent: block.ParentHash, before: p.time, head: p.head,
+		record: record.Sequence, offset: record.GetOffset(), mark: p.state.Mark(), notes: p.positions(),
+	}
 	events, err := p.evolve(block)
 	if err != nil {
 		return fmt.Errorf("block %d: %w", block.Number, err)
@@ -145,7 +146,6 @@ func (p *Projection) block(rows *Rows, block *assaypb.Block, version uint64) err
 		return err
 	}
 	p.date(past.touched, block.Number)
-	past.notes = p.journal.take()
 
 	rows.Blocks = append(rows.Blocks, p.blockRow(block, version))
 	txs := transactions(block)
@@ -163,14 +163,8 @@ func (p *Projection) block(rows *Rows, block *assaypb.Block, version uint64) err
 	rows.Measures = append(rows.Measures, past.measures...)
 	p.past, p.time = append(p.past, past), block.Time
 	p.entityRows(rows, past.touched, version)
-	if p.entities != nil {
-		entities, allowed := p.entities.Block(block, events, version), p.permissions.Block(block, version)
-		rows.More.Append(entities.Tables()...)
-		rows.More.Append(allowed.Tables()...)
-	}
-	if p.sharing != nil {
-		entities := p.sharing.Block(block, version)
-		rows.More.Append(entities.Tables()...)
+	for _, fold := range p.folds {
+		fold.block(&rows.More, block, events, version)
 	}
 	return nil
 }
@@ -207,9 +201,7 @@ func (p *Projection) retract(rows *Rows, retraction *assaypb.Retraction, version
 	if err := p.state.Rollback(past.mark); err != nil {
 		return fmt.Errorf("undoing block %d: %w", past.number, err)
 	}
-	for i := len(past.notes) - 1; i >= 0; i-- {
-		past.notes[i]()
-	}
+	p.undo(past.notes)
 	p.past, p.time = p.past[:n-1], past.before
 
 	rows.Blocks = append(rows.Blocks, p.blockTombstone(past.number, version))
@@ -222,14 +214,8 @@ func (p *Projection) retract(rows *Rows, retraction *assaypb.Retraction, version
 	p.ledgerTombstones(rows, past, version)
 	p.entityRows(rows, past.touched, version)
 	p.historyTombstones(rows, past.touched, past.number, version)
-	if p.entities != nil {
-		entities, allowed := p.entities.Retract(version), p.permissions.Retract(version)
-		rows.More.Append(entities.Tables()...)
-		rows.More.Append(allowed.Tables()...)
-	}
-	if p.sharing != nil {
-		entities := p.sharing.Retract(version)
-		rows.More.Append(entities.Tables()...)
+	for _, fold := range p.folds {
+		fold.retract(&rows.More, version)
 	}
 	for _, m := range past.measures {
 		rows.Measures = append(rows.Measures, m.negated())
@@ -254,13 +240,10 @@ func (p *Projection) mark(rows *Rows, mark *assaypb.Mark, version uint64) error 
 		}
 		p.state.Forget()
 		p.past = append([]past(nil), p.past[final:]...)
+		p.release(p.settled())
 	}
-	if p.entities != nil {
-		p.entities.Final(mark.FinalizedNumber)
-		p.permissions.Final(mark.FinalizedNumber)
-	}
-	if p.sharing != nil {
-		p.sharing.Final(mark.FinalizedNumber)
+	for _, fold := range p.folds {
+		fold.Final(mark.FinalizedNumber)
 	}
 	p.head = p.headRow(mark, version)
 	rows.Coverage, rows.Heads = []Coverage{p.coverageRow(mark, version)}, []Head{p.head}
@@ -273,15 +256,23 @@ func (p *Projection) forget(final past) {
 	for _, e := range final.touched {
 		switch e.Kind {
 		case poco.KindDeal:
-			delete(p.deals.values, e.Hash)
+			p.deals.Forget(e.Hash)
 		case poco.KindTask:
-			if note := p.tasks.get(e.Hash); note.endedAt == 0 || note.block != final.number {
+			if note, block, _ := p.tasks.Dated(e.Hash); note.endedAt == 0 || block != final.number {
 				continue
 			}
-			delete(p.tasks.values, e.Hash)
+			p.tasks.Forget(e.Hash)
 			for _, key := range p.contributionsOf(e.Hash) {
-				delete(p.contributions.values, contributionID{key.Hash, key.Address})
+				p.contributions.Forget(contributionID{key.Hash, key.Address})
 			}
 		}
 	}
+}
+
+// settled are the positions up to which notes are final.
+func (p *Projection) settled() []int {
+	if len(p.past) > 0 {
+		return p.past[0].notes
+	}
+	return p.positions()
 }

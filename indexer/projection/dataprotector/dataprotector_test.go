@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"assay/indexer/projection"
+	"assay/indexer/projection/projectiontest"
 	"assay/indexer/projection/table"
 	"assay/schema/assaypb"
 	"assay/schema/chains"
@@ -56,6 +57,21 @@ func TestRowsAreTheMapping(t *testing.T) {
 		got, want := ts.dump(), m.dump()
 		if got != want {
 			rt.Fatalf("the fold has (+), the mapping has (-):\n%s", diff(got, want))
+		}
+	})
+}
+
+// TestAShelfChangesNothing is projection's test of that name.
+func TestAShelfChangesNothing(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		c := &chain{random: rand.New(rand.NewSource(rapid.Int64().Draw(rt, "seed")))}
+		for range rapid.IntRange(1, 60).Draw(rt, "blocks") {
+			c.fork(c.random.Intn(4))
+			c.grow(8)
+			c.mark(uint64(c.random.Intn(9)))
+		}
+		if err := projectiontest.Shelved(preset, c.records, c.random.Intn); err != nil {
+			rt.Fatal(err)
 		}
 	})
 }

@@ -11,11 +11,11 @@ import (
 	"assay/schema/assaypb"
 )
 
-// Fold makes rows of one chain's blocks. It reads a state that somebody else evolves. It is
-// not safe for concurrent use.
+// Fold makes rows of one chain's blocks, and takes them back by its book. It reads a state
+// that somebody else evolves. It is not safe for concurrent use.
 type Fold struct {
+	*entity.Book[Rows]
 	state *poco.State
-	book  *entity.Book[Rows]
 
 	accounts           kind[poco.Address, struct{}, Account, *Account]
 	entries            kind[entry, struct{}, SchemaEntry, *SchemaEntry]
@@ -64,14 +64,15 @@ func New(state *poco.State) *Fold {
 	f.keepPeople()
 	f.keepData()
 	f.keepTerms()
-	f.book = entity.NewBook(state.Rules().ChainID, (*Rows).immutable, &f.accounts, &f.entries, &f.datas, &f.collections,
+	f.Book = entity.NewBook(state.Rules().ChainID, (*Rows).immutable, &f.accounts, &f.entries, &f.datas, &f.collections,
 		&f.subscriptionParams, &f.rentalParams, &f.saleParams, &f.whitelists, &f.apps)
 	return f
 }
 
-// Block returns the rows of a block whose events the state has folded.
-func (f *Fold) Block(block *assaypb.Block, version uint64) Rows {
-	return f.book.Block(block.Number, version, func(rows *Rows) func() {
+// Block returns the rows of a block whose events the state has folded. It reads them as the
+// log has them: most mean nothing to the state.
+func (f *Fold) Block(block *assaypb.Block, _ []poco.Event, version uint64) Rows {
+	return f.Book.Block(block.Number, version, func(rows *Rows) func() {
 		h := handler{Fold: f, rows: rows, block: block}
 		for _, event := range block.Events {
 			h.event = event
@@ -81,26 +82,23 @@ func (f *Fold) Block(block *assaypb.Block, version uint64) Rows {
 	})
 }
 
-// Retract returns the rows that take back the newest block, which the state has undone.
-func (f *Fold) Retract(version uint64) Rows { return f.book.Retract(version) }
-
-// Final lets go of what only undoing blocks up to a number needed.
-func (f *Fold) Final(number uint64) { f.book.Final(number) }
-
 func (f *Fold) keepPeople() {
 	f.accounts = kind[poco.Address, struct{}, Account, *Account]{
-		Name: address, Row: func(a poco.Address, _ struct{}) Account { return Account{ID: address(a)} },
+		Notes: entity.NewNotes((*entity.Codec).Address, (*entity.Codec).Nothing),
+		Name:  address, Row: func(a poco.Address, _ struct{}) Account { return Account{ID: address(a)} },
 		Rows: func(r *Rows) *[]Account { return &r.Account }, History: func(r *Rows) *[]Account { return &r.AccountHistory },
 	}
 	f.whitelists = kind[poco.Address, poco.Address, AddOnlyAppWhitelist, *AddOnlyAppWhitelist]{
-		Name: address, Row: func(a, owner poco.Address) AddOnlyAppWhitelist {
+		Notes: entity.NewNotes((*entity.Codec).Address, (*entity.Codec).Address),
+		Name:  address, Row: func(a, owner poco.Address) AddOnlyAppWhitelist {
 			return AddOnlyAppWhitelist{ID: address(a), Owner: address(owner)}
 		},
 		Rows:    func(r *Rows) *[]AddOnlyAppWhitelist { return &r.AddOnlyAppWhitelist },
 		History: func(r *Rows) *[]AddOnlyAppWhitelist { return &r.AddOnlyAppWhitelistHistory },
 	}
 	f.apps = kind[poco.Address, []string, App, *App]{
-		Name: address, Row: func(a poco.Address, lists []string) App {
+		Notes: entity.NewNotes((*entity.Codec).Address, (*entity.Codec).Texts),
+		Name:  address, Row: func(a poco.Address, lists []string) App {
 			return App{ID: address(a), Owner: address(f.resource(a).Owner), AddOnlyAppWhitelists: lists}
 		},
 		Rows: func(r *Rows) *[]App { return &r.App }, History: func(r *Rows) *[]App { return &r.AppHistory },
@@ -109,15 +107,18 @@ func (f *Fold) keepPeople() {
 
 func (f *Fold) keepData() {
 	f.entries = kind[entry, struct{}, SchemaEntry, *SchemaEntry]{
-		Name: entry.id, Row: func(e entry, _ struct{}) SchemaEntry { return SchemaEntry{ID: e.id(), Path: &e.path, Type: &e.kind} },
+		Notes: entity.NewNotes(entryKey, (*entity.Codec).Nothing),
+		Name:  entry.id, Row: func(e entry, _ struct{}) SchemaEntry { return SchemaEntry{ID: e.id(), Path: &e.path, Type: &e.kind} },
 		Rows: func(r *Rows) *[]SchemaEntry { return &r.SchemaEntry }, History: func(r *Rows) *[]SchemaEntry { return &r.SchemaEntryHistory },
 	}
 	f.datas = kind[poco.Address, dataNote, ProtectedData, *ProtectedData]{
-		Name: address, Row: f.dataRow,
+		Notes: entity.NewNotes((*entity.Codec).Address, dataFields),
+		Name:  address, Row: f.dataRow,
 		Rows: func(r *Rows) *[]ProtectedData { return &r.ProtectedData }, History: func(r *Rows) *[]ProtectedData { return &r.ProtectedDataHistory },
 	}
 	f.collections = kind[string, collectionNote, Collection, *Collection]{
-		Name: itself, Row: func(id string, n collectionNote) Collection {
+		Notes: entity.NewNotes((*entity.Codec).Text, collectionFields),
+		Name:  itself, Row: func(id string, n collectionNote) Collection {
 			return Collection{
 				ID: id, Owner: address(n.owner), SubscriptionParams: present(n.terms, id),
 				CreationTimestamp: n.origin.time, BlockNumber: n.origin.block, TransactionHash: n.origin.tx,
@@ -141,19 +142,22 @@ func (f *Fold) dataRow(a poco.Address, n dataNote) ProtectedData {
 
 func (f *Fold) keepTerms() {
 	f.subscriptionParams = kind[string, terms, SubscriptionParam, *SubscriptionParam]{
-		Name: itself, Row: func(id string, t terms) SubscriptionParam {
+		Notes: entity.NewNotes((*entity.Codec).Text, termsFields),
+		Name:  itself, Row: func(id string, t terms) SubscriptionParam {
 			return SubscriptionParam{ID: id, Duration: t.duration, Price: t.price}
 		},
 		Rows: func(r *Rows) *[]SubscriptionParam { return &r.SubscriptionParam }, History: func(r *Rows) *[]SubscriptionParam { return &r.SubscriptionParamHistory },
 	}
 	f.rentalParams = kind[poco.Address, terms, RentalParam, *RentalParam]{
-		Name: address, Row: func(a poco.Address, t terms) RentalParam {
+		Notes: entity.NewNotes((*entity.Codec).Address, termsFields),
+		Name:  address, Row: func(a poco.Address, t terms) RentalParam {
 			return RentalParam{ID: address(a), Duration: t.duration, Price: t.price}
 		},
 		Rows: func(r *Rows) *[]RentalParam { return &r.RentalParam }, History: func(r *Rows) *[]RentalParam { return &r.RentalParamHistory },
 	}
 	f.saleParams = kind[poco.Address, *big.Int, SaleParam, *SaleParam]{
-		Name: address, Row: func(a poco.Address, price *big.Int) SaleParam { return SaleParam{ID: address(a), Price: price} },
+		Notes: entity.NewNotes((*entity.Codec).Address, (*entity.Codec).Big),
+		Name:  address, Row: func(a poco.Address, price *big.Int) SaleParam { return SaleParam{ID: address(a), Price: price} },
 		Rows: func(r *Rows) *[]SaleParam { return &r.SaleParam }, History: func(r *Rows) *[]SaleParam { return &r.SaleParamHistory },
 	}
 }

@@ -87,3 +87,33 @@ func (b *Book[S]) Final(number uint64) {
 	clear(b.past[:n])
 	b.past = b.past[n:]
 }
+
+// Unshelve has all notes of the book lie on a shelf, in tables from that number on.
+func (b *Book[S]) Unshelve(on *Shelf, first byte) {
+	for i, l := range b.ledgers {
+		l.Unshelve(on, first+byte(i))
+	}
+}
+
+// Shelve puts all notes on the shelf as they were when the newest final block was.
+func (b *Book[S]) Shelve(put func(key, value []byte)) {
+	for _, l := range b.ledgers {
+		l.Shelve(put)
+	}
+}
+
+// Unload lets go of the notes that are on the shelf as they are here.
+func (b *Book[S]) Unload() {
+	for _, l := range b.ledgers {
+		l.Unload()
+	}
+}
+
+// InMemory is how many notes are in memory.
+func (b *Book[S]) InMemory() int {
+	n := 0
+	for _, l := range b.ledgers {
+		n += l.InMemory()
+	}
+	return n
+}

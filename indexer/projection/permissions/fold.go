@@ -13,12 +13,12 @@ import (
 	"assay/schema/assaypb"
 )
 
-// Fold makes rows of one chain's blocks. It reads a state that somebody else evolves. It is
-// not safe for concurrent use.
+// Fold makes rows of one chain's blocks, and takes them back by its book. It reads a state
+// that somebody else evolves. It is not safe for concurrent use.
 type Fold struct {
+	*entity.Book[Rows]
 	state  *poco.State
 	domain contracts.Domain // of orders
-	book   *entity.Book[Rows]
 
 	orders     entity.Kind[poco.Hash, order, Order, *Order, Rows]
 	whitelists entity.Kind[poco.Address, poco.Address, Whitelist, *Whitelist, Rows] // by dataset
@@ -29,7 +29,7 @@ type order struct {
 	dataset  poco.Address            // zero: not known
 	price    *big.Int                // nRLC; nil: not known
 	volume   *big.Int                // nil: not known
-	body     *contracts.DatasetOrder // nil: it was not broadcast
+	body     *contracts.DatasetOrder // nil: it was not broadcast; of one from a shelf, what a row tells
 	signed   poco.Address            // who signed it on the chain last: m_presigned; zero: nobody
 	signers  []poco.Address          // whose signatures are known to exist
 	consumed poco.Amount
@@ -46,34 +46,30 @@ func New(state *poco.State) *Fold {
 	rules := state.Rules()
 	f := &Fold{state: state, domain: contracts.Domain{ChainID: rules.ChainID, Hub: rules.Hub}}
 	f.orders = entity.Kind[poco.Hash, order, Order, *Order, Rows]{
-		Name: func(id poco.Hash) string { return hexutil.Encode(id[:]) }, Row: orderRow,
+		Notes: entity.NewNotes((*entity.Codec).Hash, orderFields),
+		Name:  func(id poco.Hash) string { return hexutil.Encode(id[:]) }, Row: orderRow,
 		Rows: func(r *Rows) *[]Order { return &r.Orders }, History: func(r *Rows) *[]Order { return &r.OrdersHistory },
 	}
 	f.whitelists = entity.Kind[poco.Address, poco.Address, Whitelist, *Whitelist, Rows]{
-		Name: address, Row: func(dataset, list poco.Address) Whitelist {
+		Notes: entity.NewNotes((*entity.Codec).Address, (*entity.Codec).Address),
+		Name:  address, Row: func(dataset, list poco.Address) Whitelist {
 			return Whitelist{ID: address(dataset), Whitelist: address(list)}
 		},
 		Rows: func(r *Rows) *[]Whitelist { return &r.Whitelists }, History: func(r *Rows) *[]Whitelist { return &r.WhitelistsHistory },
 	}
-	f.book = entity.NewBook(rules.ChainID, func(*Rows) []entity.List { return nil }, &f.orders, &f.whitelists)
+	f.Book = entity.NewBook(rules.ChainID, func(*Rows) []entity.List { return nil }, &f.orders, &f.whitelists)
 	return f
 }
 
 // Block returns the rows of a block whose events the state has folded.
-func (f *Fold) Block(block *assaypb.Block, version uint64) Rows {
-	return f.book.Block(block.Number, version, func(*Rows) func() {
+func (f *Fold) Block(block *assaypb.Block, _ []poco.Event, version uint64) Rows {
+	return f.Book.Block(block.Number, version, func(*Rows) func() {
 		for _, event := range block.Events {
 			f.handle(block, event)
 		}
 		return nil
 	})
 }
-
-// Retract returns the rows that take back the newest block, which the state has undone.
-func (f *Fold) Retract(version uint64) Rows { return f.book.Retract(version) }
-
-// Final lets go of what only undoing blocks up to a number needed.
-func (f *Fold) Final(number uint64) { f.book.Final(number) }
 
 func (f *Fold) handle(block *assaypb.Block, event *assaypb.Event) {
 	switch body := event.Body.(type) {

@@ -16,8 +16,24 @@ import (
 	"assay/indexer/internal/market"
 	"assay/indexer/projection"
 	"assay/indexer/projection/permissions"
+	"assay/indexer/projection/projectiontest"
 	"assay/schema/assaypb"
 )
+
+// TestAShelfChangesNothing is projection's test of that name.
+func TestAShelfChangesNothing(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		p, log := newPlayer(rapid.Int64().Draw(rt, "seed")), &market.Log{}
+		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
+			log.Fork(p.Market, p.random.Intn(4))
+			log.Block(p.grow())
+			log.Mark(p.Market, uint64(p.random.Intn(9)))
+		}
+		if err := projectiontest.Shelved(market.Preset, log.Records, p.random.Intn); err != nil {
+			rt.Fatal(err)
+		}
+	})
+}
 
 // player offers datasets in a market, in all the ways that the chain can tell of it.
 type player struct {
@@ -283,7 +299,7 @@ func TestWhitelists(t *testing.T) {
 	}
 	fold := permissions.New(poco.New(poco.RulesOf(market.Preset)))
 	for i, to := range []common.Address{list, {}} {
-		rows := fold.Block(moved(uint64(i+1), to), uint64(i))
+		rows := fold.Block(moved(uint64(i+1), to), nil, uint64(i))
 		if len(rows.Whitelists) != 1 || rows.Whitelists[0].Whitelist != hexutil.Encode(to[:]) || rows.Whitelists[0].ID != hexutil.Encode(data[:]) {
 			t.Errorf("block %d: %+v", i+1, rows.Whitelists)
 		}

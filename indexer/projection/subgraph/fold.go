@@ -9,12 +9,12 @@ import (
 	"assay/schema/assaypb"
 )
 
-// Fold makes rows of one chain's blocks. It reads a state that somebody else evolves. It is
-// not safe for concurrent use.
+// Fold makes rows of one chain's blocks, and takes them back by its book. It reads a state
+// that somebody else evolves. It is not safe for concurrent use.
 type Fold struct {
+	*entity.Book[Rows]
 	state  *poco.State
 	domain contracts.Domain // of orders
-	book   *entity.Book[Rows]
 
 	accounts      kind[poco.Address, accountNote, Account, *Account]
 	apps          kind[poco.Address, resourceNote, App, *App]
@@ -47,7 +47,7 @@ func New(state *poco.State) *Fold {
 	f.keepMarket()
 	f.keepWork()
 	f.keepOrders()
-	f.book = entity.NewBook(rules.ChainID, (*Rows).immutable,
+	f.Book = entity.NewBook(rules.ChainID, (*Rows).immutable,
 		&f.accounts, &f.apps, &f.datasets, &f.workerpools, &f.categories, &f.deals, &f.tasks, &f.contributions,
 		&f.protocol, &f.appOrders, &f.datasetOrders, &f.poolOrders, &f.requestOrders)
 	return f
@@ -56,7 +56,7 @@ func New(state *poco.State) *Fold {
 // Block returns the rows of a block whose events the state has folded. events are those of
 // the block in the rules' words, nil where they have none.
 func (f *Fold) Block(block *assaypb.Block, events []poco.Event, version uint64) Rows {
-	return f.book.Block(block.Number, version, func(rows *Rows) func() {
+	return f.Book.Block(block.Number, version, func(rows *Rows) func() {
 		h := handler{Fold: f, rows: rows, block: block}
 		for i, event := range events {
 			h.message = block.Events[i]
@@ -65,13 +65,6 @@ func (f *Fold) Block(block *assaypb.Block, events []poco.Event, version uint64) 
 		return func() { f.forget(h.ended) }
 	})
 }
-
-// Retract returns the rows that take back the newest block, which the state has undone.
-func (f *Fold) Retract(version uint64) Rows { return f.book.Retract(version) }
-
-// Final lets go of what only undoing blocks up to a number needed, and of all that ended in
-// them.
-func (f *Fold) Final(number uint64) { f.book.Final(number) }
 
 func (f *Fold) forget(e ended) {
 	for _, id := range e.deals {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"assay/consensus/poco"
+	"assay/indexer/projection/entity"
 )
 
 // accountNote is what is known of an account beside its stake. Its being there says that
@@ -33,27 +34,33 @@ type protocolNote struct {
 // keepMarket sets up the kinds of what there is before any deal.
 func (f *Fold) keepMarket() {
 	f.accounts = kind[poco.Address, accountNote, Account, *Account]{
-		Name: address, Row: f.accountRow,
+		Notes: entity.NewNotes((*entity.Codec).Address, accountFields),
+		Name:  address, Row: f.accountRow,
 		Rows: func(r *Rows) *[]Account { return &r.Account }, History: func(r *Rows) *[]Account { return &r.AccountHistory },
 	}
 	f.apps = kind[poco.Address, resourceNote, App, *App]{
-		Name: address, Row: f.appRow,
+		Notes: entity.NewNotes((*entity.Codec).Address, resourceFields),
+		Name:  address, Row: f.appRow,
 		Rows: func(r *Rows) *[]App { return &r.App }, History: func(r *Rows) *[]App { return &r.AppHistory },
 	}
 	f.datasets = kind[poco.Address, resourceNote, Dataset, *Dataset]{
-		Name: address, Row: f.datasetRow,
+		Notes: entity.NewNotes((*entity.Codec).Address, resourceFields),
+		Name:  address, Row: f.datasetRow,
 		Rows: func(r *Rows) *[]Dataset { return &r.Dataset }, History: func(r *Rows) *[]Dataset { return &r.DatasetHistory },
 	}
 	f.workerpools = kind[poco.Address, resourceNote, Workerpool, *Workerpool]{
-		Name: address, Row: f.workerpoolRow,
+		Notes: entity.NewNotes((*entity.Codec).Address, resourceFields),
+		Name:  address, Row: f.workerpoolRow,
 		Rows: func(r *Rows) *[]Workerpool { return &r.Workerpool }, History: func(r *Rows) *[]Workerpool { return &r.WorkerpoolHistory },
 	}
 	f.categories = kind[uint64, categoryNote, Category, *Category]{
-		Name: decimal, Row: f.categoryRow,
+		Notes: entity.NewNotes((*entity.Codec).Number, categoryFields),
+		Name:  decimal, Row: f.categoryRow,
 		Rows: func(r *Rows) *[]Category { return &r.Category }, History: func(r *Rows) *[]Category { return &r.CategoryHistory },
 	}
 	f.protocol = kind[struct{}, protocolNote, Protocol, *Protocol]{
-		Name: func(struct{}) string { return "iExec" }, Row: f.protocolRow,
+		Notes: entity.NewNotes((*entity.Codec).Nothing, protocolFields),
+		Name:  func(struct{}) string { return "iExec" }, Row: f.protocolRow,
 		Rows: func(r *Rows) *[]Protocol { return &r.Protocol }, History: func(r *Rows) *[]Protocol { return &r.ProtocolHistory },
 	}
 }

@@ -25,7 +25,8 @@ type orders[R any, P entity.Row[R]] struct {
 func keep[R any, P entity.Row[R]](rows, history func(*Rows) *[]R) orders[R, P] {
 	o := orders[R, P]{fresh: map[poco.Hash]R{}}
 	o.Kind = kind[poco.Hash, struct{}, R, P]{
-		Name: hash, Rows: rows, History: history,
+		Notes: entity.NewNotes((*entity.Codec).Hash, (*entity.Codec).Nothing),
+		Name:  hash, Rows: rows, History: history,
 		Row: func(id poco.Hash, _ struct{}) R { return o.fresh[id] },
 	}
 	return o

@@ -11,6 +11,7 @@ import (
 	"assay/consensus/poco"
 	"assay/consensus/poco/wire"
 	"assay/indexer/internal/market"
+	"assay/indexer/projection/projectiontest"
 	"assay/schema/assaypb"
 )
 
@@ -37,6 +38,24 @@ func TestRowsAreTheMapping(t *testing.T) {
 		}
 		if got, want := ts.dump(), mapped(m.Blocks).tables().dump(); got != want {
 			rt.Fatalf("the fold (+) and the mapping (-) differ:\n%s", diff(got, want))
+		}
+	})
+}
+
+// TestAShelfChangesNothing is projection's test of that name, of what the market does not
+// play: Boost, whose tasks are looked for among all deals, and orders that are broadcast.
+func TestAShelfChangesNothing(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		random := rand.New(rand.NewSource(rapid.Int64().Draw(rt, "seed")))
+		m, log := market.New(random.Intn), &market.Log{}
+		p := &player{Market: m, random: random}
+		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+			log.Fork(m, random.Intn(4))
+			log.Block(p.grow(12))
+			log.Mark(m, uint64(random.Intn(9)))
+		}
+		if err := projectiontest.Shelved(market.Preset, log.Records, random.Intn); err != nil {
+			rt.Fatal(err)
 		}
 	})
 }

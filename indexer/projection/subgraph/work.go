@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"assay/consensus/poco"
+	"assay/indexer/projection/entity"
 )
 
 // dealNote is what is known of a deal that has tasks to run.
@@ -37,15 +38,18 @@ func (id contributionID) String() string { return hash(id.task) + "-" + address(
 // keepWork sets up the kinds of what is done for a deal.
 func (f *Fold) keepWork() {
 	f.deals = kind[poco.Hash, dealNote, Deal, *Deal]{
-		Name: hash, Row: f.dealRow,
+		Notes: entity.NewNotes((*entity.Codec).Hash, dealFields),
+		Name:  hash, Row: f.dealRow,
 		Rows: func(r *Rows) *[]Deal { return &r.Deal }, History: func(r *Rows) *[]Deal { return &r.DealHistory },
 	}
 	f.tasks = kind[poco.Hash, taskNote, Task, *Task]{
-		Name: hash, Row: f.taskRow,
+		Notes: entity.NewNotes((*entity.Codec).Hash, taskFields),
+		Name:  hash, Row: f.taskRow,
 		Rows: func(r *Rows) *[]Task { return &r.Task }, History: func(r *Rows) *[]Task { return &r.TaskHistory },
 	}
 	f.contributions = kind[contributionID, contributionNote, Contribution, *Contribution]{
-		Name: contributionID.String, Row: f.contributionRow,
+		Notes: entity.NewNotes(contributionKey, contributionFields),
+		Name:  contributionID.String, Row: f.contributionRow,
 		Rows: func(r *Rows) *[]Contribution { return &r.Contribution }, History: func(r *Rows) *[]Contribution { return &r.ContributionHistory },
 	}
 }
