@@ -37,6 +37,7 @@ var (
 	errExpensive   = &refusal{codeLimit, "the query needs too much time or memory: ask for less at once, or filter more"}
 	errStatements  = &refusal{codeLimit, "the query needs too many reads of the database: split it"}
 	errTimeout     = &refusal{codeLimit, "the query took too long: ask for less at once, or filter more"}
+	errAnswer      = &refusal{codeLimit, "the answer is too large: ask for less at once"}
 	errSubscribers = &refusal{codeLimit, "there are too many subscriptions: try again later"}
 	errOperations  = &refusal{codeLimit, "this connection has too many operations under way: wait for some to end"}
 	errBehind      = &refusal{codeTooSlow, "the reader was too slow and is cut off: subscribe again after the last cursor"}

@@ -17,12 +17,16 @@ type Limits struct {
 	Complexity   int // fields of the response, were every page full
 	Statements   int // statements read for one response
 	Operations   int // operations under way on one connection
-	Subscribers  int // subscriptions under way, of all clients
+	Subscribers  int // subscriptions under way to one field, of all clients
+	Streams      int // WebSockets and event streams under way, of all clients
+	StreamsEach  int // and of one client
+	Answer       int // bytes of a response's text values
 	Parallel     int // statements under way, of all clients
 
 	Timeout time.Duration // for a response, and for each statement
 	Rows    uint64        // read by one statement
 	Memory  uint64        // bytes in the database for one statement
+	Result  uint64        // bytes that one statement may give
 
 	Rate  float64 // requests a second of one client, on average
 	Burst int     // requests of one client at once
@@ -33,7 +37,7 @@ type Limits struct {
 }
 
 func (l Limits) database() database.Limits {
-	return database.Limits{Statements: l.Statements, Parallel: l.Parallel, Timeout: l.Timeout, Rows: l.Rows, Memory: l.Memory}
+	return database.Limits{Statements: l.Statements, Parallel: l.Parallel, Timeout: l.Timeout, Rows: l.Rows, Memory: l.Memory, Result: l.Result}
 }
 
 func (l Limits) cache() edge.CacheLimits {
@@ -52,10 +56,14 @@ func DefaultLimits() Limits {
 		Statements:   100,
 		Operations:   32,
 		Subscribers:  1000,
+		Streams:      1000,
+		StreamsEach:  20,
+		Answer:       32 << 20,
 		Parallel:     8,
 		Timeout:      10 * time.Second,
 		Rows:         50_000_000,
 		Memory:       512 << 20,
+		Result:       64 << 20,
 		Rate:         50,
 		Burst:        200,
 		Answers:      1000,

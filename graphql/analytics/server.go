@@ -96,6 +96,7 @@ type api struct {
 	cache   *edge.Cache
 	graphql http.Handler
 	page    http.Handler
+	open    *edge.Streams
 	streams sync.WaitGroup
 }
 
@@ -119,6 +120,7 @@ func newAPI(ctx context.Context, config Config) *api {
 		graphql: newExecutor(r, f, m, config, loaderWait),
 		page:    playground.Handler("Assay", "/graphql"),
 	}
+	a.open = edge.NewStreams(a.clients, config.Limits.Streams, config.Limits.StreamsEach)
 	for _, run := range f.runs() {
 		a.streams.Go(func() { run(ctx) })
 	}
@@ -190,6 +192,11 @@ func wantsPage(r *http.Request) bool {
 
 // stream serves a request that goes on for ever: until the client leaves or ctx ends.
 func (a *api) stream(w http.ResponseWriter, r *http.Request) {
+	leave, entered := a.open.Enter(w, r)
+	if !entered {
+		return
+	}
+	defer leave()
 	a.streams.Add(1)
 	defer a.streams.Done()
 	ctx, cancel := context.WithCancel(r.Context())

@@ -29,6 +29,7 @@ var _ interface {
 	graphql.HandlerExtension
 	graphql.OperationInterceptor
 	graphql.ResponseInterceptor
+	graphql.FieldInterceptor
 } = session{}
 
 // ExtensionName names the extension to gqlgen.
@@ -113,15 +114,45 @@ func (s session) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	if operation == ast.Subscription {
 		ctx, _ = s.reader.Begin(ctx, 0)
 	}
-	response := next(ctx)
+	text := new(atomic.Int64)
+	response := next(context.WithValue(ctx, textKey{}, text))
 	if response == nil {
 		response = lastWord(ctx)
+	}
+	if response != nil && text.Load() > int64(s.limits.Answer) {
+		response = failure(errAnswer)
 	}
 	if response != nil {
 		describe(ctx, response)
 		s.metrics.response(string(operation), time.Since(start), len(response.Errors) > 0)
 	}
 	return response
+}
+
+// textKey is of the number of bytes of a response's text values.
+type textKey struct{}
+
+// InterceptField counts the text of a response before it is put together: one long value
+// may be asked for under many names.
+func (s session) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
+	value, err := next(ctx)
+	text, counts := ctx.Value(textKey{}).(*atomic.Int64)
+	if counts && text.Add(textIn(value)) > int64(s.limits.Answer) {
+		return nil, errAnswer
+	}
+	return value, err
+}
+
+func textIn(value any) int64 {
+	switch v := value.(type) {
+	case string:
+		return int64(len(v))
+	case *string:
+		if v != nil {
+			return int64(len(*v))
+		}
+	}
+	return 0
 }
 
 // describe says at which blocks a response was read.

@@ -21,6 +21,7 @@ type Limits struct {
 	Timeout    time.Duration // for a response, and for each statement
 	Rows       uint64        // read by one statement
 	Memory     uint64        // bytes in the database for one statement
+	Result     uint64        // bytes that one statement may give
 }
 
 // DefaultLimits suit a public endpoint on a small machine.
@@ -39,9 +40,10 @@ func DefaultLimits() Limits {
 		Timeout:    10 * time.Second,
 		Rows:       100_000_000,
 		Memory:     1 << 30,
+		Result:     64 << 20,
 	}
 }
 
 func (l Limits) database() database.Limits {
-	return database.Limits{Statements: l.Statements, Parallel: l.Parallel, Timeout: l.Timeout, Rows: l.Rows, Memory: l.Memory}
+	return database.Limits{Statements: l.Statements, Parallel: l.Parallel, Timeout: l.Timeout, Rows: l.Rows, Memory: l.Memory, Result: l.Result}
 }

@@ -35,6 +35,9 @@ func runServe(command *cobra.Command, _ []string) error {
 	if err != nil {
 		return usage(err)
 	}
+	// A user of its own is bounded in the database (deploy/clickhouse/reader.xml), and may not
+	// ask for less.
+	database.ReadOnly = database.User == "default"
 	db, err := clickhouse.Open(command.Context(), database)
 	if err != nil {
 		return err

@@ -212,12 +212,18 @@ func (p *play) start(ctx context.Context, group *errgroup.Group, deps roles.Deps
 	if err != nil {
 		return err
 	}
+	reading := p.world.database
+	reading.ReadOnly = true
+	readonly, err := clickhouse.Open(ctx, reading)
+	if err != nil {
+		return err
+	}
 	group.Go(func() error { return p.index.Run(ctx) })
 	group.Go(func() error { return pool.Run(ctx) })
 	group.Go(func() error { return fleet.Run(ctx) })
 	group.Go(func() error { return seen.run(ctx, deps.Kafka, deps.Topics().Decisions) })
 	group.Go(func() error {
-		return analytics.Serve(ctx, p.listener, analytics.Config{Database: db, Log: p.log, Metrics: telemetry.NewRegistry(), Beside: subgraphs})
+		return analytics.Serve(ctx, p.listener, analytics.Config{Database: readonly, Log: p.log, Metrics: telemetry.NewRegistry(), Beside: subgraphs})
 	})
 	group.Go(func() error { return p.engineLives(ctx) })
 	return nil

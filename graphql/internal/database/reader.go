@@ -24,6 +24,7 @@ type Limits struct {
 	Timeout    time.Duration // of a statement
 	Rows       uint64        // read by one statement
 	Memory     uint64        // bytes in the database for one statement
+	Result     uint64        // bytes that one statement may give
 }
 
 // ErrStatements is of a response that would need more statements than it may read.
@@ -87,8 +88,13 @@ func (r *Reader) Read(ctx context.Context, dest any, s *Statement) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	// The driver would put what a deadline leaves, and five seconds, in the place of our
+	// max_execution_time: it gets to know of the end only.
+	timeless, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	defer context.AfterFunc(ctx, end)()
 	start := time.Now()
-	err := r.conn.Select(clickhouse.Context(ctx, clickhouse.WithSettings(r.settings())), dest, s.String(), s.Args...)
+	err := r.conn.Select(clickhouse.Context(timeless, clickhouse.WithSettings(r.settings())), dest, s.String(), s.Args...)
 	r.observe(time.Since(start), err)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
@@ -129,6 +135,7 @@ func (r *Reader) settings() clickhouse.Settings {
 		"max_execution_time":                           int(max(r.limits.Timeout/time.Second, 1)),
 		"max_rows_to_read":                             r.limits.Rows,
 		"max_memory_usage":                             r.limits.Memory,
+		"max_result_bytes":                             r.limits.Result,
 		"max_query_size":                               1 << 20,
 		"prefer_column_name_to_alias":                  1,
 		"optimize_move_to_prewhere_if_final":           1, // conditions on a table's key: only those

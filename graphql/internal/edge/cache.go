@@ -118,5 +118,8 @@ func (r *recorder) Write(p []byte) (int, error) {
 // Unwrap leads to what bounds the time of a write.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// whole tells whether a complete answer was kept.
-func (r *recorder) whole() bool { return r.status == http.StatusOK && !r.over && r.body.Len() > 0 }
+// whole tells whether a complete answer was kept. One with errors, which gqlgen writes first,
+// is not to be given again: what was wrong may be so no more.
+func (r *recorder) whole() bool {
+	return r.status == http.StatusOK && !r.over && r.body.Len() > 0 && !bytes.HasPrefix(r.body.Bytes(), []byte(`{"errors":`))
+}
