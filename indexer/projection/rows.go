@@ -60,20 +60,17 @@ func Schema() []table.Table {
 }
 
 // Tables lists the tables of what happened, which can be written in any order.
-func (r *Rows) Tables() []table.Table {
+func (r *Rows) Tables() []table.Table { return append(r.lasting(), r.changing()...) }
+
+// lasting are the tables whose rows all count.
+func (r *Rows) lasting() []table.Table {
 	tables := []table.Table{
 		table.Of("blocks", r.Blocks),
 		table.Of("events", r.Events),
-		table.Of("deals", r.Deals),
-		table.Of("tasks", r.Tasks),
-		table.Of("contributions", r.Contributions),
 		table.Of("payouts", r.Payouts),
 		table.Of("postings", r.Postings),
 		table.Of("settlements", r.Settlements),
 		table.Of("settlement_lines", r.Lines),
-		table.Of("accounts", r.Accounts),
-		table.Of("resources", r.Resources),
-		table.Of("categories", r.Categories),
 		table.Of("decisions", r.Decisions),
 		table.Of("verdicts", r.Verdicts),
 		table.Of("attestations", r.Attestations),
@@ -86,6 +83,45 @@ func (r *Rows) Tables() []table.Table {
 		table.Of("categories_history", r.History.Categories),
 	}
 	return append(tables, r.More.Tables()...)
+}
+
+// changing are the tables of which the newest row of each thing counts.
+func (r *Rows) changing() []table.Table {
+	return []table.Table{
+		table.Of("deals", r.Deals),
+		table.Of("tasks", r.Tasks),
+		table.Of("contributions", r.Contributions),
+		table.Of("accounts", r.Accounts),
+		table.Of("resources", r.Resources),
+		table.Of("categories", r.Categories),
+	}
+}
+
+// Drain hands over rows, collapsed, and empties their tables: all but the heading, or only
+// those that rows of later records cannot make superfluous. What is handed over is valid
+// until the next record.
+func (r *Rows) Drain(all bool, take func(table.Table) error) error {
+	r.Collapse()
+	tables := r.lasting()
+	if all {
+		tables = append(tables, r.changing()...)
+	}
+	for _, t := range tables {
+		if t.Len() == 0 {
+			continue
+		}
+		if err := take(t); err != nil {
+			return err
+		}
+	}
+	left := *r
+	r.Reset()
+	r.Coverage, r.Heads, r.Lowered = left.Coverage, left.Heads, left.Lowered
+	if !all {
+		r.Deals, r.Tasks, r.Contributions = left.Deals, left.Tasks, left.Contributions
+		r.Accounts, r.Resources, r.Categories = left.Accounts, left.Resources, left.Categories
+	}
+	return nil
 }
 
 // Heading lists the tables that say how far the chain is written, to be written when the
@@ -105,7 +141,7 @@ func (r *Rows) Len() int {
 
 // Reset empties the rows and keeps their room for those of later records.
 func (r *Rows) Reset() {
-	r.More = table.Set{}
+	r.More.Reset()
 	for _, all := range []reflect.Value{reflect.ValueOf(r).Elem(), reflect.ValueOf(&r.History).Elem()} {
 		for i := range all.NumField() {
 			if list := all.Field(i); list.Kind() == reflect.Slice {

@@ -141,13 +141,17 @@ func drop(b *testing.B, s *Sink) {
 func foldOnly(b *testing.B, s *Sink) {
 	before := own()
 	rows := 0
-	folded(b, s, func(batch *batch) { rows += batch.size })
+	folded(b, s, func(batch *batch) { rows += batch.size() })
 	b.ReportMetric((own() - before).Seconds(), "cpu-s")
 	b.ReportMetric(float64(rows), "rows")
 }
 
 // folded hands over the batches of the log.
 func folded(b *testing.B, s *Sink, handle func(*batch)) {
+	if s.writer.db == nil {
+		s.writer.db = database(b, "folded"+strconv.Itoa(rand.Int()))
+	}
+	ok(b, s.writer.describe(b.Context(), tables()...))
 	st := s.chainStream(projection.New(s.preset))
 	st.until, st.begun = -1, plan{Chain: s.preset.ChainID, Topic: s.topics.Log}
 	ctx, cancel := context.WithCancel(b.Context())
@@ -158,6 +162,10 @@ func folded(b *testing.B, s *Sink, handle func(*batch)) {
 	go func() { done <- st.read(ctx, 0) }()
 	go func() { done <- st.gather(ctx, full) }()
 	for next := int64(0); next < end; {
+		select {
+		case st.ready <- struct{}{}:
+		default:
+		}
 		select {
 		case batch := <-full:
 			next = int64(batch.plan.Last) + 1
@@ -180,7 +188,7 @@ func insertOnly(b *testing.B, s *Sink) {
 	var batches []*batch
 	folded(b, s, func(batch *batch) { batches = append(batches, batch) })
 	s.writer.db = database(b, "insert"+strconv.Itoa(rand.Int()))
-	ok(b, s.writer.describe(b.Context()))
+	ok(b, s.writer.describe(b.Context(), tables()...))
 	b.StartTimer()
 	mine, engines := own(), engine(b)
 	for _, batch := range batches {

@@ -1,107 +1,289 @@
 package sink
 
 import (
-	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/big"
+	"math/bits"
 	"reflect"
-	"slices"
+	"strings"
 	"time"
 	"unsafe"
 
-	"github.com/ClickHouse/ch-go/proto"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/column"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-
-	"assay/indexer/projection/table"
+	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// appendRows appends the rows of a table to an insert, column by column: that is several
-// times as fast as row by row.
-func appendRows(insert driver.Batch, t table.Table) error {
-	for i, to := range insert.Columns() {
-		if err := appendColumn(to, t.Rows(), i); err != nil {
-			return fmt.Errorf("column %s: %w", to.Name(), err)
+// column is one field of rows as the database stores it (ClickHouse's Native format). It
+// takes no room as long as all its values are zero: then it is left out of the insert, and
+// the database puts its own zeros there.
+type column struct {
+	name, kind string // the database's; a LowCardinality(String) is sent as String
+	offset     uintptr
+	encoding   encoding
+	always     bool // is sent even if all its values are zero
+
+	rows   int    // before values were written: all zero
+	filled bool   // values are written
+	nulls  buffer // one byte for each value, if it can be null
+	ends   buffer // where each array ends, if they are arrays
+	count  uint64 // of the arrays' elements
+	values buffer
+}
+
+// encoding is how the values of a Go type are written. Both functions are given many values
+// at a time: there are sixty fields to an event.
+type encoding struct {
+	zero   func(f field) bool // all of them are
+	append func(c *column, f field) error
+	width  int // of a zero, in bytes, all of them 0
+}
+
+// field is one field of some rows. By way of reflect.Value it takes ten times as long.
+type field struct {
+	first unsafe.Pointer
+	size  uintptr // of a row
+	rows  int
+}
+
+func value[T any](f field, i int) *T {
+	return (*T)(unsafe.Add(f.first, uintptr(i)*f.size))
+}
+
+// newColumn is of a field with the type that the database has for it.
+func newColumn(of reflect.StructField, in clickhouse.ColumnNameAndType) (column, error) {
+	kind := strings.ReplaceAll(in.Type, "LowCardinality(String)", "String")
+	known, has := encodings[of.Type.String()+" "+kind]
+	if !has {
+		return column{}, fmt.Errorf("no %s is written to a column %s %s", of.Type, in.Name, in.Type)
+	}
+	return column{name: in.Name, kind: kind, offset: of.Offset, encoding: known}, nil
+}
+
+// encodings are those of the types that rows have, with the types that the database has for
+// them.
+var encodings = map[string]encoding{
+	"uint64 UInt64":             whole(8, binary.LittleEndian.AppendUint64),
+	"uint32 UInt32":             whole(4, binary.LittleEndian.AppendUint32),
+	"uint8 UInt8":               whole(1, func(out []byte, v uint8) []byte { return append(out, v) }),
+	"int64 Int64":               whole(8, func(out []byte, v int64) []byte { return binary.LittleEndian.AppendUint64(out, uint64(v)) }),
+	"bool Bool":                 whole(1, appendBool),
+	"time.Time DateTime('UTC')": {zero: none(func(t time.Time) bool { return t.Unix() == 0 }), append: fixed(4, appendTime), width: 4},
+	"string String":             {zero: none(func(s string) bool { return s == "" }), append: appendTexts, width: 1},
+	"*big.Int UInt256":          {zero: none(isZero), append: appendUnsigned, width: wide},
+	"*big.Int Int256":           {zero: none(isZero), append: appendSigned, width: wide},
+	"*big.Int Nullable(UInt256)": nullable(wide, func(c *column, n **big.Int) error {
+		return appendNumber(c, *n, false)
+	}),
+	"*uint64 Nullable(UInt64)": nullable(8, func(c *column, v **uint64) error {
+		c.values.add(binary.LittleEndian.AppendUint64(nil, **v))
+		return nil
+	}),
+	"*bool Nullable(Bool)":     nullable(1, func(c *column, v **bool) error { c.values.add(appendBool(nil, **v)); return nil }),
+	"*string Nullable(String)": nullable(1, func(c *column, v **string) error { appendText(c, **v); return nil }),
+	"[]uint64 Array(UInt64)":   array(func(c *column, v uint64) { c.values.add(binary.LittleEndian.AppendUint64(nil, v)) }),
+	"[]string Array(String)":   array(appendText),
+}
+
+// append writes the field of more rows.
+func (c *column) append(first unsafe.Pointer, size uintptr, rows int) error {
+	f := field{unsafe.Add(first, c.offset), size, rows}
+	if !c.filled {
+		if !c.always && c.encoding.zero(f) {
+			c.rows += rows
+			return nil
 		}
+		c.filled = true
+		c.backfill()
+	}
+	if err := c.encoding.append(c, f); err != nil {
+		return fmt.Errorf("column %s: %w", c.name, err)
 	}
 	return nil
 }
 
-func appendColumn(to column.Interface, rows reflect.Value, field int) (err error) {
-	switch reflect.Zero(rows.Type().Elem()).Field(field).Interface().(type) {
-	case uint64:
-		_, err = to.Append(fields[uint64](rows, field))
-	case uint32:
-		_, err = to.Append(fields[uint32](rows, field))
-	case uint8:
-		_, err = to.Append(fields[uint8](rows, field))
-	case int64:
-		_, err = to.Append(fields[int64](rows, field))
-	case string:
-		_, err = to.Append(fields[string](rows, field))
-	case time.Time:
-		_, err = to.Append(fields[time.Time](rows, field))
-	case *big.Int:
-		err = appendNumbers(to, fields[*big.Int](rows, field))
+// backfill writes the zeros that were none until now.
+func (c *column) backfill() {
+	switch {
+	case strings.HasPrefix(c.kind, "Nullable("):
+		c.nulls.repeat(1, c.rows)
+		c.values.repeat(0, c.rows*c.encoding.width)
+	case strings.HasPrefix(c.kind, "Array("):
+		c.ends.repeat(0, 8*c.rows)
 	default:
-		kind := rows.Type().Elem().Field(field).Type
-		out := reflect.MakeSlice(reflect.SliceOf(kind), rows.Len(), rows.Len())
-		for i := range rows.Len() {
-			out.Index(i).Set(rows.Index(i).Field(field))
-		}
-		_, err = to.Append(out.Interface())
+		c.values.repeat(0, c.rows*c.encoding.width)
 	}
-	return err
 }
 
-// fields is one field of all rows. By way of reflect.Value it takes ten times as long, and
-// there are sixty fields to an event.
-func fields[T any](rows reflect.Value, field int) []T {
-	row := rows.Type().Elem()
-	first := unsafe.Add(rows.UnsafePointer(), row.Field(field).Offset)
-	out := make([]T, rows.Len())
-	for i := range out {
-		out[i] = *(*T)(unsafe.Add(first, uintptr(i)*row.Size()))
+func (c *column) bytes() int { return c.nulls.size + c.ends.size + c.values.size }
+
+// reset empties the column.
+func (c *column) reset() {
+	c.rows, c.filled, c.count = 0, false, 0
+	c.nulls.reset()
+	c.ends.reset()
+	c.values.reset()
+}
+
+func none[T any](zero func(T) bool) func(field) bool {
+	return func(f field) bool {
+		for i := range f.rows {
+			if !zero(*value[T](f, i)) {
+				return false
+			}
+		}
+		return true
 	}
-	return out
+}
+
+// whole is of values that all take the same room.
+func whole[T comparable](width int, put func([]byte, T) []byte) encoding {
+	var nothing T
+	return encoding{zero: none(func(v T) bool { return v == nothing }), append: fixed(width, put), width: width}
+}
+
+func fixed[T any](width int, put func([]byte, T) []byte) func(*column, field) error {
+	return func(c *column, f field) error {
+		out := c.values.room(width)
+		for i := range f.rows {
+			if cap(out)-len(out) < width {
+				c.values.keep(out)
+				out = c.values.room(width)
+			}
+			out = put(out, *value[T](f, i))
+		}
+		c.values.keep(out)
+		return nil
+	}
+}
+
+func appendBool(out []byte, v bool) []byte {
+	if v {
+		return append(out, 1)
+	}
+	return append(out, 0)
+}
+
+func appendTime(out []byte, t time.Time) []byte {
+	return binary.LittleEndian.AppendUint32(out, uint32(t.Unix()))
+}
+
+func appendTexts(c *column, f field) error {
+	out := c.values.room(1)
+	for i := range f.rows {
+		text := *value[string](f, i)
+		if need := binary.MaxVarintLen64 + len(text); cap(out)-len(out) < need {
+			c.values.keep(out)
+			out = c.values.room(need)
+		}
+		out = append(binary.AppendUvarint(out, uint64(len(text))), text...)
+	}
+	c.values.keep(out)
+	return nil
+}
+
+func appendText(c *column, text string) {
+	c.values.add(append(binary.AppendUvarint(nil, uint64(len(text))), text...))
+}
+
+// nullable is of pointers, none of which is null.
+func nullable[T any](width int, put func(*column, *T) error) encoding {
+	absent := func(v *T) bool { return *(*unsafe.Pointer)(unsafe.Pointer(v)) == nil }
+	return encoding{
+		width: width,
+		zero: func(f field) bool {
+			for i := range f.rows {
+				if !absent(value[T](f, i)) {
+					return false
+				}
+			}
+			return true
+		},
+		append: func(c *column, f field) error {
+			for i := range f.rows {
+				v := value[T](f, i)
+				if absent(v) {
+					c.nulls.add([]byte{1})
+					c.values.repeat(0, width)
+					continue
+				}
+				c.nulls.add([]byte{0})
+				if err := put(c, v); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// array is of slices. The database wants to know where each ends, and all their elements.
+func array[T any](put func(*column, T)) encoding {
+	return encoding{
+		zero: none(func(list []T) bool { return len(list) == 0 }),
+		append: func(c *column, f field) error {
+			for i := range f.rows {
+				list := *value[[]T](f, i)
+				for _, v := range list {
+					put(c, v)
+				}
+				c.count += uint64(len(list))
+				c.ends.add(binary.LittleEndian.AppendUint64(nil, c.count))
+			}
+			return nil
+		},
+	}
 }
 
 // wide is the size of UInt256 and Int256 in bytes.
 const wide = 32
 
-// appendNumbers appends to a column of UInt256 or Int256, as the bytes that it is of: the
-// driver's own way makes three pieces of garbage of each number. None is zero. Where a
-// column can be null the driver's way is taken.
-func appendNumbers(to column.Interface, numbers []*big.Int) error {
-	if kind := to.Type(); kind != "UInt256" && kind != "Int256" {
-		_, err := to.Append(numbers)
-		return err
-	}
-	raw := make([]byte, wide*len(numbers))
-	for i, n := range numbers {
-		if n == nil || n.Sign() == 0 {
-			continue
+func isZero(n *big.Int) bool { return n == nil || n.Sign() == 0 }
+
+func appendUnsigned(c *column, f field) error { return appendNumbers(c, f, false) }
+
+func appendSigned(c *column, f field) error { return appendNumbers(c, f, true) }
+
+// appendNumbers writes numbers of 256 bits; none is zero.
+func appendNumbers(c *column, f field, signed bool) error {
+	for i := range f.rows {
+		if err := appendNumber(c, *value[*big.Int](f, i), signed); err != nil {
+			return err
 		}
-		if !fits(n, to.Type()) {
-			return fmt.Errorf("%s does not fit into %s", n, to.Type())
-		}
-		littleEndian(raw[wide*i:wide*(i+1)], n)
 	}
-	return to.Decode(proto.NewReader(bytes.NewReader(raw)), len(numbers))
+	return nil
 }
 
-func fits(n *big.Int, kind column.Type) bool {
-	if kind == "UInt256" {
+func appendNumber(c *column, n *big.Int, signed bool) error {
+	out := c.values.room(wide)
+	at := len(out)
+	out = out[:at+wide]
+	clear(out[at:])
+	c.values.keep(out)
+	if n == nil {
+		return nil
+	}
+	if !fits(n, signed) {
+		return fmt.Errorf("%s does not fit into %s", n, c.kind)
+	}
+	littleEndian(out[at:], n)
+	return nil
+}
+
+func fits(n *big.Int, signed bool) bool {
+	if !signed {
 		return n.Sign() >= 0 && n.BitLen() <= 8*wide
 	}
 	return n.BitLen() < 8*wide
 }
 
-// littleEndian writes a number that fits, in two's complement.
+// littleEndian writes a number that fits over zeros, in two's complement.
 func littleEndian(out []byte, n *big.Int) {
-	n.FillBytes(out)
-	slices.Reverse(out)
-	if n.Sign() > 0 {
+	for i, word := range n.Bits() {
+		for j := range bits.UintSize / 8 {
+			out[i*bits.UintSize/8+j] = byte(word >> (8 * j))
+		}
+	}
+	if n.Sign() >= 0 {
 		return
 	}
 	carry := uint16(1)

@@ -64,7 +64,11 @@ func (w *writer) lastPlan(ctx context.Context, topic string, partition int) (pla
 // begin writes the plan of a batch. Of several sinks that write a plan of the same number
 // the database keeps the first, by its token; whoever finds another's has lost.
 func (w *writer) begin(ctx context.Context, p plan) error {
-	if err := w.insist(ctx, table.Of("plans", []plan{p}), p.token(0, "plans")); err != nil {
+	blocks, err := w.blocks(table.Of("plans", []plan{p}))
+	if err != nil {
+		return err
+	}
+	if err := w.insist(ctx, blocks[0], p.token(0, "plans")); err != nil {
 		return fmt.Errorf("writing what is begun of %s/%d: %w", p.Topic, p.Partition, err)
 	}
 	var kept plan

@@ -36,10 +36,10 @@ type Config struct {
 	Log     *slog.Logger // nil: slog.Default
 }
 
-// DefaultMaxRows bounds a batch. It is far below ClickHouse's block of about a million
-// rows, within which an insert is atomic. Fewer cost the database more for each row, more
-// take memory here: docs/performance.md.
-const DefaultMaxRows = 60_000
+// DefaultMaxRows bounds a batch, together with maxBytes. It is far below ClickHouse's block of
+// about a million rows, within which an insert is atomic. Fewer cost the database more for each
+// row, more take memory here: docs/performance.md.
+const DefaultMaxRows = 250_000
 
 // Status is how a sink stands.
 type Status struct {
@@ -97,7 +97,7 @@ func (s *Sink) failed(err error) {
 func (s *Sink) written(b *batch) {
 	s.note(func(st *Status) {
 		st.Records += b.records
-		st.Rows += uint64(b.rows.Len())
+		st.Rows += uint64(b.size())
 		st.LastError = nil
 		for _, head := range b.rows.Heads {
 			st.Head = head.HeadNumber
@@ -108,7 +108,7 @@ func (s *Sink) written(b *batch) {
 // Run writes until ctx ends, and then returns nil. It fails where the database refuses,
 // or a log holds what no log of ours can. A topic that does not exist yet is waited for.
 func (s *Sink) Run(ctx context.Context) error {
-	if err := s.writer.describe(ctx); err != nil && ctx.Err() == nil {
+	if err := s.writer.describe(ctx, tables()...); err != nil && ctx.Err() == nil {
 		return err
 	}
 	g, running := errgroup.WithContext(ctx)

@@ -3,10 +3,12 @@ package sink
 import (
 	"context"
 	"errors"
+	"io"
 	"math/rand"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -97,7 +99,7 @@ func TestStoppingAnywhereChangesNothing(t *testing.T) {
 		s := newSink(c, stopped, topics)
 		s.maxRows = 1 + rng.Intn(2000) // what was begun is not cut anew
 		ctx, cancel := context.WithCancel(context.Background())
-		s.writer.db = &flaky{Conn: stopped, fail: failAfter(point, cancel)}
+		s.writer.db = &flaky{Conn: stopped, fail: failAfter(point, cancel), after: tear(int64(point))}
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
 		eventually(t, "it is stopped or has nothing left to do", func() bool { return ctx.Err() != nil || atEnd(t, s) })
@@ -170,15 +172,24 @@ func failAfter(inserts int, stop func()) func() fault {
 			return works
 		}
 		stop()
-		if inserts%2 == 0 {
-			return lost
-		}
-		return answerLost
+		return []fault{lost, answerLost, torn}[-inserts%3]
 	}
 }
 
-// TestUncertainInsertsAreStoredOnce loses every other answer: what is tried again is
-// recognised by its token.
+// tear says after how many bytes inserts break off: in the names of the columns, in rows, or
+// never, if they are shorter.
+func tear(seed int64) func() int64 {
+	rng := rand.New(rand.NewSource(seed))
+	var mu sync.Mutex
+	return func() int64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return 1 + rng.Int63n(1<<(4+rng.Intn(10)))
+	}
+}
+
+// TestUncertainInsertsAreStoredOnce loses answers, requests and ends of rows: what is tried
+// again is recognised by its token if it was stored, and of what broke off nothing is left.
 func TestUncertainInsertsAreStoredOnce(t *testing.T) {
 	c := broker(t)
 	topics := topicsOf("uncertain")
@@ -190,11 +201,11 @@ func TestUncertainInsertsAreStoredOnce(t *testing.T) {
 	s := newSink(c, uncertain, topics)
 	var n int
 	var mu sync.Mutex
-	s.writer.db = &flaky{Conn: uncertain, fail: func() fault {
+	s.writer.db = &flaky{Conn: uncertain, after: tear(3), fail: func() fault {
 		mu.Lock()
 		defer mu.Unlock()
 		n++
-		return []fault{answerLost, works, lost, works}[n%4]
+		return []fault{answerLost, works, torn, lost, works, torn, works}[n%7]
 	}}
 	settle(t, s)
 	same(t, "after uncertain inserts", dump(t, uncertain, true), dump(t, calm, true))
@@ -363,32 +374,28 @@ const (
 	works      fault = iota
 	lost             // it does not arrive
 	answerLost       // it is done, but nobody says so
+	torn             // its rows break off
 )
 
 // flaky is a connection whose inserts fail as fail says.
 type flaky struct {
 	driver.Conn
-	fail func() fault
+	fail  func() fault
+	after func() int64 // bytes of its rows an insert is torn
 }
 
-func (f *flaky) PrepareBatch(ctx context.Context, query string, opts ...driver.PrepareBatchOption) (driver.Batch, error) {
-	batch, err := f.Conn.PrepareBatch(ctx, query, opts...)
-	return &flakyBatch{Batch: batch, fault: f.fail()}, err
-}
-
-type flakyBatch struct {
-	driver.Batch
-	fault fault
-}
-
-func (b *flakyBatch) Send() error {
-	if b.fault == lost {
+func (f *flaky) InsertFormat(ctx context.Context, format, query string, data io.Reader) error {
+	what := f.fail()
+	switch what {
+	case lost:
 		return errors.New("connection reset")
+	case torn:
+		data = io.MultiReader(io.LimitReader(data, f.after()), iotest.ErrReader(errors.New("connection reset")))
 	}
-	if err := b.Batch.Send(); err != nil {
+	if err := f.Conn.InsertFormat(ctx, format, query, data); err != nil {
 		return err
 	}
-	if b.fault == answerLost {
+	if what == answerLost {
 		return errors.New("connection reset")
 	}
 	return nil

@@ -3,11 +3,13 @@ package sink
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"assay/indexer/projection"
+	"assay/indexer/projection/table"
 	"assay/internal/kafka"
 )
 
@@ -17,8 +19,22 @@ const (
 	readAheadBytes = 16 << 20
 )
 
-// collapseEvery is after how many rows those that have newer ones are dropped from a batch.
-const collapseEvery = 10_000
+// encodeEvery is after how many rows those of a batch are encoded. What changes again and
+// again stays as it is until the batch is closed, as only its newest row is worth sending.
+const encodeEvery = 2_000
+
+// A batch is no larger than this when it is encoded, so that its two (one is written while
+// the other one grows) stay small beside the rest of the program.
+const maxBytes = 48 << 20
+
+// While it catches up, a sink waits a little for a batch to grow: larger ones cost the database
+// far less for each row. lingerRows is how large the last one has to be to say that it does,
+// lingerGap how long no record may come, and lingerMost how old the last batch may be.
+const (
+	lingerRows = 20_000
+	lingerGap  = 30 * time.Millisecond
+	lingerMost = time.Second
+)
 
 // stream carries one partition of a log into the database.
 type stream struct {
@@ -33,6 +49,8 @@ type stream struct {
 	ahead chan kafka.Message
 	spare chan *batch         // written, to be filled again
 	room  *semaphore.Weighted // bytes that may still be read ahead
+	ready chan struct{}       // the writer waits for a batch
+	large time.Time           // when a large batch was closed last, if that was the last; zero else
 }
 
 // batch is what is written at once: the rows of a plan's records.
@@ -40,11 +58,15 @@ type batch struct {
 	plan    plan
 	planned bool // the plan is in the database
 	records uint64
-	size    int // rows
-	rows    projection.Rows
+	rows    projection.Rows // not encoded yet
 
-	collapsed int // size when rows that have newer ones were last dropped
+	blocks  map[string]*block // by table
+	encoded int               // rows
+	bytes   int               // that these take
+	kept    int               // rows that were left when others were last encoded
 }
+
+func (b *batch) size() int { return b.encoded + b.rows.Len() }
 
 // run writes until ctx ends. With refold the records before next are folded too,
 // without being written: they are the memory of a fold that has one.
@@ -67,7 +89,7 @@ func (s *stream) run(ctx context.Context, refold bool) error {
 
 // open makes room for what is read ahead.
 func (s *stream) open() {
-	s.spare = make(chan *batch, 2)
+	s.spare, s.ready = make(chan *batch, 2), make(chan struct{}, 1)
 	s.ahead, s.room = make(chan kafka.Message, readAhead), semaphore.NewWeighted(readAheadBytes)
 }
 
@@ -118,18 +140,17 @@ func (s *stream) read(ctx context.Context, from int64) error {
 
 func size(m kafka.Message) int64 { return min(int64(len(m.Value)), readAheadBytes) }
 
-// gather folds what was read ahead into batches.
+// gather folds what was read ahead into batches, one whenever the writer is ready for it.
 func (s *stream) gather(ctx context.Context, full chan<- *batch) error {
 	for {
 		b, err := s.collect(ctx)
 		if err != nil {
 			return err
 		}
-		if b.records == 0 {
-			continue
-		}
 		s.close(b)
-		b.rows.Collapse()
+		if err := s.encode(b, true); err != nil {
+			return err
+		}
 		select {
 		case full <- b:
 		case <-ctx.Done():
@@ -140,6 +161,10 @@ func (s *stream) gather(ctx context.Context, full chan<- *batch) error {
 
 // close gives a batch its plan.
 func (s *stream) close(b *batch) {
+	s.large = time.Time{}
+	if b.size() > lingerRows {
+		s.large = time.Now()
+	}
 	if s.until >= 0 {
 		b.plan, b.planned, s.until = s.begun, true, -1
 		return
@@ -151,6 +176,7 @@ func (s *stream) close(b *batch) {
 
 func (s *stream) write(ctx context.Context, full <-chan *batch) error {
 	for {
+		s.ready <- struct{}{}
 		select {
 		case b := <-full:
 			if err := s.sink.writer.write(ctx, b); err != nil {
@@ -164,39 +190,74 @@ func (s *stream) write(ctx context.Context, full <-chan *batch) error {
 	}
 }
 
-// collect waits for a record and takes those that are there after it, up to a full batch:
-// at once when live, many while catching up. A batch that was begun before is taken whole.
+// collect takes records until the writer is ready for them, or they are a full batch: at once
+// when live, many while catching up. A batch that was begun before is taken whole.
 func (s *stream) collect(ctx context.Context) (*batch, error) {
 	b := s.empty()
-	for {
-		var m kafka.Message
-		select {
-		case m = <-s.ahead:
-		default:
-			if b.records > 0 && s.until < 0 {
-				return b, nil
-			}
-			select {
-			case m = <-s.ahead:
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
+	for !s.full(b) {
+		m, came, err := s.await(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		if !came {
+			return b, nil
 		}
 		if err := s.add(b, m); err != nil {
 			return nil, err
 		}
-		if s.full(b) {
-			return b, nil
-		}
+	}
+	select {
+	case <-s.ready:
+		return b, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 
+// await is the next record; or none, if the writer is ready for those that came before it.
+func (s *stream) await(ctx context.Context, b *batch) (m kafka.Message, came bool, err error) {
+	select {
+	case m = <-s.ahead:
+		return m, true, nil
+	default:
+	}
+	if s.lingers() {
+		gap := time.NewTimer(lingerGap)
+		defer gap.Stop()
+		select {
+		case m = <-s.ahead:
+			return m, true, nil
+		case <-gap.C:
+		case <-ctx.Done():
+			return m, false, ctx.Err()
+		}
+	}
+	ready := s.ready
+	if b.records == 0 || s.until >= 0 {
+		ready = nil // there is nothing to hand over
+	}
+	select {
+	case m = <-s.ahead:
+		return m, true, nil
+	case <-ready:
+		return m, false, nil
+	case <-ctx.Done():
+		return m, false, ctx.Err()
+	}
+}
+
+// lingers says whether the sink seems to be catching up.
+func (s *stream) lingers() bool { return !s.large.IsZero() && time.Since(s.large) < lingerMost }
+
 // recycle keeps a batch's room for another.
 func (s *stream) recycle(b *batch) {
-	rows := b.rows
-	rows.Reset()
+	next := &batch{rows: b.rows, blocks: b.blocks}
+	next.rows.Reset()
+	for _, block := range b.blocks {
+		block.reset()
+	}
 	select {
-	case s.spare <- &batch{rows: rows}:
+	case s.spare <- next:
 	default:
 	}
 }
@@ -206,7 +267,7 @@ func (s *stream) empty() *batch {
 	case b := <-s.spare:
 		return b
 	default:
-		return &batch{}
+		return &batch{blocks: map[string]*block{}}
 	}
 }
 
@@ -218,7 +279,7 @@ func (s *stream) full(b *batch) bool {
 	case s.until >= 0:
 		return int64(b.plan.Last) == s.until
 	}
-	return b.size >= s.sink.maxRows
+	return b.size() >= s.sink.maxRows || b.bytes >= maxBytes
 }
 
 func (s *stream) add(b *batch, m kafka.Message) error {
@@ -239,10 +300,29 @@ func (s *stream) add(b *batch, m kafka.Message) error {
 	b.plan.Last = uint64(m.Offset)
 	s.next = m.Offset + 1
 	b.records++
-	if b.size = b.rows.Len(); b.size > b.collapsed+collapseEvery {
-		b.rows.Collapse()
-		b.size = b.rows.Len()
-		b.collapsed = b.size
+	if b.rows.Len() < 2*b.kept+encodeEvery {
+		return nil
 	}
-	return nil
+	return s.encode(b, false)
+}
+
+// encode moves rows of a batch into its blocks: all of them, or those that no later record
+// makes superfluous.
+func (s *stream) encode(b *batch, all bool) error {
+	err := b.rows.Drain(all, func(t table.Table) (err error) {
+		to := b.blocks[t.Name]
+		if to == nil {
+			if to, err = newBlock(t, s.sink.writer.columns[t.Name]); err != nil {
+				return err
+			}
+			b.blocks[t.Name] = to
+		}
+		b.bytes -= to.bytes()
+		b.encoded += t.Len()
+		err = to.append(t)
+		b.bytes += to.bytes()
+		return err
+	})
+	b.kept = b.rows.Len()
+	return err
 }

@@ -1,9 +1,12 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,9 +39,13 @@ type progressRow struct {
 	NextOffset uint64 `ch:"next_offset"`
 }
 
-// describe asks once for the types of the columns that rows have, which the driver
-// would else ask for with every insert.
-func (w *writer) describe(ctx context.Context) error {
+// tables lists what a sink writes to.
+func tables() []table.Table {
+	return append(projection.Schema(), table.Of("progress", []progressRow(nil)), table.Of("plans", []plan(nil)))
+}
+
+// describe asks once for the types of the columns that rows of these tables have.
+func (w *writer) describe(ctx context.Context, tables ...table.Table) error {
 	var found []struct {
 		Table string `ch:"table"`
 		Name  string `ch:"name"`
@@ -53,7 +60,7 @@ func (w *writer) describe(ctx context.Context) error {
 		types[column.Table+"."+column.Name] = column.Type
 	}
 	w.columns = map[string][]clickhouse.ColumnNameAndType{}
-	for _, t := range append(projection.Schema(), table.Of("progress", []progressRow(nil)), table.Of("plans", []plan(nil))) {
+	for _, t := range tables {
 		for _, name := range t.Columns() {
 			kind, has := types[t.Name+"."+name]
 			if !has {
@@ -97,28 +104,55 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 		}
 	}
 	progress := progressRow{Chain: w.chain, Topic: b.plan.Topic, Partition: b.plan.Partition, NextOffset: b.plan.Last + 1}
-	for step, tables := range [][]table.Table{
-		{table.Of("heads", b.rows.Lowered)}, b.rows.Tables(), b.rows.Heading(), {table.Of("progress", []progressRow{progress})},
-	} {
-		if err := w.step(ctx, b.plan, step+1, tables); err != nil {
+	lowered, err := w.blocks(table.Of("heads", b.rows.Lowered))
+	if err != nil {
+		return err
+	}
+	heading, err := w.blocks(b.rows.Heading()...)
+	if err != nil {
+		return err
+	}
+	written, err := w.blocks(table.Of("progress", []progressRow{progress}))
+	if err != nil {
+		return err
+	}
+	for step, blocks := range [][]*block{lowered, slices.Collect(maps.Values(b.blocks)), heading, written} {
+		if err := w.step(ctx, b.plan, step+1, blocks); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// step inserts the rows of several tables at once.
-func (w *writer) step(ctx context.Context, p plan, step int, tables []table.Table) error {
+// blocks are the rows of tables.
+func (w *writer) blocks(tables ...table.Table) ([]*block, error) {
+	blocks := make([]*block, len(tables))
+	for i, t := range tables {
+		b, err := newBlock(t, w.columns[t.Name])
+		if err != nil {
+			return nil, err
+		}
+		if err := b.append(t); err != nil {
+			return nil, err
+		}
+		blocks[i] = b
+	}
+	return blocks, nil
+}
+
+// step inserts several blocks at once, the largest first.
+func (w *writer) step(ctx context.Context, p plan, step int, blocks []*block) error {
+	slices.SortFunc(blocks, func(a, b *block) int { return cmp.Or(b.bytes()-a.bytes(), strings.Compare(a.name, b.name)) })
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
-	for _, t := range tables {
-		if t.Len() == 0 {
+	for _, b := range blocks {
+		if b.rows == 0 {
 			continue
 		}
 		g.Go(func() error {
-			if err := w.insist(ctx, t, p.token(step, t.Name)); err != nil {
+			if err := w.insist(ctx, b, p.token(step, b.name)); err != nil {
 				return fmt.Errorf("writing %d rows of %s (%s/%d, offsets %d to %d): %w",
-					t.Len(), t.Name, p.Topic, p.Partition, p.First, p.Last, err)
+					b.rows, b.name, p.Topic, p.Partition, p.First, p.Last, err)
 			}
 			return nil
 		})
@@ -126,8 +160,8 @@ func (w *writer) step(ctx context.Context, p plan, step int, tables []table.Tabl
 	return g.Wait()
 }
 
-func (w *writer) insist(ctx context.Context, t table.Table, token string) error {
-	return w.retry(ctx, func() error { return w.insert(ctx, t, token) })
+func (w *writer) insist(ctx context.Context, b *block, token string) error {
+	return w.retry(ctx, func() error { return w.insert(ctx, b, token) })
 }
 
 // retry does what may fail for a while again and again, until ctx ends.
@@ -144,31 +178,17 @@ func (w *writer) retry(ctx context.Context, do func() error) error {
 	}
 }
 
-func (w *writer) insert(ctx context.Context, t table.Table, token string) (err error) {
-	columns := w.columns[t.Name]
-	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(columns), clickhouse.WithSettings(clickhouse.Settings{
+// insert sends a block. Of an insert that breaks off the database keeps nothing: it is one
+// block of far less than min_insert_block_size_rows, stored whole when its end has come.
+func (w *writer) insert(ctx context.Context, b *block, token string) error {
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
 		"async_insert":               0,
 		"insert_deduplicate":         1,
 		"insert_deduplication_token": token,
 		"insert_distributed_sync":    1, // on a cluster: answer when the shards have the rows
+		"optimize_on_insert":         0, // older rows of the same thing are dropped when parts are merged, not before
 	}))
-	insert, err := w.db.PrepareBatch(ctx, statement(t.Name, columns))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, insert.Close()) }()
-	if err := appendRows(insert, t); err != nil {
-		return &rowError{err}
-	}
-	return insert.Send()
-}
-
-func statement(table string, columns []clickhouse.ColumnNameAndType) string {
-	names := make([]string, len(columns))
-	for i, column := range columns {
-		names[i] = "`" + column.Name + "`"
-	}
-	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ")"
+	return w.db.InsertFormat(ctx, "Native", b.statement(), b.native())
 }
 
 // rowError says that a row does not fit its table.

@@ -76,5 +76,12 @@ func (s *Set) Len() int {
 	return n
 }
 
+// Reset empties the set's tables and keeps their room.
+func (s *Set) Reset() {
+	for i, t := range s.tables {
+		s.tables[i].rows = t.rows.Slice(0, 0)
+	}
+}
+
 // Tables lists what is in the set.
 func (s *Set) Tables() []Table { return s.tables }

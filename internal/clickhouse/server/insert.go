@@ -9,7 +9,7 @@ import (
 )
 
 // insertPiece is how much of the rows is handed to the engine at a time, in bytes.
-const insertPiece = 1 << 20
+const insertPiece = 64 << 10
 
 // insert feeds the rows to the engine and waits until they are stored. Rows that end early,
 // because the client failed or went away, are not stored.
