@@ -94,7 +94,9 @@ func TestStatementsEndWithTheirClient(t *testing.T) {
 	}()
 	until("the statement never ran", func() bool { return running() > 0 })
 	leave()
-	<-gone
+	if err := <-gone; err == nil {
+		t.Error("a request that was broken off is answered")
+	}
 	until("the statement runs on without its client", func() bool { return running() == 0 })
 }
 
@@ -327,7 +329,9 @@ func TestLargeAnswers(t *testing.T) {
 	insert(t, conn, "heads", headRow(7, 1))
 	insert(t, conn, "deals", row{"chain": uint64(7), "id": hash(1), "params": strings.Repeat("x", 100_000), "version": uint64(1)})
 	server := newServer(t, conn, func(c *Config) { c.Limits.Answer = 1_000_000 })
-	query := func(names int) string { return `{ deal(id: "` + hash(1) + `") { ` + repeat(names, "a%d: params ") + `} }` }
+	query := func(names int) string {
+		return `{ deal(id: "` + hash(1) + `") { ` + repeat(names, "a%d: params ") + `} }`
+	}
 	get[any](t, server, query(9), nil)
 	if code, message := failing(t, server, query(900), nil); code != codeLimit || !strings.Contains(message, "too large") {
 		t.Errorf("%s %s", code, message)

@@ -12,6 +12,7 @@ type Limits struct {
 	Tokens   int // words of a document
 	Fields   int // fields of a document, fragments spread out
 	Depth    int // levels of a document
+	Schemas  int // how often a document may ask for the schema
 	Entities int // read for one response
 	Answer   int // bytes of a response
 	Together int // statements under way for one response
@@ -31,6 +32,7 @@ func DefaultLimits() Limits {
 		Tokens:   10_000,
 		Fields:   5000,
 		Depth:    32,
+		Schemas:  10,
 		Entities: 200_000,
 		Answer:   32 << 20,
 		Together: 4,

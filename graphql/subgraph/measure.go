@@ -15,7 +15,7 @@ type measurer struct {
 }
 
 // size is that of a selection, fragments spread out.
-type size struct{ fields, depth int }
+type size struct{ fields, depth, schemas int }
 
 // ceiling is where sizes stop growing.
 const ceiling = 1 << 30
@@ -31,6 +31,8 @@ func measure(document *ast.QueryDocument, operation *ast.OperationDefinition, li
 		return fault(nil, "query has a depth that exceeds the limit of `%d`", limits.Depth)
 	case whole.fields > limits.Fields:
 		return fault(nil, "query has more than `%d` fields, fragments spread out", limits.Fields)
+	case whole.schemas > limits.Schemas:
+		return fault(nil, "query asks for the schema more than `%d` times", limits.Schemas)
 	}
 	return nil
 }
@@ -43,6 +45,9 @@ func (m *measurer) set(set ast.SelectionSet) (sum size) {
 			one = m.set(s.SelectionSet)
 			one.fields++
 			one.depth++
+			if s.Name == "__schema" || s.Name == "__type" {
+				one.schemas++
+			}
 		case *ast.InlineFragment:
 			one = m.set(s.SelectionSet)
 		case *ast.FragmentSpread:
@@ -50,6 +55,7 @@ func (m *measurer) set(set ast.SelectionSet) (sum size) {
 		}
 		sum.fields = min(sum.fields+one.fields, ceiling)
 		sum.depth = max(sum.depth, one.depth)
+		sum.schemas = min(sum.schemas+one.schemas, ceiling)
 	}
 	return sum
 }
