@@ -12,16 +12,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/ethereum/go-ethereum/common"
 	"google.golang.org/protobuf/proto"
 
 	"assay/indexer/projection"
 	"assay/indexer/rpctest"
+	"assay/indexer/sink"
 	"assay/indexer/source"
+	"assay/internal/clickhouse"
+	"assay/internal/clickhouse/dump"
 	"assay/internal/kafka"
 	"assay/schema"
 	"assay/schema/assaypb"
+	migrations "assay/schema/clickhouse"
 )
+
+func TestMain(m *testing.M) {
+	clickhouse.ChildMain()
+	os.Exit(m.Run())
+}
 
 // reorgs is a chain that forks, a node of it, a broker, and the sources that read one into
 // the other.
@@ -31,6 +41,9 @@ type reorgs struct {
 	chain *rpctest.Chain
 	url   string
 	log   *kafka.Client
+
+	engine *clickhouse.Engine
+	db     map[string]driver.Conn // by topic
 }
 
 // start runs a source on a topic; the function it returns abandons it at once.
@@ -95,6 +108,53 @@ func (r *reorgs) awaitHead(topic string) {
 	}
 }
 
+// sink writes a topic's rows to a database of its own; the function it returns stops it
+// wherever it is.
+func (r *reorgs) sink(topic string) (stop func()) {
+	r.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	if r.db[topic] == nil {
+		config := r.engine.Config(topic)
+		r.ok(clickhouse.Migrate(ctx, config, migrations.Migrations))
+		db, err := clickhouse.Open(ctx, config)
+		r.ok(err)
+		r.Cleanup(func() { r.ok(db.Close()) })
+		r.db[topic] = db
+	}
+	s := sink.New(sink.Config{
+		Preset: rpctest.MarketPreset(), Topics: schema.Topics{Log: topic, Decisions: "none"}, Kafka: r.log, DB: r.db[topic], Log: slog.New(slog.DiscardHandler),
+	})
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			r.Error(err)
+		}
+	}
+}
+
+// awaitRows waits until a topic's rows are at the chain's head.
+func (r *reorgs) awaitRows(topic string) {
+	r.Helper()
+	var there bool
+	for deadline := time.Now().Add(10 * time.Minute); !there; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.Fatalf("the rows of %s do not reach block %d", topic, r.chain.Head().Number)
+		}
+		r.ok(r.db[topic].QueryRow(r.Context(), "SELECT count() > 0 FROM heads FINAL WHERE head_hash = ?", r.chain.Head().Hash.Hex()).Scan(&there))
+	}
+}
+
+// rows are all rows of a topic but their versions: those are the records' places in the log,
+// which forks move. Of the ledger of ranges it depends on the levels that were asked for.
+func (r *reorgs) rows(topic string) map[string][]string {
+	r.Helper()
+	rows, err := dump.Rows(r.Context(), r.db[topic], "version", "plans", "progress", "coverage")
+	r.ok(err)
+	return rows
+}
+
 // folded is what a log comes to: the canonical blocks, and rows that nothing replaced.
 type folded struct {
 	blocks   [][]byte
@@ -156,8 +216,9 @@ func (f *folded) put(key string, row any) {
 }
 
 // TestReorgsLeaveNoTrace: seeded forks of random depth, before sources that are abandoned
-// at random moments, some while they append. In the end the log folds to the same blocks,
-// bit for bit, and to the same rows as that of a source that sees only the final chain.
+// at random moments, some while they append, and sinks that are stopped now and then. In the
+// end the log folds to the same blocks, bit for bit, and to the same rows as that of a source
+// that sees only the final chain; and so do the rows in ClickHouse, of all tables.
 // ASSAY_REORGS says how many forks.
 func TestReorgsLeaveNoTrace(t *testing.T) {
 	forks := 250
@@ -169,7 +230,7 @@ func TestReorgsLeaveNoTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &reorgs{T: t, rng: rand.New(rand.NewSource(1)), chain: rpctest.NewChain(rpctest.MarketPreset().ChainID, rpctest.NewMarket(7, 4)),
-		log: kafka.NewClient([]string{broker.Addr()})}
+		log: kafka.NewClient([]string{broker.Addr()}), db: map[string]driver.Conn{}}
 	t.Cleanup(func() { r.ok(errors.Join(r.log.Close(), broker.Close())) })
 	r.chain.Grow(20)
 	node, err := rpctest.Serve(r.chain, rpctest.Faults{})
@@ -177,9 +238,20 @@ func TestReorgsLeaveNoTrace(t *testing.T) {
 	t.Cleanup(func() { r.ok(node.Close()) })
 	r.url = node.URL()
 
+	r.engine, err = clickhouse.StartEngine(t.Context(), t.TempDir())
+	if errors.Is(err, clickhouse.ErrNoLibrary) {
+		t.Skip("the ClickHouse engine is not installed: run `make deps`")
+	}
+	r.ok(err)
+	t.Cleanup(func() { r.ok(r.engine.Close()) })
+
 	levels := []source.Verify{source.VerifyLive, source.VerifyReceipts, source.VerifyBloom}
-	stop := r.start("forked", source.VerifyLive)
+	stop, stopSink, sinks := r.start("forked", source.VerifyLive), r.sink("forked"), 1
 	for range forks {
+		if r.rng.Intn(1+forks/10) == 0 {
+			stopSink()
+			stopSink, sinks = r.sink("forked"), sinks+1
+		}
 		depth := r.chain.Fork(r.rng.Intn(9))
 		r.chain.Grow(depth + 1 + r.rng.Intn(2))
 		switch r.rng.Intn(4) {
@@ -193,9 +265,13 @@ func TestReorgsLeaveNoTrace(t *testing.T) {
 	}
 	r.awaitHead("forked")
 	stop()
-	stop = r.start("fresh", source.VerifyLive)
+	r.awaitRows("forked")
+	stopSink()
+	stop, stopSink = r.start("fresh", source.VerifyLive), r.sink("fresh")
 	r.awaitHead("fresh")
 	stop()
+	r.awaitRows("fresh")
+	stopSink()
 
 	got, want := r.fold("forked"), r.fold("fresh")
 	if len(got.blocks) != len(want.blocks) || want.retracts != 0 || got.retracts < forks/4 {
@@ -214,4 +290,10 @@ func TestReorgsLeaveNoTrace(t *testing.T) {
 			t.Errorf("%s is\n%+v, a fresh sync has\n%+v", key, got.rows[key], row)
 		}
 	}
+	stored, fresh := r.rows("forked"), r.rows("fresh")
+	if differences := dump.Differences(stored, fresh); differences != "" || dump.Count(fresh) < 10*forks {
+		t.Errorf("ClickHouse has %d rows, want %d:\n%.5000s", dump.Count(stored), dump.Count(fresh), differences)
+	}
+	t.Logf("%d forks, %d blocks retracted, %d left; %d rows in %d tables, written by %d sinks",
+		forks, got.retracts, len(got.blocks), dump.Count(fresh), len(fresh), sinks)
 }

@@ -2,12 +2,10 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +15,7 @@ import (
 
 	"assay/indexer/rpctest"
 	"assay/internal/clickhouse"
+	"assay/internal/clickhouse/dump"
 	"assay/internal/kafka"
 )
 
@@ -101,7 +100,9 @@ func (f *forking) await(db driver.Conn, p *process) {
 	f.Helper()
 	head := f.chain.Head()
 	f.until(p, fmt.Sprintf("block %d", head.Number), func() bool {
-		return slices.Contains(texts(f, db, "SELECT head_hash FROM heads FINAL"), head.Hash.Hex())
+		var found bool
+		must(f.T, db.QueryRow(f.Context(), "SELECT count() > 0 FROM heads FINAL WHERE head_hash = ?", head.Hash.Hex()).Scan(&found))
+		return found
 	})
 }
 
@@ -115,78 +116,35 @@ func (f *forking) until(p *process, what string, happened func() bool) {
 }
 
 // unfinished says whether a batch was begun whose rows may not all be there.
-func unfinished(t testing.TB, db driver.Conn) bool {
+func unfinished(t testing.TB, db driver.Conn) (is bool) {
 	t.Helper()
-	return texts(t, db, "SELECT toString((SELECT max(last) + 1 FROM plans) > (SELECT max(next_offset) FROM progress))")[0] == "1"
+	if err := db.QueryRow(t.Context(), "SELECT (SELECT max(last) + 1 FROM plans) > (SELECT max(next_offset) FROM progress)").Scan(&is); err != nil {
+		t.Fatal(err)
+	}
+	return is
 }
 
-// dump spells every row that a reader sees, but for its version: that is the record's place
+// rows are all that a reader sees of a database, but versions: they are the records' places
 // in the log, which forks move. Where a sink stands is no row of the chain.
-func dump(t testing.TB, db driver.Conn) map[string][]string {
+func rows(t testing.TB, db driver.Conn) map[string][]string {
 	t.Helper()
-	versioned := texts(t, db, "SELECT table FROM system.columns WHERE database = currentDatabase() AND name = 'version'")
-	tables := map[string][]string{}
-	for _, name := range texts(t, db, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine IN ('ReplacingMergeTree', 'SummingMergeTree') AND name NOT IN ('plans', 'progress')") {
-		columns := "*"
-		if slices.Contains(versioned, name) {
-			columns = "* EXCEPT version"
-		}
-		tables[name] = texts(t, db, "SELECT toString(tuple("+columns+")) FROM "+name+" FINAL ORDER BY 1")
-	}
-	return tables
-}
-
-// texts are the answers to a query for texts.
-func texts(t testing.TB, db driver.Conn, query string) (all []string) {
-	t.Helper()
-	rows, err := db.Query(t.Context(), query)
+	found, err := dump.Rows(t.Context(), db, "version", "plans", "progress")
 	if err != nil {
-		t.Fatalf("%s: %v", query, err)
+		t.Fatal(err)
 	}
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			t.Fatalf("%s: %v", query, err)
-		}
-		all = append(all, text)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		t.Fatalf("%s: %v", query, err)
-	}
-	return all
+	return found
 }
 
-// same compares two dumps, and that there is something in them.
+// same compares two databases, and that there is something in them.
 func same(t testing.TB, got, want map[string][]string) {
 	t.Helper()
-	count := 0
-	for name, rows := range want {
-		count += len(rows)
-		if a, b := strings.Join(got[name], "\n"), strings.Join(rows, "\n"); a != b {
-			t.Errorf("%s has %d rows, want %d:\n%.500s\nwant\n%.500s", name, len(got[name]), len(rows), unlike(got[name], rows), unlike(rows, got[name]))
-		}
+	if differences := dump.Differences(got, want); differences != "" {
+		t.Errorf("not as in a fresh sync:\n%.5000s", differences)
 	}
-	if len(got) != len(want) || len(want) < 60 || count < 2_000 {
-		t.Errorf("%d tables with %d rows, want %d", len(got), count, len(want))
+	if len(want) < 60 || dump.Count(want) < 2_000 {
+		t.Errorf("only %d tables with %d rows", len(want), dump.Count(want))
 	}
-	if !t.Failed() {
-		t.Logf("%d rows in %d tables are the same", count, len(want))
-	}
-}
-
-// unlike are the lines of one that are not in another.
-func unlike(lines, others []string) string {
-	there := map[string]bool{}
-	for _, line := range others {
-		there[line] = true
-	}
-	var out strings.Builder
-	for _, line := range lines {
-		if !there[line] {
-			out.WriteString(line + "\n")
-		}
-	}
-	return out.String()
+	t.Logf("%d rows in %d tables", dump.Count(want), len(want))
 }
 
 // TestKills kills `assay index` (kill -9) again and again, while it catches up, while it
@@ -236,7 +194,7 @@ func TestKills(t *testing.T) {
 	f.await(freshDB, fresh)
 	f.stop(fresh)
 	t.Logf("%d kills, %d of them in the middle of a batch, %d at the head; %d blocks", kills, within, live, f.chain.Head().Number)
-	same(t, dump(t, db), dump(t, freshDB))
+	same(t, rows(t, db), rows(t, freshDB))
 	if within == 0 {
 		t.Error("no kill hit a batch")
 	}
@@ -274,5 +232,5 @@ func TestTwoIndexes(t *testing.T) {
 	freshDB := f.open("fresh", fresh)
 	f.await(freshDB, fresh)
 	f.stop(fresh)
-	same(t, dump(t, db), dump(t, freshDB))
+	same(t, rows(t, db), rows(t, freshDB))
 }
