@@ -30,10 +30,10 @@ type forking struct {
 	dir    string
 }
 
-func newForking(t *testing.T, seed int64) *forking {
+func newForking(t *testing.T, market *rpctest.Market) *forking {
 	t.Helper()
-	f := &forking{T: t, rng: rand.New(rand.NewSource(seed)), dir: t.TempDir()}
-	f.chain = rpctest.NewChain(rpctest.MarketPreset().ChainID, rpctest.NewMarket(seed, 4))
+	f := &forking{T: t, rng: rand.New(rand.NewSource(1)), dir: t.TempDir()}
+	f.chain = rpctest.NewChain(rpctest.MarketPreset().ChainID, market)
 	f.chain.Grow(100)
 	var err error
 	f.node, err = rpctest.Serve(f.chain, rpctest.Faults{})
@@ -153,7 +153,7 @@ func same(t testing.TB, got, want map[string][]string) {
 // ASSAY_KILLS says how many times.
 func TestKills(t *testing.T) {
 	kills := number("ASSAY_KILLS", 8)
-	f := newForking(t, 11)
+	f := newForking(t, rpctest.NewMarket(11, 4))
 	p := f.index("killed")
 	db := f.open("killed", p)
 	within, live := 0, 0
@@ -204,7 +204,7 @@ func TestKills(t *testing.T) {
 // exit code and a line that says why; the other goes on, and what is in the tables is the
 // chain's.
 func TestTwoIndexes(t *testing.T) {
-	f := newForking(t, 12)
+	f := newForking(t, rpctest.NewMarket(12, 4))
 	last := f.index("two")
 	db := f.open("two", last)
 	f.await(db, last)
