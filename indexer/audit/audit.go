@@ -49,6 +49,7 @@ const (
 	StageContracts  = "views of the contracts"
 	StageClickHouse = "rows of ClickHouse"
 	StageDerived    = "tables of what follows from them"
+	StageTables     = "comparisons of tables with each other"
 )
 
 // Errors that say why there is nothing to compare.
@@ -102,7 +103,7 @@ func newAuditor(cfg Config) *auditor {
 	}
 	report := &Report{
 		Chain: cfg.Preset.Name, Differences: []Difference{},
-		Compared: Compared{Contracts: map[string]*Count{}, ClickHouse: map[string]*Count{}},
+		Compared: Compared{Contracts: map[string]*Count{}, ClickHouse: map[string]*Count{}, Tables: map[string]*Count{}},
 	}
 	a := &auditor{
 		cfg: cfg, report: report, sums: sums{}, book: newBook(cfg.Preset, report), limit: math.MaxUint64,
@@ -136,7 +137,7 @@ func (a *auditor) run(ctx context.Context) error {
 	if err := a.compareRows(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(a.compareDerived(ctx), a.compareSeries(ctx), a.state(ctx)); err != nil {
+	if err := errors.Join(a.compareDerived(ctx), a.compareSeries(ctx), a.state(ctx), a.cross(ctx)); err != nil {
 		return err
 	}
 	after, err := a.header(ctx, a.at)

@@ -231,12 +231,20 @@ func (e entry) task(event poco.Event) {
 		note(e, e.tasks, t.Task).reopened++
 		e.ofTask(t.Task, func(c *poco.Contribution) bool { return c.Status == poco.Rejected })
 	case poco.TaskFinalize:
-		note(e, e.tasks, t.Task).ended = e.block.Time
+		e.end(t.Task)
 		e.ofTask(t.Task, func(*poco.Contribution) bool { return true })
 	case poco.TaskClaimed:
-		note(e, e.tasks, t.Task).ended = e.block.Time
+		e.end(t.Task)
 	case poco.ResultPushedBoost:
-		note(e, e.tasks, poco.TaskID(t.Deal, &t.Index))
+		e.end(poco.TaskID(t.Deal, &t.Index))
+	}
+}
+
+// end notes when a task ended; one that was not initialized, of PoCo Boost, began then, too.
+func (e entry) end(task poco.Hash) {
+	t := note(e, e.tasks, task)
+	if t.ended = e.block.Time; t.began == 0 {
+		t.began = t.ended
 	}
 }
 

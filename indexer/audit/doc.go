@@ -17,6 +17,7 @@
 //	                          ledger.go      the ledger of ranges
 //	                          derived.go     all other tables with the index's own fold
 //	                          series.go      and the sums by the hour
+//	the rows with each other  cross.go       what the first tables imply for the others, in plain SQL
 //	the log with the chain    views.go       state of the contracts, by views at one block
 //	                          blocks.go      headers and logs of blocks
 //

@@ -23,6 +23,7 @@ type Compared struct {
 	Log        LogCount          `json:"log"`
 	Contracts  map[string]*Count `json:"contracts"`  // by kind of thing
 	ClickHouse map[string]*Count `json:"clickhouse"` // by table
+	Tables     map[string]*Count `json:"tables"`     // by check of tables with each other
 }
 
 // LogCount says what was read of the chain log.
@@ -46,7 +47,7 @@ type Count struct {
 
 // Difference is one thing that is not as the log says, or one fault of the log itself.
 type Difference struct {
-	In       string `json:"in"`              // log, contracts or clickhouse
+	In       string `json:"in"`              // log, contracts, clickhouse or tables (with each other)
 	Kind     string `json:"kind"`            // what sort of thing, or the table
 	ID       string `json:"id"`              // which one
 	Field    string `json:"field,omitempty"` // empty: the whole of it
@@ -60,6 +61,7 @@ const (
 	inLog        = "log"
 	inContracts  = "contracts"
 	inClickHouse = "clickhouse"
+	inTables     = "tables"
 )
 
 // Cause is an event of the chain log: the newest that changed the value.

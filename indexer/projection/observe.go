@@ -32,6 +32,14 @@ func (n *accountNote) pay(p payment) {
 	total.Add(total, &p.amount)
 }
 
+// end notes when a task ended. One of PoCo Boost begins then: there is no task before.
+func (n *taskNote) end(time uint64) {
+	n.endedAt = time
+	if n.initializedAt == 0 {
+		n.initializedAt = time
+	}
+}
+
 func (p *Projection) note(block *assaypb.Block, message *assaypb.Event, event poco.Event) {
 	switch e := event.(type) {
 	case poco.Transfer:
@@ -43,9 +51,11 @@ func (p *Projection) note(block *assaypb.Block, message *assaypb.Event, event po
 	case poco.TaskReopen:
 		p.tasks.Edit(block.Number, e.Task, func(n *taskNote) { n.reopened++ })
 	case poco.TaskFinalize:
-		p.tasks.Edit(block.Number, e.Task, func(n *taskNote) { n.endedAt = block.Time })
+		p.tasks.Edit(block.Number, e.Task, func(n *taskNote) { n.end(block.Time) })
 	case poco.TaskClaimed:
-		p.tasks.Edit(block.Number, e.Task, func(n *taskNote) { n.endedAt = block.Time })
+		p.tasks.Edit(block.Number, e.Task, func(n *taskNote) { n.end(block.Time) })
+	case poco.ResultPushedBoost:
+		p.tasks.Edit(block.Number, poco.TaskID(e.Deal, &e.Index), func(n *taskNote) { n.end(block.Time) })
 	case poco.TaskContribute:
 		p.contributions.Edit(block.Number, contributionID{e.Task, e.Worker}, func(n *contributionNote) {
 			n.contributedAt, n.tx = block.Time, common.BytesToHash(message.TxHash)

@@ -215,7 +215,7 @@ func summary(report *audit.Report) string {
 	for _, side := range []struct {
 		name   string
 		counts map[string]*audit.Count
-	}{{"contracts", report.Compared.Contracts}, {"ClickHouse", report.Compared.ClickHouse}} {
+	}{{"contracts", report.Compared.Contracts}, {"ClickHouse", report.Compared.ClickHouse}, {"(tables, each other)", report.Compared.Tables}} {
 		for _, kind := range slices.Sorted(maps.Keys(side.counts)) {
 			c := side.counts[kind]
 			if *c == (audit.Count{}) {
@@ -225,7 +225,7 @@ func summary(report *audit.Report) string {
 			writer.AppendRow(table.Row{side.name, kind, c.Compared, c.Of, c.Changed, c.Different})
 		}
 	}
-	writer.AppendFooter(table.Row{"", fmt.Sprintf("%d tables without rows", empty)})
+	writer.AppendFooter(table.Row{"", fmt.Sprintf("%d without rows", empty)})
 	return writer.Render()
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"assay/indexer/audit"
 	"assay/indexer/rpctest"
 	"assay/internal/clickhouse"
 	"assay/internal/clickhouse/dump"
@@ -195,6 +196,11 @@ func TestKills(t *testing.T) {
 	f.stop(fresh)
 	t.Logf("%d kills, %d of them in the middle of a batch, %d at the head; %d blocks", kills, within, live, f.chain.Head().Number)
 	same(t, rows(t, db), rows(t, freshDB))
+	report, err := audit.Cross(t.Context(), db, rpctest.MarketPreset())
+	must(t, err)
+	for _, d := range report.Differences {
+		t.Error(d)
+	}
 	if within == 0 {
 		t.Error("no kill hit a batch")
 	}
