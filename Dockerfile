@@ -7,7 +7,7 @@ COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/assay ./cmd/assay && mkdir /out/chain
+    CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/assay ./cmd/assay && mkdir /out/chain /out/state
 
 FROM node:22-bookworm-slim AS packages
 WORKDIR /packages
@@ -16,8 +16,9 @@ RUN npm ci --omit=optional
 
 FROM gcr.io/distroless/base-debian12:nonroot AS assay
 COPY --from=build /out/assay /assay
-# A new volume mounted here belongs to the same user.
+# A new volume mounted at either belongs to the same user.
 COPY --from=build --chown=nonroot:nonroot /out/chain /chain
+COPY --from=build --chown=nonroot:nonroot /out/state /state
 USER nonroot
 ENTRYPOINT ["/assay"]
 

@@ -20,8 +20,9 @@
 // Other packages make rows from the same events, too: they add them to Rows.More by table
 // name (package table), and Schema lists their tables. Nothing else has to know of them.
 //
-// What is final is forgotten, and so are tasks that ended in it: memory follows live tasks
-// and accounts, not history.
+// What is final is forgotten, and so are tasks that ended in it. What is left, of accounts
+// above all, can lie on a shelf (Unshelve, Shelve, Unload), so that memory is bounded and a
+// restart goes on from the newest final block.
 //
 // Decisions turns records of the decisions log into rows; it needs no state.
 //

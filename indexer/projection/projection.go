@@ -30,6 +30,7 @@ type Projection struct {
 	time uint64 // of the newest block
 
 	shelf  *entity.Shelf // nil: all is in memory
+	failed error         // why it is of no more use
 	offset uint64        // where in the log the next record is not before
 	preset poco.Hash     // what the chain is
 }
@@ -103,11 +104,12 @@ func (p *Projection) ApplyTo(rows *Rows, record *assaypb.ChainRecord) error {
 		return &GapError{Want: p.next, Got: record.Sequence}
 	}
 	err := p.fold(rows, record)
-	if damage := p.Err(); damage != nil {
+	if damage := p.damage(); damage != nil {
 		err = damage // what it led to says nothing
 	}
 	if err != nil {
-		return fmt.Errorf("record %d of the chain log: %w", record.Sequence, err)
+		p.failed = fmt.Errorf("record %d of the chain log: %w", record.Sequence, err)
+		return p.failed
 	}
 	p.next, p.offset = p.next+1, record.GetOffset()+1
 	return nil

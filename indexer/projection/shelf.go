@@ -151,9 +151,12 @@ func (p *Projection) parts() []entity.Shelved {
 	return parts
 }
 
-// Err says what was wrong with something on the shelf: the projection is then of no more
-// use, nor are the rows that it gave last.
-func (p *Projection) Err() error {
+// Err says why the projection is of no more use: a record that it could not fold.
+func (p *Projection) Err() error { return p.failed }
+
+// damage says what was wrong with something on the shelf: rows that were made since count
+// for nothing.
+func (p *Projection) damage() error {
 	err := p.state.Err()
 	if err == nil && p.shelf != nil {
 		err = p.shelf.Err

@@ -152,8 +152,8 @@ func folded(b *testing.B, s *Sink, handle func(*batch)) {
 		s.writer.db = database(b, "folded"+strconv.Itoa(rand.Int()))
 	}
 	ok(b, s.writer.describe(b.Context(), tables()...))
-	st := s.chainStream(projection.New(s.preset))
-	st.until, st.begun = -1, plan{Chain: s.preset.ChainID, Topic: s.topics.Log}
+	st := &stream{sink: s, topic: s.topics.Log, fold: foldChain(projection.New(s.preset)), until: -1}
+	st.begun = plan{Chain: s.preset.ChainID, Topic: s.topics.Log}
 	ctx, cancel := context.WithCancel(b.Context())
 	end, err := s.kafka.End(ctx, s.topics.Log, 0)
 	ok(b, err)

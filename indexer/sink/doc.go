@@ -24,6 +24,11 @@
 // same number; the database keeps the plan that comes first, again by its token, and the sink
 // that finds another's plan in place of its own stops (FencedError).
 //
-// There is no local state. On start the chain log is folded again from its beginning,
-// without writing up to the offset in the database.
+// # State
+//
+// The fold of the chain log has a memory. Without a directory for it (Config.State) it is
+// made anew at each start, by folding the log from its beginning without writing up to the
+// offset in the database. With one it lies there as the newest final block left it, and is
+// never ahead of the database; the fold goes on from there, and what does not fit into
+// memory is fetched from there. See keeper. The directory is a cache: it may be deleted.
 package sink

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,9 @@ type Config struct {
 	DB      driver.Conn  // of a migrated database
 	MaxRows int          // of a batch; 0: DefaultMaxRows. One record's rows stay together whatever their number.
 	Log     *slog.Logger // nil: slog.Default
+
+	State     string // directory for the state of the fold; empty: it is in memory, and folded again at each start
+	StateRows int    // of the state that stay in memory; 0: DefaultStateRows
 }
 
 // DefaultMaxRows bounds a batch, together with maxBytes. It is far below ClickHouse's block of
@@ -59,15 +63,18 @@ type Sink struct {
 	maxRows int
 	logger  *slog.Logger
 
+	state                 string
+	stateRows, stateEvery int
+
 	mu     sync.Mutex
 	status Status
 }
 
 // New prepares to write the logs of a chain.
 func New(cfg Config) *Sink {
-	s := &Sink{preset: cfg.Preset, topics: cfg.Topics, kafka: cfg.Kafka, maxRows: cfg.MaxRows, logger: cfg.Log}
-	if s.maxRows == 0 {
-		s.maxRows = DefaultMaxRows
+	s := &Sink{
+		preset: cfg.Preset, topics: cfg.Topics, kafka: cfg.Kafka, logger: cfg.Log, maxRows: cmp.Or(cfg.MaxRows, DefaultMaxRows),
+		state: cfg.State, stateRows: cmp.Or(cfg.StateRows, DefaultStateRows), stateEvery: shelveEvery,
 	}
 	if s.logger == nil {
 		s.logger = slog.Default()
@@ -121,23 +128,53 @@ func (s *Sink) Run(ctx context.Context) error {
 	return err
 }
 
-// chainLog folds the chain log from its beginning and writes from where the database
-// stands.
+// chainLog folds the chain log and writes from where the database stands. If the state on
+// disk turns out to be damaged on the way, it begins anew without it.
 func (s *Sink) chainLog(ctx context.Context) error {
 	if _, err := s.partitions(ctx, s.topics.Log); err != nil {
 		return err
 	}
-	return s.chainStream(projection.New(s.preset)).run(ctx, true)
+	for {
+		err := s.followChain(ctx)
+		if !errors.Is(err, errDamaged) {
+			return err
+		}
+		s.logger.Warn("the state on disk is damaged and thrown away", "chain", s.preset.Name, "error", err)
+	}
 }
 
-func (s *Sink) chainStream(fold *projection.Projection) *stream {
-	return &stream{sink: s, topic: s.topics.Log, fold: func(rows *projection.Rows, m kafka.Message) error {
+// errDamaged says that the state on disk was damaged, and is empty now.
+var errDamaged = errors.New("folding from the state on disk")
+
+func (s *Sink) followChain(ctx context.Context) error {
+	st := &stream{sink: s, topic: s.topics.Log}
+	if err := st.resume(ctx); err != nil {
+		return err
+	}
+	k, err := s.keep(ctx, st.next)
+	if err != nil {
+		return err
+	}
+	st.keeper, st.fold = k, foldChain(k.fold)
+	err = st.follow(ctx, k.fold.Offset())
+	if k.shelf != nil && (k.shelf.Err() != nil || errors.Is(k.fold.Err(), projection.ErrShelf)) {
+		if failed := errors.Join(k.shelf.Empty(), k.shelf.Close()); failed != nil {
+			return errors.Join(err, failed)
+		}
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return errors.Join(err, k.close(s.topics.Log, st.last, st.written.Load()))
+}
+
+func foldChain(fold *projection.Projection) func(*projection.Rows, kafka.Message) error {
+	return func(rows *projection.Rows, m kafka.Message) error {
 		record, counts, err := schema.ReadRecord(m.Value, m.Offset)
 		if err != nil || !counts {
 			return err
 		}
+		record.Offset = proto.Uint64(uint64(m.Offset)) // logs of old have none
 		return fold.ApplyTo(rows, record)
-	}}
+	}
 }
 
 // decisions writes all partitions of the decisions log.
@@ -149,7 +186,7 @@ func (s *Sink) decisions(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for partition := range partitions {
 		stream := &stream{sink: s, topic: s.topics.Decisions, partition: partition, fold: s.foldDecision}
-		g.Go(func() error { return stream.run(ctx, false) })
+		g.Go(func() error { return stream.run(ctx) })
 	}
 	return g.Wait()
 }

@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,6 +43,7 @@ type stream struct {
 	topic     string
 	partition int
 	fold      func(*projection.Rows, kafka.Message) error
+	keeper    *keeper // of the fold's state; nil: it has none
 
 	next  int64 // first offset whose rows are not in a batch
 	begun plan  // newest in the database
@@ -51,6 +53,9 @@ type stream struct {
 	room  *semaphore.Weighted // bytes that may still be read ahead
 	ready chan struct{}       // the writer waits for a batch
 	large time.Time           // when a large batch was closed last, if that was the last; zero else
+
+	last    kafka.Message // that was folded
+	written atomic.Int64  // first offset whose rows are not in the database
 }
 
 // batch is what is written at once: the rows of a plan's records.
@@ -68,16 +73,18 @@ type batch struct {
 
 func (b *batch) size() int { return b.encoded + b.rows.Len() }
 
-// run writes until ctx ends. With refold the records before next are folded too,
-// without being written: they are the memory of a fold that has one.
-func (s *stream) run(ctx context.Context, refold bool) error {
+// run writes until ctx ends.
+func (s *stream) run(ctx context.Context) error {
 	if err := s.resume(ctx); err != nil {
 		return err
 	}
-	from := s.next
-	if refold {
-		from = 0
-	}
+	return s.follow(ctx, s.next)
+}
+
+// follow reads from an offset until ctx ends. Records before next are folded, too, but not
+// written: they are the memory of a fold that has one.
+func (s *stream) follow(ctx context.Context, from int64) error {
+	s.written.Store(s.next)
 	s.open()
 	g, ctx := errgroup.WithContext(ctx)
 	full := make(chan *batch)
@@ -182,6 +189,7 @@ func (s *stream) write(ctx context.Context, full <-chan *batch) error {
 			if err := s.sink.writer.write(ctx, b); err != nil {
 				return err
 			}
+			s.written.Store(int64(b.plan.Last) + 1)
 			s.sink.written(b)
 			s.recycle(b)
 		case <-ctx.Done():
@@ -290,6 +298,12 @@ func (s *stream) add(b *batch, m kafka.Message) error {
 	}
 	if err := s.fold(rows, m); err != nil {
 		return fmt.Errorf("folding %s/%d at offset %d: %w", s.topic, s.partition, m.Offset, err)
+	}
+	if s.keeper != nil {
+		if err := s.keeper.folded(s.topic, m, s.written.Load()); err != nil {
+			return err
+		}
+		s.last = m
 	}
 	if m.Offset < s.next {
 		return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 
+	"assay/indexer/sink"
 	"assay/internal/clickhouse"
 	"assay/schema/chains"
 )
@@ -32,6 +33,8 @@ type Config struct {
 	ClickHouseUser         string   `mapstructure:"clickhouse-user" yaml:"clickhouse-user"`
 	ClickHousePasswordFile string   `mapstructure:"clickhouse-password-file" yaml:"clickhouse-password-file"`
 	ClickHouseCluster      string   `mapstructure:"clickhouse-cluster" yaml:"clickhouse-cluster"`
+	State                  string   `mapstructure:"state" yaml:"state"`
+	StateRows              uint32   `mapstructure:"state-rows" yaml:"state-rows"`
 	Listen                 string   `mapstructure:"listen" yaml:"listen"`
 	ClientHeader           string   `mapstructure:"client-header" yaml:"client-header"`
 	Metrics                string   `mapstructure:"metrics" yaml:"metrics"`
@@ -61,6 +64,8 @@ var keys = map[string]struct {
 	"clickhouse-user":          {"default", "user of ClickHouse"},
 	"clickhouse-password-file": {"", "file that holds the user's password"},
 	"clickhouse-cluster":       {"", "make the tables replicated and distributed over this cluster of ClickHouse (default: one server's own)"},
+	"state":                    {"", "directory in which an index keeps the state of its fold; empty: in memory only, and folded again at each start"},
+	"state-rows":               {uint32(sink.DefaultStateRows), "how many rows of that state stay in memory; the rest is on disk, if state names a directory"},
 	"listen":                   {"127.0.0.1:8080", "address to serve the API on"},
 	"client-header":            {"", "header in which a proxy says who the client of the API is; empty: who connects"},
 	"metrics":                  {"127.0.0.1:9100", "address to serve /metrics, /healthz and /readyz on"},

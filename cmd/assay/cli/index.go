@@ -29,7 +29,7 @@ func indexCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE:    runIndex,
 	}
-	bind(command, "chain", "rpc", "verify", "kafka", "clickhouse", "clickhouse-database", "clickhouse-user", "clickhouse-password-file", "clickhouse-cluster", "metrics")
+	bind(command, "chain", "rpc", "verify", "kafka", "clickhouse", "clickhouse-database", "clickhouse-user", "clickhouse-password-file", "clickhouse-cluster", "state", "state-rows", "metrics")
 	return command
 }
 
@@ -55,6 +55,7 @@ func runIndex(command *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	deps.State, deps.StateRows = config.State, int(config.StateRows)
 	index := deps.NewIndex(db)
 	registry := telemetry.NewRegistry()
 	if err := registry.Register(index.Source); err != nil {

@@ -59,7 +59,11 @@ func (f *forking) index(name string) *process {
 	data, err := json.Marshal(preset)
 	must(f.T, err)
 	must(f.T, os.WriteFile(path, data, 0o600))
-	return spawn(f, "index", "--chain", path, "--rpc", f.node.WSURL(), "--verify", "receipts", "--kafka", f.broker.Addr(),
+	state := ""
+	if name == "killed" { // little of its state is in memory
+		state = filepath.Join(f.dir, "state")
+	}
+	return spawn(f, "index", "--state", state, "--state-rows", "20", "--chain", path, "--rpc", f.node.WSURL(), "--verify", "receipts", "--kafka", f.broker.Addr(),
 		"--clickhouse", "unix:"+f.engine.Config("").Socket, "--clickhouse-database", name, "--metrics", "127.0.0.1:0", "--log-level", "error")
 }
 

@@ -42,6 +42,9 @@ type Deps struct {
 	Endpoints []source.Endpoint // that an index reads; none: RPC
 	Verify    source.Verify     // how much of what they answer an index proves
 
+	State     string // directory for the state of an index; empty: in memory only
+	StateRows int    // of it that stay in memory; 0: the sink's default
+
 	Log *slog.Logger
 }
 
@@ -114,7 +117,9 @@ func (d Deps) NewIndex(db driver.Conn) *Index {
 			Preset: d.Preset, Endpoints: d.endpoints(), Verify: d.Verify, Kafka: d.Kafka, Topic: topics.Log, Poll: d.Poll, Log: d.Log,
 		}),
 		newSink: func() *sink.Sink {
-			return sink.New(sink.Config{Preset: d.Preset, Topics: topics, Kafka: d.Kafka, DB: db, Log: d.Log})
+			return sink.New(sink.Config{
+				Preset: d.Preset, Topics: topics, Kafka: d.Kafka, DB: db, Log: d.Log, State: d.State, StateRows: d.StateRows,
+			})
 		},
 		log: d.Log,
 	}
