@@ -40,16 +40,16 @@ func (q query) Prices(ctx context.Context, filter *model.DealFilter, _ *model.As
 	return groups[model.CategoryPrice](ctx, q.reader, &deals, dealConditions(filter), "chain, deals.category")
 }
 
-func (f categoryFields) Deals(ctx context.Context, c *model.Category, first int, after *string) (*model.DealConnection, error) {
+func (f categoryFields) Deals(ctx context.Context, c *model.Category, first int, after *string, _ *model.AsOf) (*model.DealConnection, error) {
 	return dealsOfCategory.read(ctx, f.reader, keyOfCategory(c), first, after)
 }
 
-func (f categoryFields) Measures(ctx context.Context, c *model.Category, since, until *time.Time) (*model.Measures, error) {
+func (f categoryFields) Measures(ctx context.Context, c *model.Category, since, until *time.Time, _ *model.AsOf) (*model.Measures, error) {
 	return measures(ctx, f.reader, "CATEGORY", keyOfCategory(c), since, until)
 }
 
-func (f categoryFields) Series(ctx context.Context, c *model.Category, step string, since, until *time.Time, first int) ([]*model.SeriesPoint, error) {
-	return points(ctx, f.reader, hourly{"CATEGORY", &c.ID, &c.Chain, since, until}, step, first)
+func (f categoryFields) Series(ctx context.Context, c *model.Category, step string, since, until *time.Time, first int, after *string, _ *model.AsOf) (*model.SeriesPointConnection, error) {
+	return pointsOf(ctx, f.reader, hourly{dimension: "CATEGORY", since: since, until: until}, model.Key{Chain: c.Chain, ID: c.ID}, step, first, after)
 }
 
 func (f dealFields) CategoryEntry(ctx context.Context, d *model.Deal) (*model.Category, error) {

@@ -13,8 +13,8 @@ var activities = map[string]string{"REQUESTER": "deals", "WORKER": "contribution
 
 // months begins a statement about the months in which each was active: with the first
 // of them, and the one before.
-func months(ctx context.Context, columns, of string, chain *uint64) (*database.Statement, error) {
-	s, err := hourly{dimension: of, chain: chain}.from(ctx, "chain, key, "+steps["MONTH"].sql+" AS month")
+func months(ctx context.Context, r *reader, columns, of string, chain *uint64) (*database.Statement, error) {
+	s, err := hourly{dimension: of, chain: chain}.from(ctx, r, "chain, key, "+steps["MONTH"].sql+" AS month")
 	if err != nil {
 		return nil, err
 	}
@@ -25,8 +25,8 @@ func months(ctx context.Context, columns, of string, chain *uint64) (*database.S
 	return wrapped(columns, s), nil
 }
 
-func (q query) Cohorts(ctx context.Context, of string, chain *uint64) ([]*model.Cohort, error) {
-	s, err := months(ctx, "first, month, count() AS active", of, chain)
+func (q query) Cohorts(ctx context.Context, of string, chain *uint64, _ *model.AsOf) ([]*model.Cohort, error) {
+	s, err := months(ctx, q.reader, "first, month, count() AS active", of, chain)
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +50,8 @@ func (q query) Cohorts(ctx context.Context, of string, chain *uint64) ([]*model.
 	return cohorts, nil
 }
 
-func (q query) Churn(ctx context.Context, of string, chain *uint64) ([]*model.Churn, error) {
-	s, err := months(ctx, "month, count() AS active, countIf(month = first) AS new, "+
+func (q query) Churn(ctx context.Context, of string, chain *uint64, _ *model.AsOf) ([]*model.Churn, error) {
+	s, err := months(ctx, q.reader, "month, count() AS active, countIf(month = first) AS new, "+
 		"countIf(month != first AND before = addMonths(month, -1)) AS retained", of, chain)
 	if err != nil {
 		return nil, err

@@ -96,88 +96,88 @@ func (f appFields) OwnerAccount(ctx context.Context, a *model.App) (*model.Accou
 	return accountOf.one(ctx, f.reader, model.Key{Chain: a.Chain, ID: a.Owner})
 }
 
-func (f appFields) Deals(ctx context.Context, a *model.App, first int, after *string) (*model.DealConnection, error) {
+func (f appFields) Deals(ctx context.Context, a *model.App, first int, after *string, _ *model.AsOf) (*model.DealConnection, error) {
 	return dealsOfApp.read(ctx, f.reader, keyOfApp(a), first, after)
 }
 
-func (f appFields) History(ctx context.Context, a *model.App, first int, after *string) (*model.EntryStateConnection, error) {
+func (f appFields) History(ctx context.Context, a *model.App, first int, after *string, _ *model.AsOf) (*model.EntryStateConnection, error) {
 	return statesOfEntry.read(ctx, f.reader, keyOfApp(a), first, after)
 }
 
-func (f appFields) Measures(ctx context.Context, a *model.App, since, until *time.Time) (*model.Measures, error) {
+func (f appFields) Measures(ctx context.Context, a *model.App, since, until *time.Time, _ *model.AsOf) (*model.Measures, error) {
 	return measures(ctx, f.reader, "APP", keyOfApp(a), since, until)
 }
 
-func (f appFields) Series(ctx context.Context, a *model.App, step string, since, until *time.Time, first int) ([]*model.SeriesPoint, error) {
-	return points(ctx, f.reader, hourly{"APP", &a.Address, &a.Chain, since, until}, step, first)
+func (f appFields) Series(ctx context.Context, a *model.App, step string, since, until *time.Time, first int, after *string, _ *model.AsOf) (*model.SeriesPointConnection, error) {
+	return pointsOf(ctx, f.reader, hourly{dimension: "APP", since: since, until: until}, model.Key{Chain: a.Chain, ID: a.Address}, step, first, after)
 }
 
 func (f datasetFields) OwnerAccount(ctx context.Context, d *model.Dataset) (*model.Account, error) {
 	return accountOf.one(ctx, f.reader, model.Key{Chain: d.Chain, ID: d.Owner})
 }
 
-func (f datasetFields) Deals(ctx context.Context, d *model.Dataset, first int, after *string) (*model.DealConnection, error) {
+func (f datasetFields) Deals(ctx context.Context, d *model.Dataset, first int, after *string, _ *model.AsOf) (*model.DealConnection, error) {
 	return dealsOfDataset.read(ctx, f.reader, keyOfDataset(d), first, after)
 }
 
-func (f datasetFields) History(ctx context.Context, d *model.Dataset, first int, after *string) (*model.EntryStateConnection, error) {
+func (f datasetFields) History(ctx context.Context, d *model.Dataset, first int, after *string, _ *model.AsOf) (*model.EntryStateConnection, error) {
 	return statesOfEntry.read(ctx, f.reader, keyOfDataset(d), first, after)
 }
 
-func (f datasetFields) Measures(ctx context.Context, d *model.Dataset, since, until *time.Time) (*model.Measures, error) {
+func (f datasetFields) Measures(ctx context.Context, d *model.Dataset, since, until *time.Time, _ *model.AsOf) (*model.Measures, error) {
 	return measures(ctx, f.reader, "DATASET", keyOfDataset(d), since, until)
 }
 
-func (f datasetFields) Series(ctx context.Context, d *model.Dataset, step string, since, until *time.Time, first int) ([]*model.SeriesPoint, error) {
-	return points(ctx, f.reader, hourly{"DATASET", &d.Address, &d.Chain, since, until}, step, first)
+func (f datasetFields) Series(ctx context.Context, d *model.Dataset, step string, since, until *time.Time, first int, after *string, _ *model.AsOf) (*model.SeriesPointConnection, error) {
+	return pointsOf(ctx, f.reader, hourly{dimension: "DATASET", since: since, until: until}, model.Key{Chain: d.Chain, ID: d.Address}, step, first, after)
 }
 
 func (f workerpoolFields) OwnerAccount(ctx context.Context, w *model.Workerpool) (*model.Account, error) {
 	return accountOf.one(ctx, f.reader, model.Key{Chain: w.Chain, ID: w.Owner})
 }
 
-func (f workerpoolFields) History(ctx context.Context, w *model.Workerpool, first int, after *string) (*model.EntryStateConnection, error) {
+func (f workerpoolFields) History(ctx context.Context, w *model.Workerpool, first int, after *string, _ *model.AsOf) (*model.EntryStateConnection, error) {
 	return statesOfEntry.read(ctx, f.reader, keyOfWorkerpool(w), first, after)
 }
 
-func (f workerpoolFields) Measures(ctx context.Context, w *model.Workerpool, since, until *time.Time) (*model.Measures, error) {
+func (f workerpoolFields) Measures(ctx context.Context, w *model.Workerpool, since, until *time.Time, _ *model.AsOf) (*model.Measures, error) {
 	return measures(ctx, f.reader, "WORKERPOOL", keyOfWorkerpool(w), since, until)
 }
 
-func (f workerpoolFields) Series(ctx context.Context, w *model.Workerpool, step string, since, until *time.Time, first int) ([]*model.SeriesPoint, error) {
-	return points(ctx, f.reader, hourly{"WORKERPOOL", &w.Address, &w.Chain, since, until}, step, first)
+func (f workerpoolFields) Series(ctx context.Context, w *model.Workerpool, step string, since, until *time.Time, first int, after *string, _ *model.AsOf) (*model.SeriesPointConnection, error) {
+	return pointsOf(ctx, f.reader, hourly{dimension: "WORKERPOOL", since: since, until: until}, model.Key{Chain: w.Chain, ID: w.Address}, step, first, after)
 }
 
-func (f accountFields) Workerpools(ctx context.Context, a *model.Account, first int, after *string) (*model.WorkerpoolConnection, error) {
+func (f accountFields) Workerpools(ctx context.Context, a *model.Account, first int, after *string, _ *model.AsOf) (*model.WorkerpoolConnection, error) {
 	return workerpoolsOfOwner.read(ctx, f.reader, keyOfAccount(a), first, after)
 }
 
-func (f accountFields) Apps(ctx context.Context, a *model.Account, first int, after *string) (*model.AppConnection, error) {
+func (f accountFields) Apps(ctx context.Context, a *model.Account, first int, after *string, _ *model.AsOf) (*model.AppConnection, error) {
 	return appsOfOwner.read(ctx, f.reader, keyOfAccount(a), first, after)
 }
 
-func (f accountFields) Datasets(ctx context.Context, a *model.Account, first int, after *string) (*model.DatasetConnection, error) {
+func (f accountFields) Datasets(ctx context.Context, a *model.Account, first int, after *string, _ *model.AsOf) (*model.DatasetConnection, error) {
 	return datasetsOfOwner.read(ctx, f.reader, keyOfAccount(a), first, after)
 }
 
-func (f accountFields) History(ctx context.Context, a *model.Account, first int, after *string) (*model.AccountStateConnection, error) {
+func (f accountFields) History(ctx context.Context, a *model.Account, first int, after *string, _ *model.AsOf) (*model.AccountStateConnection, error) {
 	return statesOfAccount.read(ctx, f.reader, keyOfAccount(a), first, after)
 }
 
-func (f accountFields) RequesterMeasures(ctx context.Context, a *model.Account, since, until *time.Time) (*model.Measures, error) {
+func (f accountFields) RequesterMeasures(ctx context.Context, a *model.Account, since, until *time.Time, _ *model.AsOf) (*model.Measures, error) {
 	return measures(ctx, f.reader, "REQUESTER", keyOfAccount(a), since, until)
 }
 
-func (f accountFields) RequesterSeries(ctx context.Context, a *model.Account, step string, since, until *time.Time, first int) ([]*model.SeriesPoint, error) {
-	return points(ctx, f.reader, hourly{"REQUESTER", &a.Address, &a.Chain, since, until}, step, first)
+func (f accountFields) RequesterSeries(ctx context.Context, a *model.Account, step string, since, until *time.Time, first int, after *string, _ *model.AsOf) (*model.SeriesPointConnection, error) {
+	return pointsOf(ctx, f.reader, hourly{dimension: "REQUESTER", since: since, until: until}, model.Key{Chain: a.Chain, ID: a.Address}, step, first, after)
 }
 
-func (f accountFields) WorkerMeasures(ctx context.Context, a *model.Account, since, until *time.Time) (*model.Measures, error) {
+func (f accountFields) WorkerMeasures(ctx context.Context, a *model.Account, since, until *time.Time, _ *model.AsOf) (*model.Measures, error) {
 	return measures(ctx, f.reader, "WORKER", keyOfAccount(a), since, until)
 }
 
-func (f accountFields) WorkerSeries(ctx context.Context, a *model.Account, step string, since, until *time.Time, first int) ([]*model.SeriesPoint, error) {
-	return points(ctx, f.reader, hourly{"WORKER", &a.Address, &a.Chain, since, until}, step, first)
+func (f accountFields) WorkerSeries(ctx context.Context, a *model.Account, step string, since, until *time.Time, first int, after *string, _ *model.AsOf) (*model.SeriesPointConnection, error) {
+	return pointsOf(ctx, f.reader, hourly{dimension: "WORKER", since: since, until: until}, model.Key{Chain: a.Chain, ID: a.Address}, step, first, after)
 }
 
 func (f entryStateFields) Time(ctx context.Context, s *model.EntryState) (*time.Time, error) {

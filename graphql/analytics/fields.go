@@ -20,23 +20,23 @@ type (
 	workerpoolFields   struct{ *reader }
 )
 
-func (f accountFields) Payouts(ctx context.Context, a *model.Account, first int, after *string) (*model.PayoutConnection, error) {
+func (f accountFields) Payouts(ctx context.Context, a *model.Account, first int, after *string, _ *model.AsOf) (*model.PayoutConnection, error) {
 	return payoutsOfAccount.read(ctx, f.reader, model.Key{Chain: a.Chain, ID: a.Address}, first, after)
 }
 
-func (f accountFields) Postings(ctx context.Context, a *model.Account, first int, after *string) (*model.PostingConnection, error) {
+func (f accountFields) Postings(ctx context.Context, a *model.Account, first int, after *string, _ *model.AsOf) (*model.PostingConnection, error) {
 	return postingsOfAccount.read(ctx, f.reader, model.Key{Chain: a.Chain, ID: a.Address}, first, after)
 }
 
-func (f accountFields) Contributions(ctx context.Context, a *model.Account, first int, after *string) (*model.ContributionConnection, error) {
+func (f accountFields) Contributions(ctx context.Context, a *model.Account, first int, after *string, _ *model.AsOf) (*model.ContributionConnection, error) {
 	return contributionsOfWorker.read(ctx, f.reader, model.Key{Chain: a.Chain, ID: a.Address}, first, after)
 }
 
-func (f accountFields) Verdicts(ctx context.Context, a *model.Account, first int, after *string) (*model.VerdictConnection, error) {
+func (f accountFields) Verdicts(ctx context.Context, a *model.Account, first int, after *string, _ *model.AsOf) (*model.VerdictConnection, error) {
 	return verdictsOfWorker.read(ctx, f.reader, model.Key{Chain: a.Chain, ID: a.Address}, first, after)
 }
 
-func (f accountFields) Deals(ctx context.Context, a *model.Account, first int, after *string) (*model.DealConnection, error) {
+func (f accountFields) Deals(ctx context.Context, a *model.Account, first int, after *string, _ *model.AsOf) (*model.DealConnection, error) {
 	return dealsOfRequester.read(ctx, f.reader, model.Key{Chain: a.Chain, ID: a.Address}, first, after)
 }
 
@@ -52,11 +52,11 @@ func (f contributionFields) Workerpool(ctx context.Context, c *model.Contributio
 	return workerpoolOf.one(ctx, f.reader, model.Key{Chain: c.Chain, ID: c.WorkerpoolAddress})
 }
 
-func (f dealFields) Tasks(ctx context.Context, d *model.Deal, first int, after *string) (*model.TaskConnection, error) {
+func (f dealFields) Tasks(ctx context.Context, d *model.Deal, first int, after *string, _ *model.AsOf) (*model.TaskConnection, error) {
 	return tasksOfDeal.read(ctx, f.reader, model.Key{Chain: d.Chain, ID: d.ID}, first, after)
 }
 
-func (f dealFields) Payouts(ctx context.Context, d *model.Deal, first int, after *string) (*model.PayoutConnection, error) {
+func (f dealFields) Payouts(ctx context.Context, d *model.Deal, first int, after *string, _ *model.AsOf) (*model.PayoutConnection, error) {
 	return payoutsOfDeal.read(ctx, f.reader, model.Key{Chain: d.Chain, ID: d.ID}, first, after)
 }
 
@@ -98,7 +98,7 @@ func (f postingFields) Deal(ctx context.Context, p *model.Posting) (*model.Deal,
 	return dealOf.one(ctx, f.reader, model.Key{Chain: p.Chain, ID: *p.DealID})
 }
 
-func (f settlementFields) Lines(ctx context.Context, s *model.Settlement, first int, after *string) (*model.SettlementLineConnection, error) {
+func (f settlementFields) Lines(ctx context.Context, s *model.Settlement, first int, after *string, _ *model.AsOf) (*model.SettlementLineConnection, error) {
 	return linesOfSettlement.read(ctx, f.reader, model.Key{Chain: s.Chain, ID: s.TaskID}, first, after)
 }
 
@@ -106,15 +106,15 @@ func (f lineFields) Account(ctx context.Context, l *model.SettlementLine) (*mode
 	return accountOf.one(ctx, f.reader, model.Key{Chain: l.Chain, ID: l.AccountAddress})
 }
 
-func (f taskFields) Contributions(ctx context.Context, t *model.Task, first int, after *string) (*model.ContributionConnection, error) {
+func (f taskFields) Contributions(ctx context.Context, t *model.Task, first int, after *string, _ *model.AsOf) (*model.ContributionConnection, error) {
 	return contributionsOfTask.read(ctx, f.reader, model.Key{Chain: t.Chain, ID: t.ID}, first, after)
 }
 
-func (f taskFields) Verdicts(ctx context.Context, t *model.Task, first int, after *string) (*model.VerdictConnection, error) {
+func (f taskFields) Verdicts(ctx context.Context, t *model.Task, first int, after *string, _ *model.AsOf) (*model.VerdictConnection, error) {
 	return verdictsOfTask.read(ctx, f.reader, model.Key{Chain: t.Chain, ID: t.ID}, first, after)
 }
 
-func (f taskFields) Payouts(ctx context.Context, t *model.Task, first int, after *string) (*model.PayoutConnection, error) {
+func (f taskFields) Payouts(ctx context.Context, t *model.Task, first int, after *string, _ *model.AsOf) (*model.PayoutConnection, error) {
 	return payoutsOfTask.read(ctx, f.reader, model.Key{Chain: t.Chain, ID: t.ID}, first, after)
 }
 
@@ -141,22 +141,22 @@ func (f verdictFields) Task(ctx context.Context, v *model.Verdict) (*model.Task,
 	return taskOf.one(ctx, f.reader, model.Key{Chain: v.Chain, ID: *v.TaskID})
 }
 
-func (f workerpoolFields) Deals(ctx context.Context, w *model.Workerpool, first int, after *string) (*model.DealConnection, error) {
+func (f workerpoolFields) Deals(ctx context.Context, w *model.Workerpool, first int, after *string, _ *model.AsOf) (*model.DealConnection, error) {
 	return dealsOfPool.read(ctx, f.reader, model.Key{Chain: w.Chain, ID: w.Address}, first, after)
 }
 
-func (f workerpoolFields) Tasks(ctx context.Context, w *model.Workerpool, first int, after *string) (*model.TaskConnection, error) {
+func (f workerpoolFields) Tasks(ctx context.Context, w *model.Workerpool, first int, after *string, _ *model.AsOf) (*model.TaskConnection, error) {
 	return tasksOfPool.read(ctx, f.reader, model.Key{Chain: w.Chain, ID: w.Address}, first, after)
 }
 
-func (f workerpoolFields) Contributions(ctx context.Context, w *model.Workerpool, first int, after *string) (*model.ContributionConnection, error) {
+func (f workerpoolFields) Contributions(ctx context.Context, w *model.Workerpool, first int, after *string, _ *model.AsOf) (*model.ContributionConnection, error) {
 	return contributionsOfPool.read(ctx, f.reader, model.Key{Chain: w.Chain, ID: w.Address}, first, after)
 }
 
-func (f workerpoolFields) Verdicts(ctx context.Context, w *model.Workerpool, first int, after *string) (*model.VerdictConnection, error) {
+func (f workerpoolFields) Verdicts(ctx context.Context, w *model.Workerpool, first int, after *string, _ *model.AsOf) (*model.VerdictConnection, error) {
 	return verdictsOfPool.read(ctx, f.reader, model.Key{Chain: w.Chain, ID: w.Address}, first, after)
 }
 
-func (f workerpoolFields) Payouts(ctx context.Context, w *model.Workerpool, first int, after *string) (*model.PayoutConnection, error) {
+func (f workerpoolFields) Payouts(ctx context.Context, w *model.Workerpool, first int, after *string, _ *model.AsOf) (*model.PayoutConnection, error) {
 	return payoutsOfPool.read(ctx, f.reader, model.Key{Chain: w.Chain, ID: w.Address}, first, after)
 }

@@ -170,32 +170,34 @@ func costs() generated.ComplexityRoot {
 	c.Dataset.Permissions = func(child, first int, after, _, _, _ *string, _ *bool, _ *model.AsOf) int {
 		return rowsCost(child, first, after)
 	}
-	c.Dataset.Sales = func(child, first int, after *string, _ *model.AsOf) int { return rowsCost(child, first, after) }
-	for _, nested := range []*func(int, int, *string) int{
+	for _, nested := range []*func(int, int, *string, *model.AsOf) int{
 		&c.Account.Payouts, &c.Account.Postings, &c.Account.Contributions, &c.Account.Verdicts, &c.Account.Deals,
 		&c.Account.Apps, &c.Account.Datasets, &c.Account.Workerpools, &c.Account.History,
 		&c.Deal.Tasks, &c.Deal.Payouts,
 		&c.Task.Contributions, &c.Task.Verdicts, &c.Task.Payouts, &c.Settlement.Lines,
 		&c.Workerpool.Deals, &c.Workerpool.Tasks, &c.Workerpool.Contributions, &c.Workerpool.Verdicts, &c.Workerpool.Payouts, &c.Workerpool.History,
-		&c.App.Deals, &c.App.History, &c.Dataset.Deals, &c.Dataset.History, &c.Category.Deals, &c.DatasetPermission.Events,
+		&c.App.Deals, &c.App.History, &c.Dataset.Deals, &c.Dataset.History, &c.Category.Deals, &c.DatasetPermission.Events, &c.Dataset.Uses, &c.Dataset.Earnings, &c.Dataset.Sales,
 	} {
-		*nested = rowsCost
+		*nested = func(child, first int, after *string, _ *model.AsOf) int { return rowsCost(child, first, after) }
 	}
-	for _, nested := range []*func(int, string, *time.Time, *time.Time, int) int{
+	for _, nested := range []*func(int, string, *time.Time, *time.Time, int, *string, *model.AsOf) int{
 		&c.Account.RequesterSeries, &c.Account.WorkerSeries, &c.Workerpool.Series, &c.App.Series, &c.Dataset.Series, &c.Category.Series,
 	} {
-		*nested = func(child int, _ string, _, _ *time.Time, first int) int { return pointsCost(child, first) }
+		*nested = func(child int, _ string, _, _ *time.Time, first int, _ *string, _ *model.AsOf) int {
+			return pointsCost(child, first)
+		}
 	}
-	c.Dataset.Uses = func(child, first int) int { return rowsCost(child, first, nil) }
-	c.Query.Leaderboard = func(child int, _, _ string, _ *uint64, _, _ *time.Time, first int, after *string) int {
+	c.Query.Leaderboard = func(child int, _, _ string, _ *uint64, _, _ *time.Time, first int, after *string, _ *model.AsOf) int {
 		return rowsCost(child, first, after)
 	}
-	c.Query.Series = func(child int, _ string, _ *string, _ *uint64, _ string, _, _ *time.Time, first int) int {
+	c.Query.Series = func(child int, _ string, _ *string, _ *uint64, _ string, _, _ *time.Time, first int, _ *string, _ *model.AsOf) int {
 		return pointsCost(child, first)
 	}
-	c.Query.Kitty = func(child int, _ *uint64, _ string, _, _ *time.Time, first int) int { return pointsCost(child, first) }
-	c.Query.Cohorts = func(child int, _ string, _ *uint64) int { return pointsCost(child, monthsGuess) }
-	c.Query.Churn = func(child int, _ string, _ *uint64) int { return pointsCost(child, monthsGuess) }
+	c.Query.Kitty = func(child int, _ *uint64, _ string, _, _ *time.Time, first int, _ *string, _ *model.AsOf) int {
+		return pointsCost(child, first)
+	}
+	c.Query.Cohorts = func(child int, _ string, _ *uint64, _ *model.AsOf) int { return pointsCost(child, monthsGuess) }
+	c.Query.Churn = func(child int, _ string, _ *uint64, _ *model.AsOf) int { return pointsCost(child, monthsGuess) }
 	return c
 }
 

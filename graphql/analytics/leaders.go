@@ -46,7 +46,7 @@ func columnOf(measure string) (string, error) {
 
 // each begins a statement about what each of a dimension has of a measure, that is not
 // nothing.
-func (h hourly) each(ctx context.Context, measure string) (*database.Statement, error) {
+func (h hourly) each(ctx context.Context, r *reader, measure string) (*database.Statement, error) {
 	if h.dimension == dimensionAll {
 		return nil, refuse("the whole marketplace is one: ask of those who take part")
 	}
@@ -54,41 +54,31 @@ func (h hourly) each(ctx context.Context, measure string) (*database.Statement, 
 	if err != nil {
 		return nil, err
 	}
-	s, err := h.from(ctx, "chain, key, sum("+column+") AS value")
+	s, err := h.from(ctx, r, "chain, key, sum("+column+") AS value")
 	if err == nil {
 		s.Add(" GROUP BY chain, key HAVING value > 0")
 	}
 	return s, err
 }
 
-func (q query) Leaderboard(ctx context.Context, dimension, by string, chain *uint64, since, until *time.Time, first int, after *string) (*model.LeaderConnection, error) {
+func (q query) Leaderboard(ctx context.Context, dimension, by string, chain *uint64, since, until *time.Time, first int, after *string, _ *model.AsOf) (*model.LeaderConnection, error) {
 	p, err := leaders.page(first, after)
 	if err != nil {
 		return nil, err
 	}
-	all, err := hourly{dimension, nil, chain, since, until}.each(ctx, by)
+	all, err := hourly{dimension, nil, chain, since, until}.each(ctx, q.reader, by)
 	if err != nil {
 		return nil, err
 	}
 	ranked := wrapped("*, sum(value) OVER () AS total, row_number() OVER (ORDER BY value DESC, chain, key) AS rank", all)
-	s := wrapped(leaders.columns, ranked)
-	s.Add(" WHERE 1")
-	leaders.sorted(s, p.after)
-	s.Add(" LIMIT ", strconv.Itoa(p.first+1))
-	rows, err := database.Rows[model.Leader](ctx, q.reader, s)
-	if err != nil {
-		return nil, err
-	}
-	return leaders.connection(rows, p, func(ctx context.Context) (uint64, error) {
-		return database.Count(ctx, q.reader, wrapped("count() AS count", all))
-	}), nil
+	return leaders.pageOf(ctx, q.reader, ranked, p)
 }
 
-func (q query) Concentration(ctx context.Context, dimension, by string, chain *uint64, since, until *time.Time, top []uint64) (*model.Concentration, error) {
+func (q query) Concentration(ctx context.Context, dimension, by string, chain *uint64, since, until *time.Time, top []uint64, _ *model.AsOf) (*model.Concentration, error) {
 	if len(top) > maxTops {
 		return nil, refuse("top has at most %d numbers", maxTops)
 	}
-	s, err := hourly{dimension, nil, chain, since, until}.each(ctx, by)
+	s, err := hourly{dimension, nil, chain, since, until}.each(ctx, q.reader, by)
 	if err != nil {
 		return nil, err
 	}

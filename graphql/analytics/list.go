@@ -1,7 +1,9 @@
 package analytics
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -24,6 +26,7 @@ type list[T any] struct {
 	columns    string                                          // what to select
 	order      []column
 	descending bool
+	most       int            // rows of a page; 0: maxFirst
 	at         func(*T) []any // a row's place: its values of order, uint64 or string
 }
 
@@ -116,8 +119,8 @@ type page struct {
 
 // page checks what a client asked for.
 func (l *list[T]) page(first int, after *string) (page, error) {
-	if first < 0 || first > maxFirst {
-		return page{}, refuse("first must be from 0 to %d", maxFirst)
+	if most := cmp.Or(l.most, maxFirst); first < 0 || first > most {
+		return page{}, refuse("first must be from 0 to %d", most)
 	}
 	if after == nil {
 		return page{first: first}, nil
@@ -200,6 +203,74 @@ func (l *list[T]) sorted(s *database.Statement, after []any) {
 		s.Add(" AND (", strings.Join(names, ", "), ")", before, "(", strings.Join(places, ", "), ")")
 	}
 	s.Add(" ORDER BY ", strings.Join(names, direction+", "), direction)
+}
+
+// paged selects a page, and a row more, of the rows of another statement.
+func (l *list[T]) paged(of *database.Statement, p page) *database.Statement {
+	s := wrapped(l.columns, of)
+	s.Add(" WHERE 1")
+	l.sorted(s, p.after)
+	return s
+}
+
+// pageOf reads a page of the rows of another statement.
+func (l *list[T]) pageOf(ctx context.Context, r *reader, of *database.Statement, p page) (*model.Connection[T], error) {
+	s := l.paged(of, p)
+	s.Add(" LIMIT ", strconv.Itoa(p.first+1))
+	rows, err := database.Rows[T](ctx, r, s)
+	if err != nil {
+		return nil, err
+	}
+	return l.connection(rows, p, func(ctx context.Context) (uint64, error) {
+		return database.Count(ctx, r, wrapped("count() AS count", of))
+	}), nil
+}
+
+// pagesOf reads the pages of many parents of the rows of another statement, which say in the
+// columns of_chain and of_key whose they are. name tells it from other statements.
+func (l *list[T]) pagesOf(ctx context.Context, r *reader, name string, of func(context.Context, []model.Key) (*database.Statement, error), parent model.Key, parentOf func(*T) model.Key, p page) (*model.Connection[T], error) {
+	rows, err := load(ctx, fmt.Sprint("pages ", name, " ", p.first, " ", p.after), parent, func(ctx context.Context, keys []model.Key) (map[model.Key][]*T, error) {
+		all, err := of(ctx, keys)
+		if err != nil {
+			return nil, err
+		}
+		s := l.paged(all, p)
+		s.Add(" LIMIT ", strconv.Itoa(p.first+1), " BY of_chain, of_key")
+		read, err := database.Rows[T](ctx, r, s)
+		found := make(map[model.Key][]*T, len(keys))
+		for _, row := range read {
+			found[parentOf(row)] = append(found[parentOf(row)], row)
+		}
+		return found, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l.connection(rows, p, func(ctx context.Context) (uint64, error) {
+		return load(ctx, "count "+name, parent, func(ctx context.Context, keys []model.Key) (map[model.Key]uint64, error) {
+			all, err := of(ctx, keys)
+			if err != nil {
+				return nil, err
+			}
+			s := wrapped("of_chain, of_key, count() AS count", all)
+			s.Add(" GROUP BY of_chain, of_key")
+			return countsOf(ctx, r, s)
+		})
+	}), nil
+}
+
+// countsOf reads how many rows parents have.
+func countsOf(ctx context.Context, r *reader, s *database.Statement) (map[model.Key]uint64, error) {
+	rows, err := database.Rows[struct {
+		Chain uint64 `ch:"of_chain"`
+		Key   string `ch:"of_key"`
+		Count uint64 `ch:"count"`
+	}](ctx, r, s)
+	counts := make(map[model.Key]uint64, len(rows))
+	for _, row := range rows {
+		counts[model.Key{Chain: row.Chain, ID: row.Key}] = row.Count
+	}
+	return counts, err
 }
 
 // connection makes a page of the rows that were selected for it.

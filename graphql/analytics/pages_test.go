@@ -242,19 +242,25 @@ func TestDatasetPages(t *testing.T) {
 			Nodes []struct {
 				Chain   uint64
 				Address string
-				Uses    []struct {
-					Requester, App string
-					Deals, Tasks   int
-					Paid           string
+				Uses    struct {
+					Nodes []struct {
+						Requester, App string
+						Deals, Tasks   int
+						Paid           string
+					}
+					TotalCount int
 				}
-				Earnings []struct{ Owner, Amount string }
+				Earnings struct {
+					Nodes      []struct{ Owner, Amount string }
+					TotalCount int
+				}
 			}
 		}
-	}](t, newServer(t, conn), `{ datasets(first: 100) { nodes { chain address uses(first: 100) { requester app deals tasks paid } earnings { owner amount } } } }`, nil).Datasets.Nodes
+	}](t, newServer(t, conn), `{ datasets(first: 100) { nodes { chain address uses(first: 100) { nodes { requester app deals tasks paid } totalCount } earnings { nodes { owner amount } totalCount } } } }`, nil).Datasets.Nodes
 	used := 0
 	for _, node := range nodes {
 		uses, earnings := data.usesOf(node.Chain, node.Address, paid)
-		if fmt.Sprint(node.Uses) != fmt.Sprint(uses) || fmt.Sprint(node.Earnings) != fmt.Sprint(earnings) {
+		if fmt.Sprint(node.Uses.Nodes) != fmt.Sprint(uses) || node.Uses.TotalCount != len(uses) || fmt.Sprint(node.Earnings.Nodes) != fmt.Sprint(earnings) || node.Earnings.TotalCount != len(earnings) {
 			t.Errorf("%s: got %v %v, want %v %v", node.Address, node.Uses, node.Earnings, uses, earnings)
 		}
 		if len(uses) > 3 && len(earnings) > 1 {

@@ -177,7 +177,7 @@ func (f permissionFields) Dataset(ctx context.Context, p *model.DatasetPermissio
 	return datasetOf.one(ctx, f.reader, model.Key{Chain: p.Chain, ID: p.DatasetAddress})
 }
 
-func (f permissionFields) Events(ctx context.Context, p *model.DatasetPermission, first int, after *string) (*model.OrderEventConnection, error) {
+func (f permissionFields) Events(ctx context.Context, p *model.DatasetPermission, first int, after *string, _ *model.AsOf) (*model.OrderEventConnection, error) {
 	return eventsOfOrder.read(ctx, f.reader, model.Key{Chain: p.Chain, ID: p.ID}, first, after)
 }
 

@@ -91,7 +91,7 @@ func (q query) VerdictCounts(ctx context.Context, filter *model.VerdictFilter, _
 	return groups[model.VerdictCount](ctx, q.reader, &verdicts, verdictConditions(filter), "outcome, reason")
 }
 
-func (q query) Payout(ctx context.Context, chain, blockNumber, logIndex uint64) (*model.Payout, error) {
+func (q query) Payout(ctx context.Context, chain, blockNumber, logIndex uint64, _ *model.AsOf) (*model.Payout, error) {
 	return payouts.one(ctx, q.reader, conditions{columnIs("chain", "UInt64", chain), columnIs("block_number", "UInt64", blockNumber), columnIs("log_index", "UInt64", logIndex)})
 }
 

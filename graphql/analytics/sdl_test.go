@@ -6,6 +6,7 @@ import (
 	"flag"
 	"math/big"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -227,3 +228,64 @@ var (
 		},
 	}
 )
+
+// Every list is a connection with its count, takes first, after and asOf, and no two things
+// are said of a number: amounts are text, and their fields say in what.
+func TestListsAndAmounts(t *testing.T) {
+	lists := 0
+	for name, definition := range sdl().Types {
+		if definition.BuiltIn || definition.Kind != ast.Object || strings.HasPrefix(name, "__") {
+			continue
+		}
+		if strings.HasSuffix(name, "Connection") {
+			for field, kind := range map[string]string{"edges": "[" + strings.TrimSuffix(name, "Connection") + "Edge!]!", "nodes": "[" + strings.TrimSuffix(name, "Connection") + "!]!", "pageInfo": "PageInfo!", "totalCount": "Uint64!"} {
+				if f := definition.Fields.ForName(field); f == nil || f.Type.String() != kind {
+					t.Errorf("%s has no %s: %s", name, field, kind)
+				}
+			}
+		}
+		for _, field := range definition.Fields {
+			at := name + "." + field.Name
+			if strings.HasSuffix(field.Type.Name(), "Connection") {
+				lists++
+				for _, argument := range []string{"first", "after", "asOf"} {
+					if field.Arguments.ForName(argument) == nil {
+						t.Errorf("%s does not take %s", at, argument)
+					}
+				}
+			}
+			if field.Type.Elem != nil && field.Arguments.ForName("first") != nil {
+				t.Errorf("%s has pages, but is no connection", at)
+			}
+			checkAmount(t, at, field)
+		}
+	}
+	if lists < 50 {
+		t.Errorf("only %d lists are found", lists)
+	}
+}
+
+// moneyWords are in the names of fields that are money.
+var moneyWords = regexp.MustCompile(`(?i)(price|stake$|locked|amount|earned|spent|seized|deposited|withdrawn|refunded|volume(RLC)?$|reward$|paid|kitty|balance|remainder|rounding)`)
+
+// countWords are in names of fields that look like money and are not.
+var countWords = regexp.MustCompile(`(?i)^(DatasetPermission\.volume|OrderEvent\.volume|Query\.kitty)$`)
+
+func checkAmount(t *testing.T, at string, field *ast.FieldDefinition) {
+	t.Helper()
+	kind, words := field.Type.Name(), field.Description
+	switch {
+	case kind == "Float":
+		t.Errorf("%s is a float", at)
+	case (kind == "NRLC" || kind == "NRLCChange") && !strings.Contains(words, "nRLC"):
+		t.Errorf("%s does not say that it is in nRLC: %s", at, words)
+	case kind == "RLC" && (!strings.HasSuffix(field.Name, "RLC") || !strings.Contains(words, "RLC") || strings.Contains(words, "nRLC")):
+		t.Errorf("%s does not say that it is in RLC: %s", at, words)
+	case moneyWords.MatchString(field.Name) && !countWords.MatchString(at) && !slices.Contains([]string{"NRLC", "NRLCChange", "RLC"}, kind) && sdl().Types[kind].Kind == ast.Scalar:
+		t.Errorf("%s looks like money and is %s", at, kind)
+	}
+	if lasts := regexp.MustCompile(`(?i)(duration|latency|seconds|workClock|^p\d\d$)`); lasts.MatchString(field.Name) && sdl().Types[kind].Kind == ast.Scalar && !strings.Contains(words, "econds") &&
+		!strings.HasPrefix(at, "Latency.") {
+		t.Errorf("%s does not say that it is in seconds: %s", at, words)
+	}
+}

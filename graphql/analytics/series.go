@@ -3,6 +3,7 @@ package analytics
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"assay/graphql/analytics/model"
@@ -23,12 +24,10 @@ type hourly struct {
 	since, until *time.Time
 }
 
-// from begins a statement about the sums. The rows of the table have no block: those
-// that are being written cannot be left out, and none are kept of the past.
-func (h hourly) from(ctx context.Context, columns string) (*database.Statement, error) {
-	if asOfIn(ctx) != nil {
-		return nil, refuse("sums by the hour are kept at the newest block only: ask for them without asOf")
-	}
+// from begins a statement about the sums. The rows of the table have no block: those that are
+// being written cannot be left out, and as of an earlier block there are those of the hours
+// in which nothing happened after it.
+func (h hourly) from(ctx context.Context, r *reader, columns string) (*database.Statement, error) {
 	for _, limit := range []*time.Time{h.since, h.until} {
 		if limit != nil && !limit.Equal(limit.Truncate(time.Hour)) {
 			return nil, refuse("sums are kept by the hour: give since and until as full hours")
@@ -42,8 +41,21 @@ func (h hourly) from(ctx context.Context, columns string) (*database.Statement, 
 	where.text("key = ?", h.key)
 	where.during("hour", h.since, h.until)
 	s.Where(database.View{}, where)
-	return &s, nil
+	asOf := asOfIn(ctx)
+	if asOf == nil {
+		return &s, nil
+	}
+	if h.chain != nil && *h.chain != asOf.Chain {
+		return nil, refuse("asOf names a block of chain %d, and this is of chain %d", asOf.Chain, *h.chain)
+	}
+	block, err := blockOf(ctx, r, asOf)
+	chain, number := s.Bind("UInt64", asOf.Chain), s.Bind("UInt64", block)
+	s.Add(" AND chain = ", chain, " AND hour < (SELECT if(count() = 0, toDateTime(", lastSecond, ", 'UTC'), toStartOfHour(min(time))) FROM blocks FINAL WHERE chain = ", chain, " AND number > ", number, ")")
+	return &s, err
 }
+
+// lastSecond is the last that a DateTime can be.
+const lastSecond = "4294967295"
 
 // keyed checks the key that a client gave.
 func keyed(dimension string, key *string) (*string, error) {
@@ -61,13 +73,13 @@ func keyed(dimension string, key *string) (*string, error) {
 	return &address, err
 }
 
-func (q query) Overview(ctx context.Context, chain *uint64, since, until *time.Time) (*model.Measures, error) {
+func (q query) Overview(ctx context.Context, chain *uint64, since, until *time.Time, _ *model.AsOf) (*model.Measures, error) {
 	return total(ctx, q.reader, hourly{dimensionAll, nil, chain, since, until})
 }
 
 // total adds up all hours.
 func total(ctx context.Context, r *reader, h hourly) (*model.Measures, error) {
-	s, err := h.from(ctx, database.Selection[model.Measures]())
+	s, err := h.from(ctx, r, database.Selection[model.Measures]())
 	if err != nil {
 		return nil, err
 	}
@@ -81,14 +93,18 @@ func total(ctx context.Context, r *reader, h hourly) (*model.Measures, error) {
 // measures adds up all hours of one of many, who are read together.
 func measures(ctx context.Context, r *reader, dimension string, of model.Key, since, until *time.Time) (*model.Measures, error) {
 	h := hourly{dimension: dimension, since: since, until: until}
-	name := "measures " + dimension + " " + printed(since) + " " + printed(until)
+	v, err := viewBelow(ctx, r, of)
+	if err != nil {
+		return nil, err
+	}
+	name := "measures " + dimension + " " + printed(since) + " " + printed(until) + " " + v.Name()
 	m, err := load(ctx, name, of, func(ctx context.Context, keys []model.Key) (map[model.Key]*model.Measures, error) {
 		type row struct {
 			Chain uint64 `ch:"chain"`
 			Key   string `ch:"key"`
 			model.Measures
 		}
-		s, err := h.from(ctx, "chain, key, "+database.Selection[model.Measures]())
+		s, err := h.from(ctx, r, "chain, key, "+database.Selection[model.Measures]())
 		if err != nil {
 			return nil, err
 		}
@@ -121,34 +137,63 @@ func printed(t *time.Time) string {
 	return strconv.FormatInt(t.Unix(), 10)
 }
 
-func (q query) Series(ctx context.Context, dimension string, key *string, chain *uint64, step string, since, until *time.Time, first int) ([]*model.SeriesPoint, error) {
+func (q query) Series(ctx context.Context, dimension string, key *string, chain *uint64, step string, since, until *time.Time, first int, after *string, _ *model.AsOf) (*model.SeriesPointConnection, error) {
 	key, err := keyed(dimension, key)
 	if err != nil {
 		return nil, err
 	}
-	return points(ctx, q.reader, hourly{dimension, key, chain, since, until}, step, first)
-}
-
-// points adds up hours period by period.
-func points(ctx context.Context, r *reader, h hourly, step string, first int) ([]*model.SeriesPoint, error) {
-	if first < 0 || first > maxPoints {
-		return nil, refuse("first must be from 0 to %d", maxPoints)
-	}
-	type row struct {
-		Start time.Time `ch:"start"`
-		model.Measures
-	}
-	s, err := h.from(ctx, steps[step].sql+" AS start, "+database.Selection[model.Measures]())
+	p, err := periods.page(first, after)
 	if err != nil {
 		return nil, err
 	}
-	s.Add(" GROUP BY start ORDER BY start LIMIT ", strconv.Itoa(first))
-	rows, err := database.Rows[row](ctx, r, s)
-	found := make([]*model.SeriesPoint, len(rows))
-	for i, row := range rows {
-		found[i] = &model.SeriesPoint{Start: row.Start, End: steps[step].next(row.Start), Measures: &row.Measures}
+	s, err := hourly{dimension, key, chain, since, until}.from(ctx, q.reader, "toUInt64(0) AS of_chain, '' AS of_key, "+pointColumns(step))
+	if err != nil {
+		return nil, err
 	}
-	return found, err
+	s.Add(" GROUP BY start")
+	page, err := periods.pageOf(ctx, q.reader, s, p)
+	return ended(page, step), err
+}
+
+// periods are the points of a series.
+var periods = list[model.SeriesPoint]{
+	name: "period", columns: "*", most: maxPoints, order: []column{{"toUnixTimestamp(start)", "UInt64"}},
+	at: func(p *model.SeriesPoint) []any { return []any{uint64(p.Start.Unix())} },
+}
+
+func pointColumns(step string) string {
+	return steps[step].sql + " AS start, " + database.Selection[model.Measures]()
+}
+
+// ended says of each period when it ends.
+func ended(page *model.SeriesPointConnection, step string) *model.SeriesPointConnection {
+	if page != nil {
+		for _, edge := range page.Edges {
+			edge.Node.End = steps[step].next(edge.Node.Start)
+		}
+	}
+	return page
+}
+
+// pointsOf adds up the hours of one of many period by period.
+func pointsOf(ctx context.Context, r *reader, h hourly, of model.Key, step string, first int, after *string) (*model.SeriesPointConnection, error) {
+	p, err := periods.page(first, after)
+	if err != nil {
+		return nil, err
+	}
+	v, err := viewBelow(ctx, r, of)
+	if err != nil {
+		return nil, err
+	}
+	name := strings.Join([]string{"series", h.dimension, step, printed(h.since), printed(h.until), v.Name()}, " ")
+	page, err := periods.pagesOf(ctx, r, name, func(ctx context.Context, keys []model.Key) (*database.Statement, error) {
+		s, err := h.from(ctx, r, "chain AS of_chain, key AS of_key, "+pointColumns(step))
+		if err == nil {
+			s.Add(" AND (chain, key) IN ", pairs(s, keys), " GROUP BY chain, key, start")
+		}
+		return s, err
+	}, of, func(point *model.SeriesPoint) model.Key { return model.Key{Chain: point.Chain, ID: point.Key} }, p)
+	return ended(page, step), err
 }
 
 // steps are the lengths of periods: how to find the beginning of an hour's, and the next.
@@ -170,29 +215,39 @@ func wrapped(columns string, of *database.Statement) *database.Statement {
 	return &s
 }
 
-func (q query) Kitty(ctx context.Context, chain *uint64, step string, since, until *time.Time, first int) ([]*model.KittyPoint, error) {
-	if first < 0 || first > maxPoints {
-		return nil, refuse("first must be from 0 to %d", maxPoints)
+// kittyPeriods are what the kitty did.
+var kittyPeriods = list[model.KittyPoint]{
+	name: "kitty", columns: database.Selection[model.KittyPoint](), most: maxPoints, order: periods.order,
+	at: func(k *model.KittyPoint) []any { return []any{uint64(k.Start.Unix())} },
+}
+
+func (q query) Kitty(ctx context.Context, chain *uint64, step string, since, until *time.Time, first int, after *string, _ *model.AsOf) (*model.KittyPointConnection, error) {
+	p, err := kittyPeriods.page(first, after)
+	if err != nil {
+		return nil, err
 	}
 	from := time.Unix(0, 0)
 	if since != nil {
 		from = *since
 	}
 	// The balance needs all hours before, too.
-	hours, err := hourly{dimension: dimensionAll, chain: chain, until: until}.from(ctx, "hour, sum(kitty_in) AS taken, sum(kitty_out) AS given")
+	hours, err := hourly{dimension: dimensionAll, chain: chain, until: until}.from(ctx, q.reader, "hour, sum(kitty_in) AS taken, sum(kitty_out) AS given")
 	if err != nil {
 		return nil, err
 	}
 	hours.Add(" GROUP BY hour")
 	begin := hours.Bind("Int64", seconds(from))
-	periods := wrapped(steps[step].sql+" AS start, sumIf(h.taken, toUnixTimestamp(hour) >= "+begin+") AS taken, sumIf(h.given, toUnixTimestamp(hour) >= "+begin+") AS given, "+
+	sums := wrapped(steps[step].sql+" AS start, sumIf(h.taken, toUnixTimestamp(hour) >= "+begin+") AS taken, sumIf(h.given, toUnixTimestamp(hour) >= "+begin+") AS given, "+
 		"sum(sum(h.taken - h.given)) OVER (ORDER BY start) AS balance", hours)
-	periods.Add(" AS h GROUP BY start")
-	s := wrapped(database.Selection[model.KittyPoint](), periods)
-	s.Add(" WHERE taken != 0 OR given != 0 ORDER BY start LIMIT ", strconv.Itoa(first))
-	points, err := database.Rows[model.KittyPoint](ctx, q.reader, s)
-	for _, point := range points {
-		point.End = steps[step].next(point.Start)
+	sums.Add(" AS h GROUP BY start")
+	moved := wrapped("*", sums)
+	moved.Add(" WHERE taken != 0 OR given != 0")
+	page, err := kittyPeriods.pageOf(ctx, q.reader, moved, p)
+	if err != nil {
+		return nil, err
 	}
-	return points, err
+	for _, edge := range page.Edges {
+		edge.Node.End = steps[step].next(edge.Node.Start)
+	}
+	return page, nil
 }

@@ -218,12 +218,15 @@ func checkSeries(t tester, server *httptest.Server, rows []row, a asked, step st
 	variables := a.variables()
 	variables["step"] = step
 	points := get[struct {
-		Series []struct {
-			Start, End time.Time
-			Measures   map[string]any
+		Series struct {
+			Nodes []struct {
+				Start, End time.Time
+				Measures   map[string]any
+			}
+			TotalCount int
 		}
 	}](t, server, `query($of: Dimension!, $key: String, $chain: Uint64, $step: Step!, $since: Time, $until: Time) {
-		series(of: $of, key: $key, chain: $chain, step: $step, since: $since, until: $until, first: 3000) { start end measures {`+measureFields+`} } }`, variables).Series
+		series(of: $of, key: $key, chain: $chain, step: $step, since: $since, until: $until, first: 3000) { nodes { start end measures {`+measureFields+`} } totalCount } }`, variables).Series.Nodes
 	want := groupSums(rows, a, func(r row) time.Time { return periodOf(step, as[time.Time](r["hour"])) })
 	begins := slices.SortedFunc(maps.Keys(want), time.Time.Compare)
 	if len(points) != len(begins) {
@@ -249,12 +252,14 @@ func TestKitty(t *testing.T) {
 		variables := a.variables()
 		variables["step"] = step
 		points := get[struct {
-			Kitty []struct {
-				Start, End                   time.Time
-				In, Out, Balance, BalanceRLC string
+			Kitty struct {
+				Nodes []struct {
+					Start, End                   time.Time
+					In, Out, Balance, BalanceRLC string
+				}
 			}
 		}](t, server, `query($chain: Uint64, $step: Step!, $since: Time, $until: Time) {
-			kitty(chain: $chain, step: $step, since: $since, until: $until, first: 3000) { start end in out balance balanceRLC } }`, variables).Kitty
+			kitty(chain: $chain, step: $step, since: $since, until: $until, first: 3000) { nodes { start end in out balance balanceRLC } } }`, variables).Kitty.Nodes
 		want := groupSums(rows, a, func(r row) time.Time { return periodOf(step, as[time.Time](r["hour"])) })
 		maps.DeleteFunc(want, func(_ time.Time, s map[string]*big.Int) bool {
 			return s["kitty_in"].Sign() == 0 && s["kitty_out"].Sign() == 0
@@ -542,10 +547,10 @@ func TestSeriesRefusals(t *testing.T) {
 	server := newServer(t, newDatabase(t))
 	for _, query := range []string{
 		`{ overview(since: "2026-01-01T00:30:00Z") { deals } }`,
-		`{ series(of: WORKERPOOL) { start } }`,
-		`{ series(of: ALL, key: "x") { start } }`,
-		`{ series(of: WORKERPOOL, key: "x") { start } }`,
-		`{ series(first: 10001) { start } }`,
+		`{ series(of: WORKERPOOL) { totalCount } }`,
+		`{ series(of: ALL, key: "x") { totalCount } }`,
+		`{ series(of: WORKERPOOL, key: "x") { totalCount } }`,
+		`{ series(first: 10001) { totalCount } }`,
 		`{ leaderboard(of: ALL, by: DEALS) { totalCount } }`,
 		`{ concentration(of: ALL, by: DEALS) { total } }`,
 		`{ concentration(of: APP, by: DEALS, top: [1,2,3,4,5,6,7,8,9,10,11]) { total } }`,
@@ -553,5 +558,106 @@ func TestSeriesRefusals(t *testing.T) {
 		if code, message := failing(t, server, query, nil); code != codeInput {
 			t.Errorf("%s: %s %q", query, code, message)
 		}
+	}
+}
+
+// A series has pages, also below many at once, and every page of all is as in one.
+func TestSeriesPages(t *testing.T) {
+	conn := newDatabase(t)
+	fillSeries(t, conn, 7)
+	for _, address := range dimensions["WORKERPOOL"] {
+		insert(t, conn, "resources", row{"chain": chains[0], "kind": "WORKERPOOL", "address": address, "registered_at": start, "version": uint64(1)})
+	}
+	db := &counted{Conn: conn}
+	server := newServer(t, db)
+	type page struct {
+		Nodes []struct {
+			Start    time.Time
+			Measures struct{ Deals int }
+		}
+		TotalCount int
+		PageInfo   struct {
+			HasNextPage bool
+			EndCursor   *string
+		}
+	}
+	type answer struct {
+		Series      page
+		Workerpools struct {
+			Nodes []struct {
+				Address string
+				Series  page
+			}
+		}
+	}
+	const fields = `{ nodes { start measures { deals } } totalCount pageInfo { hasNextPage endCursor } }`
+	whole := get[answer](t, server, `{ series(of: ALL, chain: 7, step: WEEK) `+fields+` workerpools { nodes { address series(step: WEEK) `+fields+` } } }`, nil)
+	if got := db.statements.Load(); got > 6 {
+		t.Errorf("%d statements for the series of %d pools", got, len(whole.Workerpools.Nodes))
+	}
+	if whole.Series.TotalCount < 8 || len(whole.Workerpools.Nodes) < 2 || whole.Workerpools.Nodes[1].Series.TotalCount < 4 {
+		t.Fatalf("too little to page through: %+v", whole)
+	}
+	read := func(want page, next func(after *string) page) {
+		t.Helper()
+		var got page
+		for after := (*string)(nil); ; {
+			p := next(after)
+			got.Nodes = append(got.Nodes, p.Nodes...)
+			if p.TotalCount != want.TotalCount || len(p.Nodes) > 3 {
+				t.Fatalf("%+v, want %d in all", p, want.TotalCount)
+			}
+			if after = p.PageInfo.EndCursor; !p.PageInfo.HasNextPage {
+				break
+			}
+		}
+		if fmt.Sprint(got.Nodes) != fmt.Sprint(want.Nodes) {
+			t.Errorf("page by page %v, at once %v", got.Nodes, want.Nodes)
+		}
+	}
+	read(whole.Series, func(after *string) page {
+		return get[answer](t, server, `query($after: Cursor) { series(of: ALL, chain: 7, step: WEEK, first: 3, after: $after) `+fields+` }`, map[string]any{"after": after}).Series
+	})
+	read(whole.Workerpools.Nodes[1].Series, func(after *string) page {
+		return get[answer](t, server, `query($after: Cursor) { workerpools { nodes { series(step: WEEK, first: 3, after: $after) `+fields+` } } }`, map[string]any{"after": after}).Workerpools.Nodes[1].Series
+	})
+}
+
+// As of an earlier block, sums are those of the hours in which nothing happened after it.
+func TestSumsAsOf(t *testing.T) {
+	conn := newDatabase(t)
+	rows := fillSeries(t, conn, 8)
+	hours := make(map[time.Time]bool)
+	for _, r := range rows {
+		if r["chain"] == chains[0] {
+			hours[as[time.Time](r["hour"])] = true
+		}
+	}
+	// Two blocks in each hour in which something happened.
+	var times []time.Time
+	for _, hour := range slices.SortedFunc(maps.Keys(hours), time.Time.Compare) {
+		times = append(times, hour.Add(time.Minute), hour.Add(50*time.Minute))
+	}
+	for i, at := range times {
+		insert(t, conn, "blocks", row{"chain": chains[0], "number": uint64(i + 1), "hash": hash(i), "time": at, "version": uint64(1)})
+	}
+	server := newServer(t, conn)
+	for _, block := range []int{1, 2, len(times) / 2, len(times)/2 + 1, len(times) - 1, len(times)} {
+		until := time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+		if block < len(times) {
+			until = times[block].Truncate(time.Hour)
+		}
+		a := asked{dimension: "ALL", chain: &chains[0], until: &until}
+		answer := get[struct {
+			Overview map[string]any
+			Series   struct{ TotalCount int }
+		}](t, server, `query($block: Uint64!) { overview(asOf: {chain: 7, block: $block}) {`+measureFields+`} series(step: HOUR, first: 0, asOf: {chain: 7, block: $block}) { totalCount } }`, map[string]any{"block": block})
+		checkMeasures(t, answer.Overview, groupSums(rows, a, func(row) int { return 0 })[0])
+		if want := len(groupSums(rows, a, func(r row) time.Time { return as[time.Time](r["hour"]) })); answer.Series.TotalCount != want {
+			t.Errorf("as of block %d: %d hours, want %d", block, answer.Series.TotalCount, want)
+		}
+	}
+	if code, _ := failing(t, server, `{ overview(chain: 134, asOf: {chain: 7, block: 1}) { deals } }`, nil); code != codeInput {
+		t.Errorf("as of a block of another chain: %s", code)
 	}
 }

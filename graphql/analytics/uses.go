@@ -2,7 +2,6 @@ package analytics
 
 import (
 	"context"
-	"strconv"
 
 	"assay/graphql/analytics/model"
 	"assay/graphql/internal/database"
@@ -12,62 +11,56 @@ import (
 // paid for each.
 func paidFor(s *database.Statement, v database.View, columns string, datasets []model.Key) {
 	these := pairs(s, datasets)
-	s.Add("SELECT d.chain AS chain, d.dataset AS dataset, ", columns, " FROM ",
+	s.Add("SELECT d.chain AS of_chain, d.dataset AS of_key, ", columns, " FROM ",
 		"(SELECT * FROM ", v.Rows(s, dealTable), " WHERE (chain, dataset) IN ", these, ") AS d LEFT JOIN ",
 		"(SELECT chain, deal, account, sum(amount) AS paid FROM ", v.Rows(s, payoutTable), " WHERE kind = 'REWARD' AND role = 'DATASET'",
 		" AND (chain, deal) IN (SELECT chain, id FROM ", v.Rows(s, dealTable), " WHERE (chain, dataset) IN ", these, ")",
-		" GROUP BY chain, deal, account) AS p ON d.chain = p.chain AND d.id = p.deal GROUP BY chain, dataset")
+		" GROUP BY chain, deal, account) AS p ON d.chain = p.chain AND d.id = p.deal GROUP BY of_chain, of_key")
 }
 
-func (f datasetFields) Uses(ctx context.Context, d *model.Dataset, first int) ([]*model.DatasetUse, error) {
-	if first < 0 || first > maxFirst {
-		return nil, refuse("first must be from 0 to %d", maxFirst)
+// datasetUses and datasetEarnings come in the order of what was paid.
+var (
+	datasetUses = list[model.DatasetUse]{
+		name: "use", columns: database.Selection[model.DatasetUse](), order: []column{{"-toInt256(paid)", "Int256"}, {"requester", "String"}, {"app", "String"}},
+		at: func(u *model.DatasetUse) []any { return []any{negated(u.Paid), u.Requester, u.App} },
 	}
-	v, err := viewOf(ctx, f.reader, nil)
+	datasetEarnings = list[model.DatasetEarning]{
+		name: "earning", columns: database.Selection[model.DatasetEarning](), order: []column{{"-toInt256(amount)", "Int256"}, {"owner", "String"}},
+		at: func(e *model.DatasetEarning) []any { return []any{negated(e.Amount), e.Owner} },
+	}
+)
+
+func (f datasetFields) Uses(ctx context.Context, d *model.Dataset, first int, after *string, _ *model.AsOf) (*model.DatasetUseConnection, error) {
+	p, err := datasetUses.page(first, after)
 	if err != nil {
 		return nil, err
 	}
-	name := "uses " + strconv.Itoa(first) + " " + v.Name()
-	return load(ctx, name, keyOfDataset(d), func(ctx context.Context, keys []model.Key) (map[model.Key][]*model.DatasetUse, error) {
+	v, err := viewBelow(ctx, f.reader, keyOfDataset(d))
+	if err != nil {
+		return nil, err
+	}
+	return datasetUses.pagesOf(ctx, f.reader, "uses "+v.Name(), func(_ context.Context, keys []model.Key) (*database.Statement, error) {
 		var s database.Statement
-		s.Add("SELECT chain, dataset, ", database.Selection[model.DatasetUse](), " FROM (")
 		// The price is the same whoever owns the dataset, and one owner is paid for a deal.
 		paidFor(&s, v.Only(chainsOf(keys)...), "d.requester AS requester, d.app AS app, uniqExact(d.id) AS deals, sum(d.bot_size) AS tasks, sum(p.paid) AS paid", keys)
-		s.Add(", requester, app) ORDER BY paid DESC, requester, app LIMIT ", strconv.Itoa(first), " BY chain, dataset")
-		rows, err := database.Rows[struct {
-			Chain   uint64 `ch:"chain"`
-			Dataset string `ch:"dataset"`
-			model.DatasetUse
-		}](ctx, f.reader, &s)
-		found := make(map[model.Key][]*model.DatasetUse)
-		for _, row := range rows {
-			key := model.Key{Chain: row.Chain, ID: row.Dataset}
-			found[key] = append(found[key], &row.DatasetUse)
-		}
-		return found, err
-	})
+		s.Add(", requester, app")
+		return &s, nil
+	}, keyOfDataset(d), func(u *model.DatasetUse) model.Key { return model.Key{Chain: u.Chain, ID: u.Dataset} }, p)
 }
 
-func (f datasetFields) Earnings(ctx context.Context, d *model.Dataset) ([]*model.DatasetEarning, error) {
-	v, err := viewOf(ctx, f.reader, nil)
+func (f datasetFields) Earnings(ctx context.Context, d *model.Dataset, first int, after *string, _ *model.AsOf) (*model.DatasetEarningConnection, error) {
+	p, err := datasetEarnings.page(first, after)
 	if err != nil {
 		return nil, err
 	}
-	return load(ctx, "earnings "+v.Name(), keyOfDataset(d), func(ctx context.Context, keys []model.Key) (map[model.Key][]*model.DatasetEarning, error) {
+	v, err := viewBelow(ctx, f.reader, keyOfDataset(d))
+	if err != nil {
+		return nil, err
+	}
+	return datasetEarnings.pagesOf(ctx, f.reader, "earnings "+v.Name(), func(_ context.Context, keys []model.Key) (*database.Statement, error) {
 		var s database.Statement
-		s.Add("SELECT chain, dataset, ", database.Selection[model.DatasetEarning](), " FROM (")
 		paidFor(&s, v.Only(chainsOf(keys)...), "p.account AS owner, sum(p.paid) AS amount", keys)
-		s.Add(", owner) WHERE owner != '' ORDER BY amount DESC, owner LIMIT ", strconv.Itoa(maxFirst), " BY chain, dataset")
-		rows, err := database.Rows[struct {
-			Chain   uint64 `ch:"chain"`
-			Dataset string `ch:"dataset"`
-			model.DatasetEarning
-		}](ctx, f.reader, &s)
-		found := make(map[model.Key][]*model.DatasetEarning)
-		for _, row := range rows {
-			key := model.Key{Chain: row.Chain, ID: row.Dataset}
-			found[key] = append(found[key], &row.DatasetEarning)
-		}
-		return found, err
-	})
+		s.Add(", owner HAVING owner != ''")
+		return &s, nil
+	}, keyOfDataset(d), func(e *model.DatasetEarning) model.Key { return model.Key{Chain: e.Chain, ID: e.Dataset} }, p)
 }

@@ -61,8 +61,8 @@ var Pages = []Page{
 }
 
 // Series is what the analytics endpoint is asked for a year's chart of one requester's days.
-var Series = Page{"a year by the day", `query($key: String!) { series(of: REQUESTER, key: $key, chain: 31337, step: DAY, first: 366) {
-	start measures { deals tasks completed volume earnedWorkers meanLatency successRate } } }`, func(m Market, r *rand.Rand) map[string]any {
+var Series = Page{"a year by the day", `query($key: String!) { series(of: REQUESTER, key: $key, chain: 31337, step: DAY, first: 366) { nodes {
+	start measures { deals tasks completed volume earnedWorkers meanLatency successRate } } } }`, func(m Market, r *rand.Rand) map[string]any {
 	return map[string]any{"key": m.IDs["account"][r.Intn(len(m.IDs["account"]))]}
 }}
 

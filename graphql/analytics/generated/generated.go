@@ -69,33 +69,33 @@ type DirectiveRoot struct {
 type ComplexityRoot struct {
 	Account struct {
 		Address           func(childComplexity int) int
-		Apps              func(childComplexity int, first int, after *string) int
+		Apps              func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		BlockNumber       func(childComplexity int) int
 		Chain             func(childComplexity int) int
-		Contributions     func(childComplexity int, first int, after *string) int
-		Datasets          func(childComplexity int, first int, after *string) int
-		Deals             func(childComplexity int, first int, after *string) int
+		Contributions     func(childComplexity int, first int, after *string, asOf *model.AsOf) int
+		Datasets          func(childComplexity int, first int, after *string, asOf *model.AsOf) int
+		Deals             func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Deposited         func(childComplexity int) int
 		Earned            func(childComplexity int) int
 		EarnedRLC         func(childComplexity int) int
-		History           func(childComplexity int, first int, after *string) int
+		History           func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Locked            func(childComplexity int) int
 		LockedRLC         func(childComplexity int) int
-		Payouts           func(childComplexity int, first int, after *string) int
-		Postings          func(childComplexity int, first int, after *string) int
-		RequesterMeasures func(childComplexity int, since *time.Time, until *time.Time) int
-		RequesterSeries   func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
+		Payouts           func(childComplexity int, first int, after *string, asOf *model.AsOf) int
+		Postings          func(childComplexity int, first int, after *string, asOf *model.AsOf) int
+		RequesterMeasures func(childComplexity int, since *time.Time, until *time.Time, asOf *model.AsOf) int
+		RequesterSeries   func(childComplexity int, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) int
 		Score             func(childComplexity int) int
 		Seized            func(childComplexity int) int
 		SeizedRLC         func(childComplexity int) int
 		Spent             func(childComplexity int) int
 		Stake             func(childComplexity int) int
 		StakeRLC          func(childComplexity int) int
-		Verdicts          func(childComplexity int, first int, after *string) int
+		Verdicts          func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Withdrawn         func(childComplexity int) int
-		WorkerMeasures    func(childComplexity int, since *time.Time, until *time.Time) int
-		WorkerSeries      func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
-		Workerpools       func(childComplexity int, first int, after *string) int
+		WorkerMeasures    func(childComplexity int, since *time.Time, until *time.Time, asOf *model.AsOf) int
+		WorkerSeries      func(childComplexity int, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) int
+		Workerpools       func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 	}
 
 	AccountConnection struct {
@@ -153,16 +153,16 @@ type ComplexityRoot struct {
 		BlockNumber  func(childComplexity int) int
 		Chain        func(childComplexity int) int
 		Checksum     func(childComplexity int) int
-		Deals        func(childComplexity int, first int, after *string) int
-		History      func(childComplexity int, first int, after *string) int
-		Measures     func(childComplexity int, since *time.Time, until *time.Time) int
+		Deals        func(childComplexity int, first int, after *string, asOf *model.AsOf) int
+		History      func(childComplexity int, first int, after *string, asOf *model.AsOf) int
+		Measures     func(childComplexity int, since *time.Time, until *time.Time, asOf *model.AsOf) int
 		Mrenclave    func(childComplexity int) int
 		Multiaddr    func(childComplexity int) int
 		Name         func(childComplexity int) int
 		Owner        func(childComplexity int) int
 		OwnerAccount func(childComplexity int) int
 		RegisteredAt func(childComplexity int) int
-		Series       func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
+		Series       func(childComplexity int, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) int
 		Type         func(childComplexity int) int
 	}
 
@@ -220,12 +220,12 @@ type ComplexityRoot struct {
 	Category struct {
 		BlockNumber      func(childComplexity int) int
 		Chain            func(childComplexity int) int
-		Deals            func(childComplexity int, first int, after *string) int
+		Deals            func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Description      func(childComplexity int) int
 		ID               func(childComplexity int) int
-		Measures         func(childComplexity int, since *time.Time, until *time.Time) int
+		Measures         func(childComplexity int, since *time.Time, until *time.Time, asOf *model.AsOf) int
 		Name             func(childComplexity int) int
-		Series           func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
+		Series           func(childComplexity int, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) int
 		WorkClockTimeRef func(childComplexity int) int
 	}
 
@@ -242,15 +242,18 @@ type ComplexityRoot struct {
 	}
 
 	CategoryPrice struct {
-		Category func(childComplexity int) int
-		Chain    func(childComplexity int) int
-		Deals    func(childComplexity int) int
-		Max      func(childComplexity int) int
-		Mean     func(childComplexity int) int
-		MeanRLC  func(childComplexity int) int
-		Median   func(childComplexity int) int
-		Min      func(childComplexity int) int
-		Tasks    func(childComplexity int) int
+		Category  func(childComplexity int) int
+		Chain     func(childComplexity int) int
+		Deals     func(childComplexity int) int
+		Max       func(childComplexity int) int
+		MaxRLC    func(childComplexity int) int
+		Mean      func(childComplexity int) int
+		MeanRLC   func(childComplexity int) int
+		Median    func(childComplexity int) int
+		MedianRLC func(childComplexity int) int
+		Min       func(childComplexity int) int
+		MinRLC    func(childComplexity int) int
+		Tasks     func(childComplexity int) int
 	}
 
 	ChainMeta struct {
@@ -339,10 +342,10 @@ type ComplexityRoot struct {
 		BlockNumber  func(childComplexity int) int
 		Chain        func(childComplexity int) int
 		Checksum     func(childComplexity int) int
-		Deals        func(childComplexity int, first int, after *string) int
-		Earnings     func(childComplexity int) int
-		History      func(childComplexity int, first int, after *string) int
-		Measures     func(childComplexity int, since *time.Time, until *time.Time) int
+		Deals        func(childComplexity int, first int, after *string, asOf *model.AsOf) int
+		Earnings     func(childComplexity int, first int, after *string, asOf *model.AsOf) int
+		History      func(childComplexity int, first int, after *string, asOf *model.AsOf) int
+		Measures     func(childComplexity int, since *time.Time, until *time.Time, asOf *model.AsOf) int
 		Multiaddr    func(childComplexity int) int
 		Name         func(childComplexity int) int
 		Owner        func(childComplexity int) int
@@ -350,9 +353,9 @@ type ComplexityRoot struct {
 		Permissions  func(childComplexity int, first int, after *string, app *string, requester *string, workerpool *string, active *bool, asOf *model.AsOf) int
 		RegisteredAt func(childComplexity int) int
 		Sales        func(childComplexity int, first int, after *string, asOf *model.AsOf) int
-		Series       func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
+		Series       func(childComplexity int, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) int
 		Sharing      func(childComplexity int) int
-		Uses         func(childComplexity int, first int) int
+		Uses         func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 	}
 
 	DatasetConnection struct {
@@ -366,6 +369,18 @@ type ComplexityRoot struct {
 		Amount    func(childComplexity int) int
 		AmountRLC func(childComplexity int) int
 		Owner     func(childComplexity int) int
+	}
+
+	DatasetEarningConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	DatasetEarningEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	DatasetEdge struct {
@@ -382,7 +397,7 @@ type ComplexityRoot struct {
 		Consumed       func(childComplexity int) int
 		Dataset        func(childComplexity int) int
 		DatasetAddress func(childComplexity int) int
-		Events         func(childComplexity int, first int, after *string) int
+		Events         func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Kind           func(childComplexity int) int
 		OrderHash      func(childComplexity int) int
 		Price          func(childComplexity int) int
@@ -452,6 +467,18 @@ type ComplexityRoot struct {
 		Tasks     func(childComplexity int) int
 	}
 
+	DatasetUseConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	DatasetUseEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	Deal struct {
 		App                  func(childComplexity int) int
 		AppEntry             func(childComplexity int) int
@@ -471,13 +498,13 @@ type ComplexityRoot struct {
 		DatasetPrice         func(childComplexity int) int
 		ID                   func(childComplexity int) int
 		Params               func(childComplexity int) int
-		Payouts              func(childComplexity int, first int, after *string) int
+		Payouts              func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Requester            func(childComplexity int) int
 		SchedulerRewardRatio func(childComplexity int) int
 		Sponsor              func(childComplexity int) int
 		StartTime            func(childComplexity int) int
 		Tag                  func(childComplexity int) int
-		Tasks                func(childComplexity int, first int, after *string) int
+		Tasks                func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		TeeFramework         func(childComplexity int) int
 		Trust                func(childComplexity int) int
 		TxHash               func(childComplexity int) int
@@ -558,8 +585,22 @@ type ComplexityRoot struct {
 		BalanceRLC func(childComplexity int) int
 		End        func(childComplexity int) int
 		In         func(childComplexity int) int
+		InRLC      func(childComplexity int) int
 		Out        func(childComplexity int) int
+		OutRLC     func(childComplexity int) int
 		Start      func(childComplexity int) int
+	}
+
+	KittyPointConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	KittyPointEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	Latency struct {
@@ -737,9 +778,9 @@ type ComplexityRoot struct {
 		BucketSums    func(childComplexity int, filter *model.PostingFilter, asOf *model.AsOf) int
 		Categories    func(childComplexity int, first int, after *string, filter *model.CategoryFilter, asOf *model.AsOf) int
 		Category      func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
-		Churn         func(childComplexity int, of string, chain *uint64) int
-		Cohorts       func(childComplexity int, of string, chain *uint64) int
-		Concentration func(childComplexity int, of string, by string, chain *uint64, since *time.Time, until *time.Time, top []uint64) int
+		Churn         func(childComplexity int, of string, chain *uint64, asOf *model.AsOf) int
+		Cohorts       func(childComplexity int, of string, chain *uint64, asOf *model.AsOf) int
+		Concentration func(childComplexity int, of string, by string, chain *uint64, since *time.Time, until *time.Time, top []uint64, asOf *model.AsOf) int
 		Contribution  func(childComplexity int, task string, worker string, chain *uint64, asOf *model.AsOf) int
 		Contributions func(childComplexity int, first int, after *string, filter *model.ContributionFilter, asOf *model.AsOf) int
 		Dataset       func(childComplexity int, address string, chain *uint64, asOf *model.AsOf) int
@@ -747,19 +788,19 @@ type ComplexityRoot struct {
 		Deal          func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
 		Deals         func(childComplexity int, first int, after *string, filter *model.DealFilter, asOf *model.AsOf) int
 		Events        func(childComplexity int, first int, after *string, filter *model.EventFilter, asOf *model.AsOf) int
-		Kitty         func(childComplexity int, chain *uint64, step string, since *time.Time, until *time.Time, first int) int
+		Kitty         func(childComplexity int, chain *uint64, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) int
 		Latency       func(childComplexity int, filter *model.TaskFilter, asOf *model.AsOf) int
-		Leaderboard   func(childComplexity int, of string, by string, chain *uint64, since *time.Time, until *time.Time, first int, after *string) int
+		Leaderboard   func(childComplexity int, of string, by string, chain *uint64, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) int
 		MayUse        func(childComplexity int, app *string, requester *string, workerpool *string, chain *uint64, first int, after *string, asOf *model.AsOf) int
 		Meta          func(childComplexity int) int
 		OrderEvents   func(childComplexity int, first int, after *string, filter *model.OrderEventFilter, asOf *model.AsOf) int
-		Overview      func(childComplexity int, chain *uint64, since *time.Time, until *time.Time) int
-		Payout        func(childComplexity int, chain uint64, blockNumber uint64, logIndex uint64) int
+		Overview      func(childComplexity int, chain *uint64, since *time.Time, until *time.Time, asOf *model.AsOf) int
+		Payout        func(childComplexity int, chain uint64, blockNumber uint64, logIndex uint64, asOf *model.AsOf) int
 		Payouts       func(childComplexity int, first int, after *string, filter *model.PayoutFilter, asOf *model.AsOf) int
 		Permissions   func(childComplexity int, first int, after *string, filter *model.PermissionFilter, asOf *model.AsOf) int
 		Postings      func(childComplexity int, first int, after *string, filter *model.PostingFilter, asOf *model.AsOf) int
 		Prices        func(childComplexity int, filter *model.DealFilter, asOf *model.AsOf) int
-		Series        func(childComplexity int, of string, key *string, chain *uint64, step string, since *time.Time, until *time.Time, first int) int
+		Series        func(childComplexity int, of string, key *string, chain *uint64, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) int
 		Task          func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
 		TaskCounts    func(childComplexity int, filter *model.TaskFilter, asOf *model.AsOf) int
 		Tasks         func(childComplexity int, first int, after *string, filter *model.TaskFilter, asOf *model.AsOf) int
@@ -793,6 +834,18 @@ type ComplexityRoot struct {
 		Start    func(childComplexity int) int
 	}
 
+	SeriesPointConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	SeriesPointEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	Settlement struct {
 		AppPrice             func(childComplexity int) int
 		BlockNumber          func(childComplexity int) int
@@ -803,7 +856,7 @@ type ComplexityRoot struct {
 		Exact                func(childComplexity int) int
 		KittyDraw            func(childComplexity int) int
 		KittyFill            func(childComplexity int) int
-		Lines                func(childComplexity int, first int, after *string) int
+		Lines                func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		LogIndex             func(childComplexity int) int
 		Price                func(childComplexity int) int
 		PriceRLC             func(childComplexity int) int
@@ -860,7 +913,7 @@ type ComplexityRoot struct {
 		Chain                func(childComplexity int) int
 		ConsensusValue       func(childComplexity int) int
 		ContributionDeadline func(childComplexity int) int
-		Contributions        func(childComplexity int, first int, after *string) int
+		Contributions        func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Contributors         func(childComplexity int) int
 		Deal                 func(childComplexity int) int
 		DealID               func(childComplexity int) int
@@ -869,7 +922,7 @@ type ComplexityRoot struct {
 		ID                   func(childComplexity int) int
 		Index                func(childComplexity int) int
 		InitializedAt        func(childComplexity int) int
-		Payouts              func(childComplexity int, first int, after *string) int
+		Payouts              func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Reopened             func(childComplexity int) int
 		Requester            func(childComplexity int) int
 		ResultDigest         func(childComplexity int) int
@@ -879,7 +932,7 @@ type ComplexityRoot struct {
 		RevealDeadline       func(childComplexity int) int
 		Settlement           func(childComplexity int) int
 		Status               func(childComplexity int) int
-		Verdicts             func(childComplexity int, first int, after *string) int
+		Verdicts             func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		WinnerCounter        func(childComplexity int) int
 		Workerpool           func(childComplexity int) int
 		WorkerpoolAddress    func(childComplexity int) int
@@ -969,21 +1022,21 @@ type ComplexityRoot struct {
 		AtRisk               func(childComplexity int) int
 		BlockNumber          func(childComplexity int) int
 		Chain                func(childComplexity int) int
-		Contributions        func(childComplexity int, first int, after *string) int
-		Deals                func(childComplexity int, first int, after *string) int
+		Contributions        func(childComplexity int, first int, after *string, asOf *model.AsOf) int
+		Deals                func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Description          func(childComplexity int) int
-		History              func(childComplexity int, first int, after *string) int
+		History              func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Latency              func(childComplexity int, since *time.Time, until *time.Time) int
-		Measures             func(childComplexity int, since *time.Time, until *time.Time) int
+		Measures             func(childComplexity int, since *time.Time, until *time.Time, asOf *model.AsOf) int
 		Owner                func(childComplexity int) int
 		OwnerAccount         func(childComplexity int) int
-		Payouts              func(childComplexity int, first int, after *string) int
+		Payouts              func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		RegisteredAt         func(childComplexity int) int
 		SchedulerRewardRatio func(childComplexity int) int
-		Series               func(childComplexity int, step string, since *time.Time, until *time.Time, first int) int
-		Tasks                func(childComplexity int, first int, after *string) int
+		Series               func(childComplexity int, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) int
+		Tasks                func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Utilisation          func(childComplexity int, since time.Time, until time.Time) int
-		Verdicts             func(childComplexity int, first int, after *string) int
+		Verdicts             func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		WorkerStakeRatio     func(childComplexity int) int
 	}
 
@@ -1001,19 +1054,19 @@ type ComplexityRoot struct {
 }
 
 type AccountResolver interface {
-	Payouts(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Payout], error)
-	Postings(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Posting], error)
-	Contributions(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Contribution], error)
-	Verdicts(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Verdict], error)
-	Deals(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Deal], error)
-	Apps(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.App], error)
-	Datasets(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Dataset], error)
-	Workerpools(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.Workerpool], error)
-	History(ctx context.Context, obj *model.Account, first int, after *string) (*model.Connection[model.AccountState], error)
-	RequesterMeasures(ctx context.Context, obj *model.Account, since *time.Time, until *time.Time) (*model.Measures, error)
-	RequesterSeries(ctx context.Context, obj *model.Account, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
-	WorkerMeasures(ctx context.Context, obj *model.Account, since *time.Time, until *time.Time) (*model.Measures, error)
-	WorkerSeries(ctx context.Context, obj *model.Account, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
+	Payouts(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Payout], error)
+	Postings(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Posting], error)
+	Contributions(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Contribution], error)
+	Verdicts(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Verdict], error)
+	Deals(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Deal], error)
+	Apps(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.App], error)
+	Datasets(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Dataset], error)
+	Workerpools(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Workerpool], error)
+	History(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.AccountState], error)
+	RequesterMeasures(ctx context.Context, obj *model.Account, since *time.Time, until *time.Time, asOf *model.AsOf) (*model.Measures, error)
+	RequesterSeries(ctx context.Context, obj *model.Account, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) (*model.Connection[model.SeriesPoint], error)
+	WorkerMeasures(ctx context.Context, obj *model.Account, since *time.Time, until *time.Time, asOf *model.AsOf) (*model.Measures, error)
+	WorkerSeries(ctx context.Context, obj *model.Account, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) (*model.Connection[model.SeriesPoint], error)
 }
 type AccountStateResolver interface {
 	Time(ctx context.Context, obj *model.AccountState) (*time.Time, error)
@@ -1021,18 +1074,18 @@ type AccountStateResolver interface {
 type AppResolver interface {
 	OwnerAccount(ctx context.Context, obj *model.App) (*model.Account, error)
 
-	Deals(ctx context.Context, obj *model.App, first int, after *string) (*model.Connection[model.Deal], error)
-	History(ctx context.Context, obj *model.App, first int, after *string) (*model.Connection[model.EntryState], error)
-	Measures(ctx context.Context, obj *model.App, since *time.Time, until *time.Time) (*model.Measures, error)
-	Series(ctx context.Context, obj *model.App, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
+	Deals(ctx context.Context, obj *model.App, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Deal], error)
+	History(ctx context.Context, obj *model.App, first int, after *string, asOf *model.AsOf) (*model.Connection[model.EntryState], error)
+	Measures(ctx context.Context, obj *model.App, since *time.Time, until *time.Time, asOf *model.AsOf) (*model.Measures, error)
+	Series(ctx context.Context, obj *model.App, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) (*model.Connection[model.SeriesPoint], error)
 }
 type AttestationResolver interface {
 	Quote(ctx context.Context, obj *model.Attestation) (string, error)
 }
 type CategoryResolver interface {
-	Deals(ctx context.Context, obj *model.Category, first int, after *string) (*model.Connection[model.Deal], error)
-	Measures(ctx context.Context, obj *model.Category, since *time.Time, until *time.Time) (*model.Measures, error)
-	Series(ctx context.Context, obj *model.Category, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
+	Deals(ctx context.Context, obj *model.Category, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Deal], error)
+	Measures(ctx context.Context, obj *model.Category, since *time.Time, until *time.Time, asOf *model.AsOf) (*model.Measures, error)
+	Series(ctx context.Context, obj *model.Category, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) (*model.Connection[model.SeriesPoint], error)
 }
 type ContributionResolver interface {
 	Task(ctx context.Context, obj *model.Contribution) (*model.Task, error)
@@ -1046,12 +1099,12 @@ type ContributionResolver interface {
 type DatasetResolver interface {
 	OwnerAccount(ctx context.Context, obj *model.Dataset) (*model.Account, error)
 
-	Deals(ctx context.Context, obj *model.Dataset, first int, after *string) (*model.Connection[model.Deal], error)
-	History(ctx context.Context, obj *model.Dataset, first int, after *string) (*model.Connection[model.EntryState], error)
-	Measures(ctx context.Context, obj *model.Dataset, since *time.Time, until *time.Time) (*model.Measures, error)
-	Series(ctx context.Context, obj *model.Dataset, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
-	Uses(ctx context.Context, obj *model.Dataset, first int) ([]*model.DatasetUse, error)
-	Earnings(ctx context.Context, obj *model.Dataset) ([]*model.DatasetEarning, error)
+	Deals(ctx context.Context, obj *model.Dataset, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Deal], error)
+	History(ctx context.Context, obj *model.Dataset, first int, after *string, asOf *model.AsOf) (*model.Connection[model.EntryState], error)
+	Measures(ctx context.Context, obj *model.Dataset, since *time.Time, until *time.Time, asOf *model.AsOf) (*model.Measures, error)
+	Series(ctx context.Context, obj *model.Dataset, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) (*model.Connection[model.SeriesPoint], error)
+	Uses(ctx context.Context, obj *model.Dataset, first int, after *string, asOf *model.AsOf) (*model.Connection[model.DatasetUse], error)
+	Earnings(ctx context.Context, obj *model.Dataset, first int, after *string, asOf *model.AsOf) (*model.Connection[model.DatasetEarning], error)
 	Permissions(ctx context.Context, obj *model.Dataset, first int, after *string, app *string, requester *string, workerpool *string, active *bool, asOf *model.AsOf) (*model.Connection[model.DatasetPermission], error)
 	Sharing(ctx context.Context, obj *model.Dataset) (*model.DatasetSharing, error)
 	Sales(ctx context.Context, obj *model.Dataset, first int, after *string, asOf *model.AsOf) (*model.Connection[model.DatasetSale], error)
@@ -1059,7 +1112,7 @@ type DatasetResolver interface {
 type DatasetPermissionResolver interface {
 	Dataset(ctx context.Context, obj *model.DatasetPermission) (*model.Dataset, error)
 
-	Events(ctx context.Context, obj *model.DatasetPermission, first int, after *string) (*model.Connection[model.OrderEvent], error)
+	Events(ctx context.Context, obj *model.DatasetPermission, first int, after *string, asOf *model.AsOf) (*model.Connection[model.OrderEvent], error)
 }
 type DealResolver interface {
 	Workerpool(ctx context.Context, obj *model.Deal) (*model.Workerpool, error)
@@ -1068,8 +1121,8 @@ type DealResolver interface {
 	DatasetEntry(ctx context.Context, obj *model.Deal) (*model.Dataset, error)
 	CategoryEntry(ctx context.Context, obj *model.Deal) (*model.Category, error)
 
-	Tasks(ctx context.Context, obj *model.Deal, first int, after *string) (*model.Connection[model.Task], error)
-	Payouts(ctx context.Context, obj *model.Deal, first int, after *string) (*model.Connection[model.Payout], error)
+	Tasks(ctx context.Context, obj *model.Deal, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Task], error)
+	Payouts(ctx context.Context, obj *model.Deal, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Payout], error)
 }
 type EntryStateResolver interface {
 	Time(ctx context.Context, obj *model.EntryState) (*time.Time, error)
@@ -1095,13 +1148,13 @@ type PostingResolver interface {
 }
 type QueryResolver interface {
 	Meta(ctx context.Context) (*model.Meta, error)
-	Overview(ctx context.Context, chain *uint64, since *time.Time, until *time.Time) (*model.Measures, error)
-	Series(ctx context.Context, of string, key *string, chain *uint64, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
-	Kitty(ctx context.Context, chain *uint64, step string, since *time.Time, until *time.Time, first int) ([]*model.KittyPoint, error)
-	Leaderboard(ctx context.Context, of string, by string, chain *uint64, since *time.Time, until *time.Time, first int, after *string) (*model.Connection[model.Leader], error)
-	Concentration(ctx context.Context, of string, by string, chain *uint64, since *time.Time, until *time.Time, top []uint64) (*model.Concentration, error)
-	Cohorts(ctx context.Context, of string, chain *uint64) ([]*model.Cohort, error)
-	Churn(ctx context.Context, of string, chain *uint64) ([]*model.Churn, error)
+	Overview(ctx context.Context, chain *uint64, since *time.Time, until *time.Time, asOf *model.AsOf) (*model.Measures, error)
+	Series(ctx context.Context, of string, key *string, chain *uint64, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) (*model.Connection[model.SeriesPoint], error)
+	Kitty(ctx context.Context, chain *uint64, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) (*model.Connection[model.KittyPoint], error)
+	Leaderboard(ctx context.Context, of string, by string, chain *uint64, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Leader], error)
+	Concentration(ctx context.Context, of string, by string, chain *uint64, since *time.Time, until *time.Time, top []uint64, asOf *model.AsOf) (*model.Concentration, error)
+	Cohorts(ctx context.Context, of string, chain *uint64, asOf *model.AsOf) ([]*model.Cohort, error)
+	Churn(ctx context.Context, of string, chain *uint64, asOf *model.AsOf) ([]*model.Churn, error)
 	Deal(ctx context.Context, id string, chain *uint64, asOf *model.AsOf) (*model.Deal, error)
 	Deals(ctx context.Context, first int, after *string, filter *model.DealFilter, asOf *model.AsOf) (*model.Connection[model.Deal], error)
 	Task(ctx context.Context, id string, chain *uint64, asOf *model.AsOf) (*model.Task, error)
@@ -1112,7 +1165,7 @@ type QueryResolver interface {
 	Verdict(ctx context.Context, id string, chain *uint64, asOf *model.AsOf) (*model.Verdict, error)
 	Verdicts(ctx context.Context, first int, after *string, filter *model.VerdictFilter, asOf *model.AsOf) (*model.Connection[model.Verdict], error)
 	VerdictCounts(ctx context.Context, filter *model.VerdictFilter, asOf *model.AsOf) ([]*model.VerdictCount, error)
-	Payout(ctx context.Context, chain uint64, blockNumber uint64, logIndex uint64) (*model.Payout, error)
+	Payout(ctx context.Context, chain uint64, blockNumber uint64, logIndex uint64, asOf *model.AsOf) (*model.Payout, error)
 	Payouts(ctx context.Context, first int, after *string, filter *model.PayoutFilter, asOf *model.AsOf) (*model.Connection[model.Payout], error)
 	Postings(ctx context.Context, first int, after *string, filter *model.PostingFilter, asOf *model.AsOf) (*model.Connection[model.Posting], error)
 	BucketSums(ctx context.Context, filter *model.PostingFilter, asOf *model.AsOf) ([]*model.BucketSum, error)
@@ -1137,7 +1190,7 @@ type RestrictionResolver interface {
 	Kind(ctx context.Context, obj *model.Restriction) (string, error)
 }
 type SettlementResolver interface {
-	Lines(ctx context.Context, obj *model.Settlement, first int, after *string) (*model.Connection[model.SettlementLine], error)
+	Lines(ctx context.Context, obj *model.Settlement, first int, after *string, asOf *model.AsOf) (*model.Connection[model.SettlementLine], error)
 }
 type SettlementLineResolver interface {
 	Account(ctx context.Context, obj *model.SettlementLine) (*model.Account, error)
@@ -1153,9 +1206,9 @@ type TaskResolver interface {
 
 	Workerpool(ctx context.Context, obj *model.Task) (*model.Workerpool, error)
 
-	Contributions(ctx context.Context, obj *model.Task, first int, after *string) (*model.Connection[model.Contribution], error)
-	Verdicts(ctx context.Context, obj *model.Task, first int, after *string) (*model.Connection[model.Verdict], error)
-	Payouts(ctx context.Context, obj *model.Task, first int, after *string) (*model.Connection[model.Payout], error)
+	Contributions(ctx context.Context, obj *model.Task, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Contribution], error)
+	Verdicts(ctx context.Context, obj *model.Task, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Verdict], error)
+	Payouts(ctx context.Context, obj *model.Task, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Payout], error)
 	Settlement(ctx context.Context, obj *model.Task) (*model.Settlement, error)
 }
 type TaskEventResolver interface {
@@ -1169,15 +1222,15 @@ type VerdictResolver interface {
 	Attestation(ctx context.Context, obj *model.Verdict) (*model.Attestation, error)
 }
 type WorkerpoolResolver interface {
-	Deals(ctx context.Context, obj *model.Workerpool, first int, after *string) (*model.Connection[model.Deal], error)
-	Tasks(ctx context.Context, obj *model.Workerpool, first int, after *string) (*model.Connection[model.Task], error)
-	Contributions(ctx context.Context, obj *model.Workerpool, first int, after *string) (*model.Connection[model.Contribution], error)
-	Verdicts(ctx context.Context, obj *model.Workerpool, first int, after *string) (*model.Connection[model.Verdict], error)
-	Payouts(ctx context.Context, obj *model.Workerpool, first int, after *string) (*model.Connection[model.Payout], error)
+	Deals(ctx context.Context, obj *model.Workerpool, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Deal], error)
+	Tasks(ctx context.Context, obj *model.Workerpool, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Task], error)
+	Contributions(ctx context.Context, obj *model.Workerpool, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Contribution], error)
+	Verdicts(ctx context.Context, obj *model.Workerpool, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Verdict], error)
+	Payouts(ctx context.Context, obj *model.Workerpool, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Payout], error)
 	OwnerAccount(ctx context.Context, obj *model.Workerpool) (*model.Account, error)
-	History(ctx context.Context, obj *model.Workerpool, first int, after *string) (*model.Connection[model.EntryState], error)
-	Measures(ctx context.Context, obj *model.Workerpool, since *time.Time, until *time.Time) (*model.Measures, error)
-	Series(ctx context.Context, obj *model.Workerpool, step string, since *time.Time, until *time.Time, first int) ([]*model.SeriesPoint, error)
+	History(ctx context.Context, obj *model.Workerpool, first int, after *string, asOf *model.AsOf) (*model.Connection[model.EntryState], error)
+	Measures(ctx context.Context, obj *model.Workerpool, since *time.Time, until *time.Time, asOf *model.AsOf) (*model.Measures, error)
+	Series(ctx context.Context, obj *model.Workerpool, step string, since *time.Time, until *time.Time, first int, after *string, asOf *model.AsOf) (*model.Connection[model.SeriesPoint], error)
 	Latency(ctx context.Context, obj *model.Workerpool, since *time.Time, until *time.Time) (*model.Latency, error)
 	Utilisation(ctx context.Context, obj *model.Workerpool, since time.Time, until time.Time) (*model.Utilisation, error)
 	AtRisk(ctx context.Context, obj *model.Workerpool) (*model.Risk, error)
@@ -1218,7 +1271,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.Apps(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Account.Apps(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Account.blockNumber":
 		if e.complexity.Account.BlockNumber == nil {
 			break
@@ -1241,7 +1294,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.Contributions(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Account.Contributions(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Account.datasets":
 		if e.complexity.Account.Datasets == nil {
 			break
@@ -1252,7 +1305,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.Datasets(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Account.Datasets(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Account.deals":
 		if e.complexity.Account.Deals == nil {
 			break
@@ -1263,7 +1316,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.Deals(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Account.Deals(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Account.deposited":
 		if e.complexity.Account.Deposited == nil {
 			break
@@ -1292,7 +1345,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.History(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Account.History(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Account.locked":
 		if e.complexity.Account.Locked == nil {
 			break
@@ -1315,7 +1368,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.Payouts(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Account.Payouts(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Account.postings":
 		if e.complexity.Account.Postings == nil {
 			break
@@ -1326,7 +1379,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.Postings(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Account.Postings(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Account.requesterMeasures":
 		if e.complexity.Account.RequesterMeasures == nil {
 			break
@@ -1337,7 +1390,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.RequesterMeasures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+		return e.complexity.Account.RequesterMeasures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time), args["asOf"].(*model.AsOf)), true
 	case "Account.requesterSeries":
 		if e.complexity.Account.RequesterSeries == nil {
 			break
@@ -1348,7 +1401,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.RequesterSeries(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+		return e.complexity.Account.RequesterSeries(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Account.score":
 		if e.complexity.Account.Score == nil {
 			break
@@ -1395,7 +1448,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.Verdicts(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Account.Verdicts(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Account.withdrawn":
 		if e.complexity.Account.Withdrawn == nil {
 			break
@@ -1412,7 +1465,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.WorkerMeasures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+		return e.complexity.Account.WorkerMeasures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time), args["asOf"].(*model.AsOf)), true
 	case "Account.workerSeries":
 		if e.complexity.Account.WorkerSeries == nil {
 			break
@@ -1423,7 +1476,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.WorkerSeries(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+		return e.complexity.Account.WorkerSeries(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Account.workerpools":
 		if e.complexity.Account.Workerpools == nil {
 			break
@@ -1434,7 +1487,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Account.Workerpools(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Account.Workerpools(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 
 	case "AccountConnection.edges":
 		if e.complexity.AccountConnection.Edges == nil {
@@ -1651,7 +1704,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.App.Deals(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.App.Deals(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "App.history":
 		if e.complexity.App.History == nil {
 			break
@@ -1662,7 +1715,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.App.History(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.App.History(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "App.measures":
 		if e.complexity.App.Measures == nil {
 			break
@@ -1673,7 +1726,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.App.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+		return e.complexity.App.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time), args["asOf"].(*model.AsOf)), true
 	case "App.mrenclave":
 		if e.complexity.App.Mrenclave == nil {
 			break
@@ -1720,7 +1773,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.App.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+		return e.complexity.App.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "App.type":
 		if e.complexity.App.Type == nil {
 			break
@@ -1988,7 +2041,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Category.Deals(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Category.Deals(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Category.description":
 		if e.complexity.Category.Description == nil {
 			break
@@ -2011,7 +2064,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Category.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+		return e.complexity.Category.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time), args["asOf"].(*model.AsOf)), true
 	case "Category.name":
 		if e.complexity.Category.Name == nil {
 			break
@@ -2028,7 +2081,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Category.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+		return e.complexity.Category.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Category.workClockTimeRef":
 		if e.complexity.Category.WorkClockTimeRef == nil {
 			break
@@ -2098,6 +2151,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.CategoryPrice.Max(childComplexity), true
+	case "CategoryPrice.maxRLC":
+		if e.complexity.CategoryPrice.MaxRLC == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.MaxRLC(childComplexity), true
 	case "CategoryPrice.mean":
 		if e.complexity.CategoryPrice.Mean == nil {
 			break
@@ -2116,12 +2175,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.CategoryPrice.Median(childComplexity), true
+	case "CategoryPrice.medianRLC":
+		if e.complexity.CategoryPrice.MedianRLC == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.MedianRLC(childComplexity), true
 	case "CategoryPrice.min":
 		if e.complexity.CategoryPrice.Min == nil {
 			break
 		}
 
 		return e.complexity.CategoryPrice.Min(childComplexity), true
+	case "CategoryPrice.minRLC":
+		if e.complexity.CategoryPrice.MinRLC == nil {
+			break
+		}
+
+		return e.complexity.CategoryPrice.MinRLC(childComplexity), true
 	case "CategoryPrice.tasks":
 		if e.complexity.CategoryPrice.Tasks == nil {
 			break
@@ -2496,13 +2567,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Dataset.Deals(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Dataset.Deals(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Dataset.earnings":
 		if e.complexity.Dataset.Earnings == nil {
 			break
 		}
 
-		return e.complexity.Dataset.Earnings(childComplexity), true
+		args, err := ec.field_Dataset_earnings_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Dataset.Earnings(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Dataset.history":
 		if e.complexity.Dataset.History == nil {
 			break
@@ -2513,7 +2589,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Dataset.History(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Dataset.History(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Dataset.measures":
 		if e.complexity.Dataset.Measures == nil {
 			break
@@ -2524,7 +2600,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Dataset.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+		return e.complexity.Dataset.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time), args["asOf"].(*model.AsOf)), true
 	case "Dataset.multiaddr":
 		if e.complexity.Dataset.Multiaddr == nil {
 			break
@@ -2587,7 +2663,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Dataset.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+		return e.complexity.Dataset.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Dataset.sharing":
 		if e.complexity.Dataset.Sharing == nil {
 			break
@@ -2604,7 +2680,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Dataset.Uses(childComplexity, args["first"].(int)), true
+		return e.complexity.Dataset.Uses(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 
 	case "DatasetConnection.edges":
 		if e.complexity.DatasetConnection.Edges == nil {
@@ -2649,6 +2725,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.DatasetEarning.Owner(childComplexity), true
+
+	case "DatasetEarningConnection.edges":
+		if e.complexity.DatasetEarningConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.DatasetEarningConnection.Edges(childComplexity), true
+	case "DatasetEarningConnection.nodes":
+		if e.complexity.DatasetEarningConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.DatasetEarningConnection.Nodes(childComplexity), true
+	case "DatasetEarningConnection.pageInfo":
+		if e.complexity.DatasetEarningConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.DatasetEarningConnection.PageInfo(childComplexity), true
+	case "DatasetEarningConnection.totalCount":
+		if e.complexity.DatasetEarningConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.DatasetEarningConnection.TotalCount(childComplexity), true
+
+	case "DatasetEarningEdge.cursor":
+		if e.complexity.DatasetEarningEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.DatasetEarningEdge.Cursor(childComplexity), true
+	case "DatasetEarningEdge.node":
+		if e.complexity.DatasetEarningEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.DatasetEarningEdge.Node(childComplexity), true
 
 	case "DatasetEdge.cursor":
 		if e.complexity.DatasetEdge.Cursor == nil {
@@ -2721,7 +2835,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.DatasetPermission.Events(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.DatasetPermission.Events(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "DatasetPermission.kind":
 		if e.complexity.DatasetPermission.Kind == nil {
 			break
@@ -3006,6 +3120,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.complexity.DatasetUse.Tasks(childComplexity), true
 
+	case "DatasetUseConnection.edges":
+		if e.complexity.DatasetUseConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.DatasetUseConnection.Edges(childComplexity), true
+	case "DatasetUseConnection.nodes":
+		if e.complexity.DatasetUseConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.DatasetUseConnection.Nodes(childComplexity), true
+	case "DatasetUseConnection.pageInfo":
+		if e.complexity.DatasetUseConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.DatasetUseConnection.PageInfo(childComplexity), true
+	case "DatasetUseConnection.totalCount":
+		if e.complexity.DatasetUseConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.DatasetUseConnection.TotalCount(childComplexity), true
+
+	case "DatasetUseEdge.cursor":
+		if e.complexity.DatasetUseEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.DatasetUseEdge.Cursor(childComplexity), true
+	case "DatasetUseEdge.node":
+		if e.complexity.DatasetUseEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.DatasetUseEdge.Node(childComplexity), true
+
 	case "Deal.app":
 		if e.complexity.Deal.App == nil {
 			break
@@ -3124,7 +3276,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Deal.Payouts(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Deal.Payouts(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Deal.requester":
 		if e.complexity.Deal.Requester == nil {
 			break
@@ -3165,7 +3317,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Deal.Tasks(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Deal.Tasks(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Deal.teeFramework":
 		if e.complexity.Deal.TeeFramework == nil {
 			break
@@ -3476,18 +3628,68 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.KittyPoint.In(childComplexity), true
+	case "KittyPoint.inRLC":
+		if e.complexity.KittyPoint.InRLC == nil {
+			break
+		}
+
+		return e.complexity.KittyPoint.InRLC(childComplexity), true
 	case "KittyPoint.out":
 		if e.complexity.KittyPoint.Out == nil {
 			break
 		}
 
 		return e.complexity.KittyPoint.Out(childComplexity), true
+	case "KittyPoint.outRLC":
+		if e.complexity.KittyPoint.OutRLC == nil {
+			break
+		}
+
+		return e.complexity.KittyPoint.OutRLC(childComplexity), true
 	case "KittyPoint.start":
 		if e.complexity.KittyPoint.Start == nil {
 			break
 		}
 
 		return e.complexity.KittyPoint.Start(childComplexity), true
+
+	case "KittyPointConnection.edges":
+		if e.complexity.KittyPointConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.KittyPointConnection.Edges(childComplexity), true
+	case "KittyPointConnection.nodes":
+		if e.complexity.KittyPointConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.KittyPointConnection.Nodes(childComplexity), true
+	case "KittyPointConnection.pageInfo":
+		if e.complexity.KittyPointConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.KittyPointConnection.PageInfo(childComplexity), true
+	case "KittyPointConnection.totalCount":
+		if e.complexity.KittyPointConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.KittyPointConnection.TotalCount(childComplexity), true
+
+	case "KittyPointEdge.cursor":
+		if e.complexity.KittyPointEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.KittyPointEdge.Cursor(childComplexity), true
+	case "KittyPointEdge.node":
+		if e.complexity.KittyPointEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.KittyPointEdge.Node(childComplexity), true
 
 	case "Latency.max":
 		if e.complexity.Latency.Max == nil {
@@ -4289,7 +4491,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Churn(childComplexity, args["of"].(string), args["chain"].(*uint64)), true
+		return e.complexity.Query.Churn(childComplexity, args["of"].(string), args["chain"].(*uint64), args["asOf"].(*model.AsOf)), true
 	case "Query.cohorts":
 		if e.complexity.Query.Cohorts == nil {
 			break
@@ -4300,7 +4502,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Cohorts(childComplexity, args["of"].(string), args["chain"].(*uint64)), true
+		return e.complexity.Query.Cohorts(childComplexity, args["of"].(string), args["chain"].(*uint64), args["asOf"].(*model.AsOf)), true
 	case "Query.concentration":
 		if e.complexity.Query.Concentration == nil {
 			break
@@ -4311,7 +4513,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Concentration(childComplexity, args["of"].(string), args["by"].(string), args["chain"].(*uint64), args["since"].(*time.Time), args["until"].(*time.Time), args["top"].([]uint64)), true
+		return e.complexity.Query.Concentration(childComplexity, args["of"].(string), args["by"].(string), args["chain"].(*uint64), args["since"].(*time.Time), args["until"].(*time.Time), args["top"].([]uint64), args["asOf"].(*model.AsOf)), true
 	case "Query.contribution":
 		if e.complexity.Query.Contribution == nil {
 			break
@@ -4399,7 +4601,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Kitty(childComplexity, args["chain"].(*uint64), args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+		return e.complexity.Query.Kitty(childComplexity, args["chain"].(*uint64), args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Query.latency":
 		if e.complexity.Query.Latency == nil {
 			break
@@ -4421,7 +4623,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Leaderboard(childComplexity, args["of"].(string), args["by"].(string), args["chain"].(*uint64), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Query.Leaderboard(childComplexity, args["of"].(string), args["by"].(string), args["chain"].(*uint64), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Query.mayUse":
 		if e.complexity.Query.MayUse == nil {
 			break
@@ -4460,7 +4662,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Overview(childComplexity, args["chain"].(*uint64), args["since"].(*time.Time), args["until"].(*time.Time)), true
+		return e.complexity.Query.Overview(childComplexity, args["chain"].(*uint64), args["since"].(*time.Time), args["until"].(*time.Time), args["asOf"].(*model.AsOf)), true
 	case "Query.payout":
 		if e.complexity.Query.Payout == nil {
 			break
@@ -4471,7 +4673,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Payout(childComplexity, args["chain"].(uint64), args["blockNumber"].(uint64), args["logIndex"].(uint64)), true
+		return e.complexity.Query.Payout(childComplexity, args["chain"].(uint64), args["blockNumber"].(uint64), args["logIndex"].(uint64), args["asOf"].(*model.AsOf)), true
 	case "Query.payouts":
 		if e.complexity.Query.Payouts == nil {
 			break
@@ -4526,7 +4728,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Query.Series(childComplexity, args["of"].(string), args["key"].(*string), args["chain"].(*uint64), args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+		return e.complexity.Query.Series(childComplexity, args["of"].(string), args["key"].(*string), args["chain"].(*uint64), args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Query.task":
 		if e.complexity.Query.Task == nil {
 			break
@@ -4686,6 +4888,44 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.complexity.SeriesPoint.Start(childComplexity), true
 
+	case "SeriesPointConnection.edges":
+		if e.complexity.SeriesPointConnection.Edges == nil {
+			break
+		}
+
+		return e.complexity.SeriesPointConnection.Edges(childComplexity), true
+	case "SeriesPointConnection.nodes":
+		if e.complexity.SeriesPointConnection.Nodes == nil {
+			break
+		}
+
+		return e.complexity.SeriesPointConnection.Nodes(childComplexity), true
+	case "SeriesPointConnection.pageInfo":
+		if e.complexity.SeriesPointConnection.PageInfo == nil {
+			break
+		}
+
+		return e.complexity.SeriesPointConnection.PageInfo(childComplexity), true
+	case "SeriesPointConnection.totalCount":
+		if e.complexity.SeriesPointConnection.TotalCount == nil {
+			break
+		}
+
+		return e.complexity.SeriesPointConnection.TotalCount(childComplexity), true
+
+	case "SeriesPointEdge.cursor":
+		if e.complexity.SeriesPointEdge.Cursor == nil {
+			break
+		}
+
+		return e.complexity.SeriesPointEdge.Cursor(childComplexity), true
+	case "SeriesPointEdge.node":
+		if e.complexity.SeriesPointEdge.Node == nil {
+			break
+		}
+
+		return e.complexity.SeriesPointEdge.Node(childComplexity), true
+
 	case "Settlement.appPrice":
 		if e.complexity.Settlement.AppPrice == nil {
 			break
@@ -4750,7 +4990,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Settlement.Lines(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Settlement.Lines(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Settlement.logIndex":
 		if e.complexity.Settlement.LogIndex == nil {
 			break
@@ -5032,7 +5272,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Task.Contributions(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Task.Contributions(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Task.contributors":
 		if e.complexity.Task.Contributors == nil {
 			break
@@ -5091,7 +5331,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Task.Payouts(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Task.Payouts(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Task.reopened":
 		if e.complexity.Task.Reopened == nil {
 			break
@@ -5156,7 +5396,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Task.Verdicts(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Task.Verdicts(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Task.winnerCounter":
 		if e.complexity.Task.WinnerCounter == nil {
 			break
@@ -5514,7 +5754,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Workerpool.Contributions(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Workerpool.Contributions(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Workerpool.deals":
 		if e.complexity.Workerpool.Deals == nil {
 			break
@@ -5525,7 +5765,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Workerpool.Deals(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Workerpool.Deals(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Workerpool.description":
 		if e.complexity.Workerpool.Description == nil {
 			break
@@ -5542,7 +5782,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Workerpool.History(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Workerpool.History(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Workerpool.latency":
 		if e.complexity.Workerpool.Latency == nil {
 			break
@@ -5564,7 +5804,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Workerpool.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time)), true
+		return e.complexity.Workerpool.Measures(childComplexity, args["since"].(*time.Time), args["until"].(*time.Time), args["asOf"].(*model.AsOf)), true
 	case "Workerpool.owner":
 		if e.complexity.Workerpool.Owner == nil {
 			break
@@ -5587,7 +5827,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Workerpool.Payouts(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Workerpool.Payouts(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Workerpool.registeredAt":
 		if e.complexity.Workerpool.RegisteredAt == nil {
 			break
@@ -5610,7 +5850,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Workerpool.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int)), true
+		return e.complexity.Workerpool.Series(childComplexity, args["step"].(string), args["since"].(*time.Time), args["until"].(*time.Time), args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Workerpool.tasks":
 		if e.complexity.Workerpool.Tasks == nil {
 			break
@@ -5621,7 +5861,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Workerpool.Tasks(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Workerpool.Tasks(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Workerpool.utilisation":
 		if e.complexity.Workerpool.Utilisation == nil {
 			break
@@ -5643,7 +5883,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.complexity.Workerpool.Verdicts(childComplexity, args["first"].(int), args["after"].(*string)), true
+		return e.complexity.Workerpool.Verdicts(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
 	case "Workerpool.workerStakeRatio":
 		if e.complexity.Workerpool.WorkerStakeRatio == nil {
 			break
@@ -5847,31 +6087,31 @@ type Account {
   "Number of the block of the account's last change."
   blockNumber: Uint64!
   "Rewards and seizures of the account, the newest first."
-  payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): PayoutConnection!
+  payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): PayoutConnection!
   "All movements of the account's money in double entry, the newest first."
-  postings("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): PostingConnection!
+  postings("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): PostingConnection!
   "Contributions of the account as a worker, the newest first."
-  contributions("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): ContributionConnection!
+  contributions("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): ContributionConnection!
   "What pools decided about messages of the account as a worker, the newest first."
-  verdicts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): VerdictConnection!
+  verdicts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): VerdictConnection!
   "Deals that the account asked for, the newest first."
-  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): DealConnection!
+  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): DealConnection!
   "Apps that the account owns, the newest first."
-  apps("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): AppConnection!
+  apps("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): AppConnection!
   "Datasets that the account owns, the newest first."
-  datasets("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): DatasetConnection!
+  datasets("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): DatasetConnection!
   "Worker pools that the account owns, the newest first."
-  workerpools("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): WorkerpoolConnection!
+  workerpools("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): WorkerpoolConnection!
   "What the account was after each block in which it changed, the newest first: score, stake and sums over time."
-  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): AccountStateConnection!
-  "What was counted of the account as a requester. Not as of an earlier block."
-  requesterMeasures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
-  "What was counted of the account as a requester, period by period. Not as of an earlier block."
-  requesterSeries("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
-  "What was counted of the account as a worker. Not as of an earlier block."
-  workerMeasures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
-  "What was counted of the account as a worker, period by period. Not as of an earlier block."
-  workerSeries("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): AccountStateConnection!
+  "What was counted of the account as a requester."
+  requesterMeasures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): Measures!
+  "What was counted of the account as a requester, period by period."
+  requesterSeries("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): SeriesPointConnection!
+  "What was counted of the account as a worker."
+  workerMeasures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): Measures!
+  "What was counted of the account as a worker, period by period."
+  workerSeries("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): SeriesPointConnection!
 }
 
 "What the contracts kept of an address after a block in which it changed."
@@ -6097,11 +6337,11 @@ type Category {
   "Number of the block of the category's last change."
   blockNumber: Uint64!
   "Deals of the category, the newest first."
-  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): DealConnection!
-  "What was counted of the category. Not as of an earlier block."
-  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
-  "What was counted of the category, period by period. Not as of an earlier block."
-  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): DealConnection!
+  "What was counted of the category."
+  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): Measures!
+  "What was counted of the category, period by period."
+  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): SeriesPointConnection!
 }
 
 "Which categories to list."
@@ -6142,14 +6382,20 @@ type CategoryPrice {
   tasks: Uint64!
   "Lowest price of a pool, nRLC for each task."
   min: NRLC!
+  "Lowest price of a pool, RLC for each task."
+  minRLC: RLC!
   "Median of the deals' prices, nRLC for each task: the lower one of the two in the middle."
   median: NRLC!
+  "Median of the deals' prices, RLC for each task."
+  medianRLC: RLC!
   "Mean price of a task, rounded down, nRLC."
   mean: NRLC!
   "Mean price of a task, RLC."
   meanRLC: RLC!
   "Highest price of a pool, nRLC for each task."
   max: NRLC!
+  "Highest price of a pool, RLC for each task."
+  maxRLC: RLC!
 }
 `, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/contribution.graphqls", Input: `"What a worker committed to for a task, as it stands on the chain."
@@ -6319,9 +6565,9 @@ type Deal {
   "Hash of the transaction that matched the orders."
   txHash: Hash!
   "The deal's tasks that were initialized, the newest first."
-  tasks("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): TaskConnection!
+  tasks("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): TaskConnection!
   "Rewards and seizures of the deal's tasks, the newest first."
-  payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): PayoutConnection!
+  payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): PayoutConnection!
 }
 
 "Which deals to list."
@@ -6409,13 +6655,13 @@ type App {
   "Number of the block of the app's last change."
   blockNumber: Uint64!
   "Deals for the app, the newest first."
-  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): DealConnection!
+  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): DealConnection!
   "What the app was after each block in which it changed, the newest first: who owned it."
-  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): EntryStateConnection!
-  "What was counted of the app. Not as of an earlier block."
-  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
-  "What was counted of the app, period by period. Not as of an earlier block."
-  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): EntryStateConnection!
+  "What was counted of the app."
+  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): Measures!
+  "What was counted of the app, period by period."
+  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): SeriesPointConnection!
 }
 
 "Which apps to list."
@@ -6473,17 +6719,17 @@ type Dataset {
   "Number of the block of the dataset's last change."
   blockNumber: Uint64!
   "Deals for the dataset, the newest first."
-  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): DealConnection!
+  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): DealConnection!
   "What the dataset was after each block in which it changed, the newest first: who owned it."
-  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): EntryStateConnection!
-  "What was counted of the dataset. Not as of an earlier block."
-  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
-  "What was counted of the dataset, period by period. Not as of an earlier block."
-  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): EntryStateConnection!
+  "What was counted of the dataset."
+  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): Measures!
+  "What was counted of the dataset, period by period."
+  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): SeriesPointConnection!
   "Who used the dataset with which app, those that paid the most first."
-  uses("How many at most, to 1000." first: Int! = 20): [DatasetUse!]!
+  uses("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): DatasetUseConnection!
   "What the dataset earned each of its owners, the most first."
-  earnings: [DatasetEarning!]!
+  earnings("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): DatasetEarningConnection!
 }
 
 "What a requester used a dataset for."
@@ -6576,6 +6822,46 @@ type EntryStateEdge {
   cursor: Cursor!
   "The state."
   node: EntryState!
+}
+
+"A page of uses."
+type DatasetUseConnection {
+  "The uses, each with its cursor."
+  edges: [DatasetUseEdge!]!
+  "The uses."
+  nodes: [DatasetUse!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many uses the whole list has."
+  totalCount: Uint64!
+}
+
+"A use in a list."
+type DatasetUseEdge {
+  "Its place in the list."
+  cursor: Cursor!
+  "A use."
+  node: DatasetUse!
+}
+
+"A page of earnings."
+type DatasetEarningConnection {
+  "The earnings, each with its cursor."
+  edges: [DatasetEarningEdge!]!
+  "The earnings."
+  nodes: [DatasetEarning!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many earnings the whole list has."
+  totalCount: Uint64!
+}
+
+"An earning in a list."
+type DatasetEarningEdge {
+  "Its place in the list."
+  cursor: Cursor!
+  "An earning."
+  node: DatasetEarning!
 }
 `, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/event.graphqls", Input: `"A log of the contracts, decoded."
@@ -6883,8 +7169,12 @@ type KittyPoint {
   end: Time!
   "What the kitty took in, nRLC."
   in: NRLCChange!
+  "What the kitty took in, RLC."
+  inRLC: RLC!
   "What the kitty gave, nRLC."
   out: NRLCChange!
+  "What the kitty gave, RLC."
+  outRLC: RLC!
   "What the kitty had at the end of the period, nRLC."
   balance: NRLCChange!
   "What the kitty had at the end of the period, RLC."
@@ -7002,6 +7292,46 @@ type Churn {
   returned: Uint64!
   "How many were active in the month before and not in this one."
   lost: Uint64!
+}
+
+"A page of periods."
+type SeriesPointConnection {
+  "The periods, each with its cursor."
+  edges: [SeriesPointEdge!]!
+  "The periods."
+  nodes: [SeriesPoint!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many periods the whole list has."
+  totalCount: Uint64!
+}
+
+"A period in a list."
+type SeriesPointEdge {
+  "Its place in the list."
+  cursor: Cursor!
+  "A period."
+  node: SeriesPoint!
+}
+
+"A page of periods."
+type KittyPointConnection {
+  "The periods, each with its cursor."
+  edges: [KittyPointEdge!]!
+  "The periods."
+  nodes: [KittyPoint!]!
+  "Where the page stands in the list."
+  pageInfo: PageInfo!
+  "How many periods the whole list has."
+  totalCount: Uint64!
+}
+
+"A period in a list."
+type KittyPointEdge {
+  "Its place in the list."
+  cursor: Cursor!
+  "A period."
+  node: KittyPoint!
 }
 `, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/payout.graphqls", Input: `"Money that changed hands because a task ended: one Reward or one Seize log."
@@ -7212,7 +7542,7 @@ type DatasetPermission {
   "Number of the block of its last change."
   blockNumber: Uint64!
   "What happened to the order on the chain, the newest first. Empty: it is no ORDER."
-  events("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): OrderEventConnection!
+  events("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): OrderEventConnection!
 }
 
 "What a right to use a dataset comes from."
@@ -7495,22 +7825,23 @@ type Query {
   meta: Meta!
 
   """
-  What was counted of the whole marketplace. Sums by the hour, here and in the next six
-  fields, are kept at the newest indexed block only: they cannot be read as of an earlier one.
+  What was counted of the whole marketplace. Sums, here and in the next six fields, are kept by
+  the hour: as of an earlier block they are those of the hours in which nothing happened after it,
+  so that they are exact, and the last hour is left out where that block is in the midst of it.
   """
-  overview("EVM chain id. All chains where it is left out." chain: Uint64, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
+  overview("EVM chain id. All chains where it is left out." chain: Uint64, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "Read as of this block: the hours in which nothing happened after it." asOf: AsOf): Measures!
   "What was counted of a part of the marketplace, period by period. Periods in which nothing happened are left out."
-  series("Of what." of: Dimension! = ALL, "Its address, or the number of a category. Of ALL none." key: String, "EVM chain id. All chains where it is left out." chain: Uint64, "How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+  series("Of what." of: Dimension! = ALL, "Its address, or the number of a category. Of ALL none." key: String, "EVM chain id. All chains where it is left out." chain: Uint64, "How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366, "Continue after this cursor." after: Cursor, "Read as of this block: the hours in which nothing happened after it." asOf: AsOf): SeriesPointConnection!
   "What the kitty took in, gave and had, period by period. Periods in which nothing happened are left out."
-  kitty("EVM chain id. All chains where it is left out." chain: Uint64, "How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [KittyPoint!]!
+  kitty("EVM chain id. All chains where it is left out." chain: Uint64, "How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366, "Continue after this cursor." after: Cursor, "Read as of this block: the hours in which nothing happened after it." asOf: AsOf): KittyPointConnection!
   "Who did, earned or lost the most. Who has none of the measure is left out; who has the same of it comes in order of chain and key."
-  leaderboard("Of whom. Not ALL." of: Dimension!, "By what." by: Measure!, "EVM chain id. All chains where it is left out." chain: Uint64, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): LeaderConnection!
+  leaderboard("Of whom. Not ALL." of: Dimension!, "By what." by: Measure!, "EVM chain id. All chains where it is left out." chain: Uint64, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block: the hours in which nothing happened after it." asOf: AsOf): LeaderConnection!
   "How much of a measure few have."
-  concentration("Of whom. Not ALL. One on two chains counts as two." of: Dimension!, "Of what." by: Measure!, "EVM chain id. All chains where it is left out." chain: Uint64, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "Of how many to say what those with the most have; at most 10 numbers." top: [Uint64!]! = [1, 5, 10]): Concentration!
+  concentration("Of whom. Not ALL. One on two chains counts as two." of: Dimension!, "Of what." by: Measure!, "EVM chain id. All chains where it is left out." chain: Uint64, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "Of how many to say what those with the most have; at most 10 numbers." top: [Uint64!]! = [1, 5, 10], "Read as of this block: the hours in which nothing happened after it." asOf: AsOf): Concentration!
   "Requesters or workers by the month of their first activity, and how many stayed."
-  cohorts("Who." of: Cohorts!, "EVM chain id. All chains where it is left out." chain: Uint64): [Cohort!]!
+  cohorts("Who." of: Cohorts!, "EVM chain id. All chains where it is left out." chain: Uint64, "Read as of this block: the hours in which nothing happened after it." asOf: AsOf): [Cohort!]!
   "How many requesters or workers came, stayed and left, month by month, from the first to the last month with any activity."
-  churn("Who." of: Cohorts!, "EVM chain id. All chains where it is left out." chain: Uint64): [Churn!]!
+  churn("Who." of: Cohorts!, "EVM chain id. All chains where it is left out." chain: Uint64, "Read as of this block: the hours in which nothing happened after it." asOf: AsOf): [Churn!]!
 
   "The deal with this id. Null: there is none."
   deal("dealid of SchedulerNotice." id: Hash!, "EVM chain id. Needed only where several chains know the id." chain: Uint64, "Read as of this block." asOf: AsOf): Deal
@@ -7537,7 +7868,7 @@ type Query {
   verdictCounts(filter: VerdictFilter, "Read as of this block." asOf: AsOf): [VerdictCount!]!
 
   "The payout made by this log of this block. Null: there is none."
-  payout("EVM chain id." chain: Uint64!, "The block's number." blockNumber: Uint64!, "The log's index in the block." logIndex: Uint64!): Payout
+  payout("EVM chain id." chain: Uint64!, "The block's number." blockNumber: Uint64!, "The log's index in the block." logIndex: Uint64!, "Read as of this block." asOf: AsOf): Payout
   "Rewards paid and stakes seized, the newest first by their block's time."
   payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: PayoutFilter, "Read as of this block." asOf: AsOf): PayoutConnection!
 
@@ -7865,7 +8196,7 @@ type Settlement {
   "Time of the block in which the task ended."
   time: Time!
   "Each account's part, in the order of the chain's logs."
-  lines("How many at most, to 1000." first: Int! = 100, "Continue after this cursor." after: Cursor): SettlementLineConnection!
+  lines("How many at most, to 1000." first: Int! = 100, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): SettlementLineConnection!
 }
 
 "How a task ended."
@@ -8002,11 +8333,11 @@ type Task {
   "Number of the block of the task's last change."
   blockNumber: Uint64!
   "Contributions to the task, the newest first."
-  contributions("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): ContributionConnection!
+  contributions("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): ContributionConnection!
   "What the pool decided about contributions sent for the task, the newest first."
-  verdicts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): VerdictConnection!
+  verdicts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): VerdictConnection!
   "Rewards and seizures of the task, the newest first."
-  payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): PayoutConnection!
+  payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): PayoutConnection!
   "Who got what, and why. Null: the task has not ended."
   settlement: Settlement
 }
@@ -8258,23 +8589,23 @@ type Workerpool {
   "Number of the block of the pool's last change."
   blockNumber: Uint64!
   "The pool's deals, the newest first."
-  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): DealConnection!
+  deals("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): DealConnection!
   "The pool's tasks, the newest first."
-  tasks("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): TaskConnection!
+  tasks("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): TaskConnection!
   "Contributions to the pool's tasks, the newest first."
-  contributions("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): ContributionConnection!
+  contributions("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): ContributionConnection!
   "What the pool decided about messages of workers, the newest first."
-  verdicts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): VerdictConnection!
+  verdicts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): VerdictConnection!
   "Rewards and seizures of the pool's tasks, the newest first."
-  payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): PayoutConnection!
+  payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): PayoutConnection!
   "The owner's account. Null: no money of it ever passed through the contracts."
   ownerAccount: Account
   "What the pool was after each block in which it changed, the newest first."
-  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor): EntryStateConnection!
-  "What was counted of the pool. Not as of an earlier block."
-  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time): Measures!
-  "What was counted of the pool, period by period. Not as of an earlier block."
-  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366): [SeriesPoint!]!
+  history("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): EntryStateConnection!
+  "What was counted of the pool."
+  measures("Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): Measures!
+  "What was counted of the pool, period by period."
+  series("How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain: the hours in which nothing happened after it." asOf: AsOf): SeriesPointConnection!
   "How long completed tasks of the pool took that were initialized in this time. Null: there is none."
   latency("Tasks initialized at this time or later." since: Time, "Tasks initialized before this time." until: Time): Latency
   "How busy the pool was."
@@ -8378,6 +8709,11 @@ func (ec *executionContext) field_Account_apps_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8394,6 +8730,11 @@ func (ec *executionContext) field_Account_contributions_args(ctx context.Context
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8410,6 +8751,11 @@ func (ec *executionContext) field_Account_datasets_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8426,6 +8772,11 @@ func (ec *executionContext) field_Account_deals_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8442,6 +8793,11 @@ func (ec *executionContext) field_Account_history_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8458,6 +8814,11 @@ func (ec *executionContext) field_Account_payouts_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8474,6 +8835,11 @@ func (ec *executionContext) field_Account_postings_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8490,6 +8856,11 @@ func (ec *executionContext) field_Account_requesterMeasures_args(ctx context.Con
 		return nil, err
 	}
 	args["until"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8516,6 +8887,16 @@ func (ec *executionContext) field_Account_requesterSeries_args(ctx context.Conte
 		return nil, err
 	}
 	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg5
 	return args, nil
 }
 
@@ -8532,6 +8913,11 @@ func (ec *executionContext) field_Account_verdicts_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8548,6 +8934,11 @@ func (ec *executionContext) field_Account_workerMeasures_args(ctx context.Contex
 		return nil, err
 	}
 	args["until"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8574,6 +8965,16 @@ func (ec *executionContext) field_Account_workerSeries_args(ctx context.Context,
 		return nil, err
 	}
 	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg5
 	return args, nil
 }
 
@@ -8590,6 +8991,11 @@ func (ec *executionContext) field_Account_workerpools_args(ctx context.Context, 
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8606,6 +9012,11 @@ func (ec *executionContext) field_App_deals_args(ctx context.Context, rawArgs ma
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8622,6 +9033,11 @@ func (ec *executionContext) field_App_history_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8638,6 +9054,11 @@ func (ec *executionContext) field_App_measures_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["until"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8664,6 +9085,16 @@ func (ec *executionContext) field_App_series_args(ctx context.Context, rawArgs m
 		return nil, err
 	}
 	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg5
 	return args, nil
 }
 
@@ -8680,6 +9111,11 @@ func (ec *executionContext) field_Category_deals_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8696,6 +9132,11 @@ func (ec *executionContext) field_Category_measures_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["until"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8722,6 +9163,16 @@ func (ec *executionContext) field_Category_series_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg5
 	return args, nil
 }
 
@@ -8738,6 +9189,11 @@ func (ec *executionContext) field_DatasetPermission_events_args(ctx context.Cont
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8754,6 +9210,32 @@ func (ec *executionContext) field_Dataset_deals_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
+	return args, nil
+}
+
+func (ec *executionContext) field_Dataset_earnings_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first", ec.unmarshalNInt2int)
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8770,6 +9252,11 @@ func (ec *executionContext) field_Dataset_history_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8786,6 +9273,11 @@ func (ec *executionContext) field_Dataset_measures_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["until"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8874,6 +9366,16 @@ func (ec *executionContext) field_Dataset_series_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg5
 	return args, nil
 }
 
@@ -8885,6 +9387,16 @@ func (ec *executionContext) field_Dataset_uses_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8901,6 +9413,11 @@ func (ec *executionContext) field_Deal_payouts_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -8917,6 +9434,11 @@ func (ec *executionContext) field_Deal_tasks_args(ctx context.Context, rawArgs m
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -9101,6 +9623,11 @@ func (ec *executionContext) field_Query_churn_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["chain"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -9117,6 +9644,11 @@ func (ec *executionContext) field_Query_cohorts_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["chain"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -9153,6 +9685,11 @@ func (ec *executionContext) field_Query_concentration_args(ctx context.Context, 
 		return nil, err
 	}
 	args["top"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg6
 	return args, nil
 }
 
@@ -9356,6 +9893,16 @@ func (ec *executionContext) field_Query_kitty_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["first"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg6
 	return args, nil
 }
 
@@ -9413,6 +9960,11 @@ func (ec *executionContext) field_Query_leaderboard_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["after"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg7
 	return args, nil
 }
 
@@ -9501,6 +10053,11 @@ func (ec *executionContext) field_Query_overview_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["until"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -9522,6 +10079,11 @@ func (ec *executionContext) field_Query_payout_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["logIndex"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
 	return args, nil
 }
 
@@ -9657,6 +10219,16 @@ func (ec *executionContext) field_Query_series_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["first"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg8
 	return args, nil
 }
 
@@ -9846,6 +10418,11 @@ func (ec *executionContext) field_Settlement_lines_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -9921,6 +10498,11 @@ func (ec *executionContext) field_Task_contributions_args(ctx context.Context, r
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -9937,6 +10519,11 @@ func (ec *executionContext) field_Task_payouts_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -9953,6 +10540,11 @@ func (ec *executionContext) field_Task_verdicts_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -9969,6 +10561,11 @@ func (ec *executionContext) field_Workerpool_contributions_args(ctx context.Cont
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -9985,6 +10582,11 @@ func (ec *executionContext) field_Workerpool_deals_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -10001,6 +10603,11 @@ func (ec *executionContext) field_Workerpool_history_args(ctx context.Context, r
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -10033,6 +10640,11 @@ func (ec *executionContext) field_Workerpool_measures_args(ctx context.Context, 
 		return nil, err
 	}
 	args["until"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -10049,6 +10661,11 @@ func (ec *executionContext) field_Workerpool_payouts_args(ctx context.Context, r
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -10075,6 +10692,16 @@ func (ec *executionContext) field_Workerpool_series_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["first"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "after", ec.unmarshalOCursor2ᚖstring)
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg5
 	return args, nil
 }
 
@@ -10091,6 +10718,11 @@ func (ec *executionContext) field_Workerpool_tasks_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -10123,6 +10755,11 @@ func (ec *executionContext) field_Workerpool_verdicts_args(ctx context.Context, 
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg2
 	return args, nil
 }
 
@@ -10621,7 +11258,7 @@ func (ec *executionContext) _Account_payouts(ctx context.Context, field graphql.
 		ec.fieldContext_Account_payouts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().Payouts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Account().Payouts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNPayoutConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10672,7 +11309,7 @@ func (ec *executionContext) _Account_postings(ctx context.Context, field graphql
 		ec.fieldContext_Account_postings,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().Postings(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Account().Postings(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNPostingConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10723,7 +11360,7 @@ func (ec *executionContext) _Account_contributions(ctx context.Context, field gr
 		ec.fieldContext_Account_contributions,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().Contributions(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Account().Contributions(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNContributionConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10774,7 +11411,7 @@ func (ec *executionContext) _Account_verdicts(ctx context.Context, field graphql
 		ec.fieldContext_Account_verdicts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().Verdicts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Account().Verdicts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNVerdictConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10825,7 +11462,7 @@ func (ec *executionContext) _Account_deals(ctx context.Context, field graphql.Co
 		ec.fieldContext_Account_deals,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Account().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNDealConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10876,7 +11513,7 @@ func (ec *executionContext) _Account_apps(ctx context.Context, field graphql.Col
 		ec.fieldContext_Account_apps,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().Apps(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Account().Apps(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNAppConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10927,7 +11564,7 @@ func (ec *executionContext) _Account_datasets(ctx context.Context, field graphql
 		ec.fieldContext_Account_datasets,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().Datasets(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Account().Datasets(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNDatasetConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -10978,7 +11615,7 @@ func (ec *executionContext) _Account_workerpools(ctx context.Context, field grap
 		ec.fieldContext_Account_workerpools,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().Workerpools(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Account().Workerpools(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNWorkerpoolConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -11029,7 +11666,7 @@ func (ec *executionContext) _Account_history(ctx context.Context, field graphql.
 		ec.fieldContext_Account_history,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Account().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNAccountStateConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -11080,7 +11717,7 @@ func (ec *executionContext) _Account_requesterMeasures(ctx context.Context, fiel
 		ec.fieldContext_Account_requesterMeasures,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().RequesterMeasures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+			return ec.resolvers.Account().RequesterMeasures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
@@ -11181,10 +11818,10 @@ func (ec *executionContext) _Account_requesterSeries(ctx context.Context, field 
 		ec.fieldContext_Account_requesterSeries,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().RequesterSeries(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+			return ec.resolvers.Account().RequesterSeries(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
-		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		ec.marshalNSeriesPointConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
 		true,
 		true,
 	)
@@ -11198,14 +11835,16 @@ func (ec *executionContext) fieldContext_Account_requesterSeries(ctx context.Con
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			switch field.Name {
-			case "start":
-				return ec.fieldContext_SeriesPoint_start(ctx, field)
-			case "end":
-				return ec.fieldContext_SeriesPoint_end(ctx, field)
-			case "measures":
-				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			case "edges":
+				return ec.fieldContext_SeriesPointConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_SeriesPointConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_SeriesPointConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_SeriesPointConnection_totalCount(ctx, field)
 			}
-			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPointConnection", field.Name)
 		},
 	}
 	defer func() {
@@ -11230,7 +11869,7 @@ func (ec *executionContext) _Account_workerMeasures(ctx context.Context, field g
 		ec.fieldContext_Account_workerMeasures,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().WorkerMeasures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+			return ec.resolvers.Account().WorkerMeasures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
@@ -11331,10 +11970,10 @@ func (ec *executionContext) _Account_workerSeries(ctx context.Context, field gra
 		ec.fieldContext_Account_workerSeries,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Account().WorkerSeries(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+			return ec.resolvers.Account().WorkerSeries(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
-		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		ec.marshalNSeriesPointConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
 		true,
 		true,
 	)
@@ -11348,14 +11987,16 @@ func (ec *executionContext) fieldContext_Account_workerSeries(ctx context.Contex
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			switch field.Name {
-			case "start":
-				return ec.fieldContext_SeriesPoint_start(ctx, field)
-			case "end":
-				return ec.fieldContext_SeriesPoint_end(ctx, field)
-			case "measures":
-				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			case "edges":
+				return ec.fieldContext_SeriesPointConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_SeriesPointConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_SeriesPointConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_SeriesPointConnection_totalCount(ctx, field)
 			}
-			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPointConnection", field.Name)
 		},
 	}
 	defer func() {
@@ -12798,7 +13439,7 @@ func (ec *executionContext) _App_deals(ctx context.Context, field graphql.Collec
 		ec.fieldContext_App_deals,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.App().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.App().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNDealConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -12849,7 +13490,7 @@ func (ec *executionContext) _App_history(ctx context.Context, field graphql.Coll
 		ec.fieldContext_App_history,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.App().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.App().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNEntryStateConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -12900,7 +13541,7 @@ func (ec *executionContext) _App_measures(ctx context.Context, field graphql.Col
 		ec.fieldContext_App_measures,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.App().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+			return ec.resolvers.App().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
@@ -13001,10 +13642,10 @@ func (ec *executionContext) _App_series(ctx context.Context, field graphql.Colle
 		ec.fieldContext_App_series,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.App().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+			return ec.resolvers.App().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
-		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		ec.marshalNSeriesPointConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
 		true,
 		true,
 	)
@@ -13018,14 +13659,16 @@ func (ec *executionContext) fieldContext_App_series(ctx context.Context, field g
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			switch field.Name {
-			case "start":
-				return ec.fieldContext_SeriesPoint_start(ctx, field)
-			case "end":
-				return ec.fieldContext_SeriesPoint_end(ctx, field)
-			case "measures":
-				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			case "edges":
+				return ec.fieldContext_SeriesPointConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_SeriesPointConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_SeriesPointConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_SeriesPointConnection_totalCount(ctx, field)
 			}
-			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPointConnection", field.Name)
 		},
 	}
 	defer func() {
@@ -14435,7 +15078,7 @@ func (ec *executionContext) _Category_deals(ctx context.Context, field graphql.C
 		ec.fieldContext_Category_deals,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Category().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Category().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNDealConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -14486,7 +15129,7 @@ func (ec *executionContext) _Category_measures(ctx context.Context, field graphq
 		ec.fieldContext_Category_measures,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Category().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+			return ec.resolvers.Category().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
@@ -14587,10 +15230,10 @@ func (ec *executionContext) _Category_series(ctx context.Context, field graphql.
 		ec.fieldContext_Category_series,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Category().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+			return ec.resolvers.Category().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
-		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		ec.marshalNSeriesPointConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
 		true,
 		true,
 	)
@@ -14604,14 +15247,16 @@ func (ec *executionContext) fieldContext_Category_series(ctx context.Context, fi
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			switch field.Name {
-			case "start":
-				return ec.fieldContext_SeriesPoint_start(ctx, field)
-			case "end":
-				return ec.fieldContext_SeriesPoint_end(ctx, field)
-			case "measures":
-				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			case "edges":
+				return ec.fieldContext_SeriesPointConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_SeriesPointConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_SeriesPointConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_SeriesPointConnection_totalCount(ctx, field)
 			}
-			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPointConnection", field.Name)
 		},
 	}
 	defer func() {
@@ -15003,6 +15648,35 @@ func (ec *executionContext) fieldContext_CategoryPrice_min(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _CategoryPrice_minRLC(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_minRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.MinRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_minRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _CategoryPrice_median(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15027,6 +15701,35 @@ func (ec *executionContext) fieldContext_CategoryPrice_median(_ context.Context,
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryPrice_medianRLC(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_medianRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.MedianRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_medianRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
 		},
 	}
 	return fc, nil
@@ -15114,6 +15817,35 @@ func (ec *executionContext) fieldContext_CategoryPrice_max(_ context.Context, fi
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CategoryPrice_maxRLC(ctx context.Context, field graphql.CollectedField, obj *model.CategoryPrice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_CategoryPrice_maxRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.MaxRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_CategoryPrice_maxRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CategoryPrice",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
 		},
 	}
 	return fc, nil
@@ -17376,7 +18108,7 @@ func (ec *executionContext) _Dataset_deals(ctx context.Context, field graphql.Co
 		ec.fieldContext_Dataset_deals,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Dataset().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Dataset().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNDealConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -17427,7 +18159,7 @@ func (ec *executionContext) _Dataset_history(ctx context.Context, field graphql.
 		ec.fieldContext_Dataset_history,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Dataset().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Dataset().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNEntryStateConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -17478,7 +18210,7 @@ func (ec *executionContext) _Dataset_measures(ctx context.Context, field graphql
 		ec.fieldContext_Dataset_measures,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Dataset().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+			return ec.resolvers.Dataset().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
@@ -17579,10 +18311,10 @@ func (ec *executionContext) _Dataset_series(ctx context.Context, field graphql.C
 		ec.fieldContext_Dataset_series,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Dataset().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+			return ec.resolvers.Dataset().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
-		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		ec.marshalNSeriesPointConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
 		true,
 		true,
 	)
@@ -17596,14 +18328,16 @@ func (ec *executionContext) fieldContext_Dataset_series(ctx context.Context, fie
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			switch field.Name {
-			case "start":
-				return ec.fieldContext_SeriesPoint_start(ctx, field)
-			case "end":
-				return ec.fieldContext_SeriesPoint_end(ctx, field)
-			case "measures":
-				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			case "edges":
+				return ec.fieldContext_SeriesPointConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_SeriesPointConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_SeriesPointConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_SeriesPointConnection_totalCount(ctx, field)
 			}
-			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPointConnection", field.Name)
 		},
 	}
 	defer func() {
@@ -17628,10 +18362,10 @@ func (ec *executionContext) _Dataset_uses(ctx context.Context, field graphql.Col
 		ec.fieldContext_Dataset_uses,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Dataset().Uses(ctx, obj, fc.Args["first"].(int))
+			return ec.resolvers.Dataset().Uses(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
-		ec.marshalNDatasetUse2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetUseᚄ,
+		ec.marshalNDatasetUseConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
 		true,
 		true,
 	)
@@ -17645,20 +18379,16 @@ func (ec *executionContext) fieldContext_Dataset_uses(ctx context.Context, field
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			switch field.Name {
-			case "requester":
-				return ec.fieldContext_DatasetUse_requester(ctx, field)
-			case "app":
-				return ec.fieldContext_DatasetUse_app(ctx, field)
-			case "deals":
-				return ec.fieldContext_DatasetUse_deals(ctx, field)
-			case "tasks":
-				return ec.fieldContext_DatasetUse_tasks(ctx, field)
-			case "paid":
-				return ec.fieldContext_DatasetUse_paid(ctx, field)
-			case "paidRLC":
-				return ec.fieldContext_DatasetUse_paidRLC(ctx, field)
+			case "edges":
+				return ec.fieldContext_DatasetUseConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_DatasetUseConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_DatasetUseConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_DatasetUseConnection_totalCount(ctx, field)
 			}
-			return nil, fmt.Errorf("no field named %q was found under type DatasetUse", field.Name)
+			return nil, fmt.Errorf("no field named %q was found under type DatasetUseConnection", field.Name)
 		},
 	}
 	defer func() {
@@ -17682,16 +18412,17 @@ func (ec *executionContext) _Dataset_earnings(ctx context.Context, field graphql
 		field,
 		ec.fieldContext_Dataset_earnings,
 		func(ctx context.Context) (any, error) {
-			return ec.resolvers.Dataset().Earnings(ctx, obj)
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Dataset().Earnings(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
-		ec.marshalNDatasetEarning2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetEarningᚄ,
+		ec.marshalNDatasetEarningConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
 		true,
 		true,
 	)
 }
 
-func (ec *executionContext) fieldContext_Dataset_earnings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+func (ec *executionContext) fieldContext_Dataset_earnings(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "Dataset",
 		Field:      field,
@@ -17699,15 +18430,28 @@ func (ec *executionContext) fieldContext_Dataset_earnings(_ context.Context, fie
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			switch field.Name {
-			case "owner":
-				return ec.fieldContext_DatasetEarning_owner(ctx, field)
-			case "amount":
-				return ec.fieldContext_DatasetEarning_amount(ctx, field)
-			case "amountRLC":
-				return ec.fieldContext_DatasetEarning_amountRLC(ctx, field)
+			case "edges":
+				return ec.fieldContext_DatasetEarningConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_DatasetEarningConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_DatasetEarningConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_DatasetEarningConnection_totalCount(ctx, field)
 			}
-			return nil, fmt.Errorf("no field named %q was found under type DatasetEarning", field.Name)
+			return nil, fmt.Errorf("no field named %q was found under type DatasetEarningConnection", field.Name)
 		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Dataset_earnings_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -18115,6 +18859,212 @@ func (ec *executionContext) fieldContext_DatasetEarning_amountRLC(_ context.Cont
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetEarningConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetEarning]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetEarningConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNDatasetEarningEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetEarningConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetEarningConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_DatasetEarningEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_DatasetEarningEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetEarningEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetEarningConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetEarning]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetEarningConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNDatasetEarning2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetEarningᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetEarningConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetEarningConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "owner":
+				return ec.fieldContext_DatasetEarning_owner(ctx, field)
+			case "amount":
+				return ec.fieldContext_DatasetEarning_amount(ctx, field)
+			case "amountRLC":
+				return ec.fieldContext_DatasetEarning_amountRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetEarning", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetEarningConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetEarning]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetEarningConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetEarningConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetEarningConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetEarningConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetEarning]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetEarningConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetEarningConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetEarningConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetEarningEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.DatasetEarning]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetEarningEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetEarningEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetEarningEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetEarningEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.DatasetEarning]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetEarningEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNDatasetEarning2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetEarning,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetEarningEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetEarningEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "owner":
+				return ec.fieldContext_DatasetEarning_owner(ctx, field)
+			case "amount":
+				return ec.fieldContext_DatasetEarning_amount(ctx, field)
+			case "amountRLC":
+				return ec.fieldContext_DatasetEarning_amountRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetEarning", field.Name)
 		},
 	}
 	return fc, nil
@@ -18889,7 +19839,7 @@ func (ec *executionContext) _DatasetPermission_events(ctx context.Context, field
 		ec.fieldContext_DatasetPermission_events,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.DatasetPermission().Events(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.DatasetPermission().Events(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNOrderEventConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -20041,6 +20991,224 @@ func (ec *executionContext) fieldContext_DatasetUse_paidRLC(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _DatasetUseConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetUse]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUseConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNDatasetUseEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUseConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUseConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_DatasetUseEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_DatasetUseEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetUseEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetUseConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetUse]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUseConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNDatasetUse2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetUseᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUseConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUseConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "requester":
+				return ec.fieldContext_DatasetUse_requester(ctx, field)
+			case "app":
+				return ec.fieldContext_DatasetUse_app(ctx, field)
+			case "deals":
+				return ec.fieldContext_DatasetUse_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_DatasetUse_tasks(ctx, field)
+			case "paid":
+				return ec.fieldContext_DatasetUse_paid(ctx, field)
+			case "paidRLC":
+				return ec.fieldContext_DatasetUse_paidRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetUse", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetUseConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetUse]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUseConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUseConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUseConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetUseConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.DatasetUse]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUseConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUseConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUseConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetUseEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.DatasetUse]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUseEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUseEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUseEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DatasetUseEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.DatasetUse]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_DatasetUseEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNDatasetUse2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDatasetUse,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_DatasetUseEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DatasetUseEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "requester":
+				return ec.fieldContext_DatasetUse_requester(ctx, field)
+			case "app":
+				return ec.fieldContext_DatasetUse_app(ctx, field)
+			case "deals":
+				return ec.fieldContext_DatasetUse_deals(ctx, field)
+			case "tasks":
+				return ec.fieldContext_DatasetUse_tasks(ctx, field)
+			case "paid":
+				return ec.fieldContext_DatasetUse_paid(ctx, field)
+			case "paidRLC":
+				return ec.fieldContext_DatasetUse_paidRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type DatasetUse", field.Name)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Deal_chain(ctx context.Context, field graphql.CollectedField, obj *model.Deal) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -21080,7 +22248,7 @@ func (ec *executionContext) _Deal_tasks(ctx context.Context, field graphql.Colle
 		ec.fieldContext_Deal_tasks,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Deal().Tasks(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Deal().Tasks(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNTaskConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -21131,7 +22299,7 @@ func (ec *executionContext) _Deal_payouts(ctx context.Context, field graphql.Col
 		ec.fieldContext_Deal_payouts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Deal().Payouts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Deal().Payouts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNPayoutConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -22615,6 +23783,35 @@ func (ec *executionContext) fieldContext_KittyPoint_in(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _KittyPoint_inRLC(ctx context.Context, field graphql.CollectedField, obj *model.KittyPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPoint_inRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.InRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPoint_inRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPoint",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _KittyPoint_out(ctx context.Context, field graphql.CollectedField, obj *model.KittyPoint) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -22639,6 +23836,35 @@ func (ec *executionContext) fieldContext_KittyPoint_out(_ context.Context, field
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type NRLCChange does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPoint_outRLC(ctx context.Context, field graphql.CollectedField, obj *model.KittyPoint) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPoint_outRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.OutRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPoint_outRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPoint",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
 		},
 	}
 	return fc, nil
@@ -22697,6 +23923,232 @@ func (ec *executionContext) fieldContext_KittyPoint_balanceRLC(_ context.Context
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPointConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.KittyPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPointConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNKittyPointEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPointConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPointConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_KittyPointEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_KittyPointEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type KittyPointEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPointConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.KittyPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPointConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNKittyPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐKittyPointᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPointConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPointConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_KittyPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_KittyPoint_end(ctx, field)
+			case "in":
+				return ec.fieldContext_KittyPoint_in(ctx, field)
+			case "inRLC":
+				return ec.fieldContext_KittyPoint_inRLC(ctx, field)
+			case "out":
+				return ec.fieldContext_KittyPoint_out(ctx, field)
+			case "outRLC":
+				return ec.fieldContext_KittyPoint_outRLC(ctx, field)
+			case "balance":
+				return ec.fieldContext_KittyPoint_balance(ctx, field)
+			case "balanceRLC":
+				return ec.fieldContext_KittyPoint_balanceRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type KittyPoint", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPointConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.KittyPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPointConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPointConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPointConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPointConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.KittyPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPointConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPointConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPointConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPointEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.KittyPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPointEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPointEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPointEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _KittyPointEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.KittyPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_KittyPointEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNKittyPoint2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐKittyPoint,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_KittyPointEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "KittyPointEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_KittyPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_KittyPoint_end(ctx, field)
+			case "in":
+				return ec.fieldContext_KittyPoint_in(ctx, field)
+			case "inRLC":
+				return ec.fieldContext_KittyPoint_inRLC(ctx, field)
+			case "out":
+				return ec.fieldContext_KittyPoint_out(ctx, field)
+			case "outRLC":
+				return ec.fieldContext_KittyPoint_outRLC(ctx, field)
+			case "balance":
+				return ec.fieldContext_KittyPoint_balance(ctx, field)
+			case "balanceRLC":
+				return ec.fieldContext_KittyPoint_balanceRLC(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type KittyPoint", field.Name)
 		},
 	}
 	return fc, nil
@@ -26907,7 +28359,7 @@ func (ec *executionContext) _Query_overview(ctx context.Context, field graphql.C
 		ec.fieldContext_Query_overview,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Overview(ctx, fc.Args["chain"].(*uint64), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+			return ec.resolvers.Query().Overview(ctx, fc.Args["chain"].(*uint64), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
@@ -27008,10 +28460,10 @@ func (ec *executionContext) _Query_series(ctx context.Context, field graphql.Col
 		ec.fieldContext_Query_series,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Series(ctx, fc.Args["of"].(string), fc.Args["key"].(*string), fc.Args["chain"].(*uint64), fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+			return ec.resolvers.Query().Series(ctx, fc.Args["of"].(string), fc.Args["key"].(*string), fc.Args["chain"].(*uint64), fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
-		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		ec.marshalNSeriesPointConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
 		true,
 		true,
 	)
@@ -27025,14 +28477,16 @@ func (ec *executionContext) fieldContext_Query_series(ctx context.Context, field
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			switch field.Name {
-			case "start":
-				return ec.fieldContext_SeriesPoint_start(ctx, field)
-			case "end":
-				return ec.fieldContext_SeriesPoint_end(ctx, field)
-			case "measures":
-				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			case "edges":
+				return ec.fieldContext_SeriesPointConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_SeriesPointConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_SeriesPointConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_SeriesPointConnection_totalCount(ctx, field)
 			}
-			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPointConnection", field.Name)
 		},
 	}
 	defer func() {
@@ -27057,10 +28511,10 @@ func (ec *executionContext) _Query_kitty(ctx context.Context, field graphql.Coll
 		ec.fieldContext_Query_kitty,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Kitty(ctx, fc.Args["chain"].(*uint64), fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+			return ec.resolvers.Query().Kitty(ctx, fc.Args["chain"].(*uint64), fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
-		ec.marshalNKittyPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐKittyPointᚄ,
+		ec.marshalNKittyPointConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
 		true,
 		true,
 	)
@@ -27074,20 +28528,16 @@ func (ec *executionContext) fieldContext_Query_kitty(ctx context.Context, field 
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			switch field.Name {
-			case "start":
-				return ec.fieldContext_KittyPoint_start(ctx, field)
-			case "end":
-				return ec.fieldContext_KittyPoint_end(ctx, field)
-			case "in":
-				return ec.fieldContext_KittyPoint_in(ctx, field)
-			case "out":
-				return ec.fieldContext_KittyPoint_out(ctx, field)
-			case "balance":
-				return ec.fieldContext_KittyPoint_balance(ctx, field)
-			case "balanceRLC":
-				return ec.fieldContext_KittyPoint_balanceRLC(ctx, field)
+			case "edges":
+				return ec.fieldContext_KittyPointConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_KittyPointConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_KittyPointConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_KittyPointConnection_totalCount(ctx, field)
 			}
-			return nil, fmt.Errorf("no field named %q was found under type KittyPoint", field.Name)
+			return nil, fmt.Errorf("no field named %q was found under type KittyPointConnection", field.Name)
 		},
 	}
 	defer func() {
@@ -27112,7 +28562,7 @@ func (ec *executionContext) _Query_leaderboard(ctx context.Context, field graphq
 		ec.fieldContext_Query_leaderboard,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Leaderboard(ctx, fc.Args["of"].(string), fc.Args["by"].(string), fc.Args["chain"].(*uint64), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Query().Leaderboard(ctx, fc.Args["of"].(string), fc.Args["by"].(string), fc.Args["chain"].(*uint64), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNLeaderConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -27163,7 +28613,7 @@ func (ec *executionContext) _Query_concentration(ctx context.Context, field grap
 		ec.fieldContext_Query_concentration,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Concentration(ctx, fc.Args["of"].(string), fc.Args["by"].(string), fc.Args["chain"].(*uint64), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["top"].([]uint64))
+			return ec.resolvers.Query().Concentration(ctx, fc.Args["of"].(string), fc.Args["by"].(string), fc.Args["chain"].(*uint64), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["top"].([]uint64), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNConcentration2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConcentration,
@@ -27216,7 +28666,7 @@ func (ec *executionContext) _Query_cohorts(ctx context.Context, field graphql.Co
 		ec.fieldContext_Query_cohorts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Cohorts(ctx, fc.Args["of"].(string), fc.Args["chain"].(*uint64))
+			return ec.resolvers.Query().Cohorts(ctx, fc.Args["of"].(string), fc.Args["chain"].(*uint64), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNCohort2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐCohortᚄ,
@@ -27265,7 +28715,7 @@ func (ec *executionContext) _Query_churn(ctx context.Context, field graphql.Coll
 		ec.fieldContext_Query_churn,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Churn(ctx, fc.Args["of"].(string), fc.Args["chain"].(*uint64))
+			return ec.resolvers.Query().Churn(ctx, fc.Args["of"].(string), fc.Args["chain"].(*uint64), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNChurn2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐChurnᚄ,
@@ -27990,7 +29440,7 @@ func (ec *executionContext) _Query_payout(ctx context.Context, field graphql.Col
 		ec.fieldContext_Query_payout,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Query().Payout(ctx, fc.Args["chain"].(uint64), fc.Args["blockNumber"].(uint64), fc.Args["logIndex"].(uint64))
+			return ec.resolvers.Query().Payout(ctx, fc.Args["chain"].(uint64), fc.Args["blockNumber"].(uint64), fc.Args["logIndex"].(uint64), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalOPayout2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPayout,
@@ -28895,14 +30345,20 @@ func (ec *executionContext) fieldContext_Query_prices(ctx context.Context, field
 				return ec.fieldContext_CategoryPrice_tasks(ctx, field)
 			case "min":
 				return ec.fieldContext_CategoryPrice_min(ctx, field)
+			case "minRLC":
+				return ec.fieldContext_CategoryPrice_minRLC(ctx, field)
 			case "median":
 				return ec.fieldContext_CategoryPrice_median(ctx, field)
+			case "medianRLC":
+				return ec.fieldContext_CategoryPrice_medianRLC(ctx, field)
 			case "mean":
 				return ec.fieldContext_CategoryPrice_mean(ctx, field)
 			case "meanRLC":
 				return ec.fieldContext_CategoryPrice_meanRLC(ctx, field)
 			case "max":
 				return ec.fieldContext_CategoryPrice_max(ctx, field)
+			case "maxRLC":
+				return ec.fieldContext_CategoryPrice_maxRLC(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type CategoryPrice", field.Name)
 		},
@@ -29592,7 +31048,7 @@ func (ec *executionContext) _SeriesPoint_measures(ctx context.Context, field gra
 			return obj.Measures, nil
 		},
 		nil,
-		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
+		ec.marshalNMeasures2assayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
 		true,
 		true,
 	)
@@ -29666,6 +31122,212 @@ func (ec *executionContext) fieldContext_SeriesPoint_measures(_ context.Context,
 				return ec.fieldContext_Measures_kittyOutRLC(ctx, field)
 			}
 			return nil, fmt.Errorf("no field named %q was found under type Measures", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeriesPointConnection_edges(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.SeriesPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SeriesPointConnection_edges,
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		ec.marshalNSeriesPointEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SeriesPointConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeriesPointConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "cursor":
+				return ec.fieldContext_SeriesPointEdge_cursor(ctx, field)
+			case "node":
+				return ec.fieldContext_SeriesPointEdge_node(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPointEdge", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeriesPointConnection_nodes(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.SeriesPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SeriesPointConnection_nodes,
+		func(ctx context.Context) (any, error) {
+			return obj.Nodes(), nil
+		},
+		nil,
+		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SeriesPointConnection_nodes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeriesPointConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_SeriesPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_SeriesPoint_end(ctx, field)
+			case "measures":
+				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeriesPointConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.SeriesPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SeriesPointConnection_pageInfo,
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		ec.marshalNPageInfo2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐPageInfo,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SeriesPointConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeriesPointConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "hasNextPage":
+				return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+			case "hasPreviousPage":
+				return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+			case "startCursor":
+				return ec.fieldContext_PageInfo_startCursor(ctx, field)
+			case "endCursor":
+				return ec.fieldContext_PageInfo_endCursor(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeriesPointConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *model.Connection[model.SeriesPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SeriesPointConnection_totalCount,
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount(ctx)
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SeriesPointConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeriesPointConnection",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeriesPointEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.SeriesPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SeriesPointEdge_cursor,
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		ec.marshalNCursor2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SeriesPointEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeriesPointEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Cursor does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SeriesPointEdge_node(ctx context.Context, field graphql.CollectedField, obj *model.Edge[model.SeriesPoint]) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_SeriesPointEdge_node,
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		ec.marshalNSeriesPoint2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPoint,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_SeriesPointEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SeriesPointEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "start":
+				return ec.fieldContext_SeriesPoint_start(ctx, field)
+			case "end":
+				return ec.fieldContext_SeriesPoint_end(ctx, field)
+			case "measures":
+				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
 		},
 	}
 	return fc, nil
@@ -30375,7 +32037,7 @@ func (ec *executionContext) _Settlement_lines(ctx context.Context, field graphql
 		ec.fieldContext_Settlement_lines,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Settlement().Lines(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Settlement().Lines(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNSettlementLineConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -32055,7 +33717,7 @@ func (ec *executionContext) _Task_contributions(ctx context.Context, field graph
 		ec.fieldContext_Task_contributions,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Task().Contributions(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Task().Contributions(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNContributionConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -32106,7 +33768,7 @@ func (ec *executionContext) _Task_verdicts(ctx context.Context, field graphql.Co
 		ec.fieldContext_Task_verdicts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Task().Verdicts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Task().Verdicts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNVerdictConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -32157,7 +33819,7 @@ func (ec *executionContext) _Task_payouts(ctx context.Context, field graphql.Col
 		ec.fieldContext_Task_payouts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Task().Payouts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Task().Payouts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNPayoutConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -34394,7 +36056,7 @@ func (ec *executionContext) _Workerpool_deals(ctx context.Context, field graphql
 		ec.fieldContext_Workerpool_deals,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Workerpool().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Workerpool().Deals(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNDealConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -34445,7 +36107,7 @@ func (ec *executionContext) _Workerpool_tasks(ctx context.Context, field graphql
 		ec.fieldContext_Workerpool_tasks,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Workerpool().Tasks(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Workerpool().Tasks(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNTaskConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -34496,7 +36158,7 @@ func (ec *executionContext) _Workerpool_contributions(ctx context.Context, field
 		ec.fieldContext_Workerpool_contributions,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Workerpool().Contributions(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Workerpool().Contributions(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNContributionConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -34547,7 +36209,7 @@ func (ec *executionContext) _Workerpool_verdicts(ctx context.Context, field grap
 		ec.fieldContext_Workerpool_verdicts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Workerpool().Verdicts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Workerpool().Verdicts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNVerdictConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -34598,7 +36260,7 @@ func (ec *executionContext) _Workerpool_payouts(ctx context.Context, field graph
 		ec.fieldContext_Workerpool_payouts,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Workerpool().Payouts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Workerpool().Payouts(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNPayoutConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -34736,7 +36398,7 @@ func (ec *executionContext) _Workerpool_history(ctx context.Context, field graph
 		ec.fieldContext_Workerpool_history,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Workerpool().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string))
+			return ec.resolvers.Workerpool().History(ctx, obj, fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNEntryStateConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
@@ -34787,7 +36449,7 @@ func (ec *executionContext) _Workerpool_measures(ctx context.Context, field grap
 		ec.fieldContext_Workerpool_measures,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Workerpool().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time))
+			return ec.resolvers.Workerpool().Measures(ctx, obj, fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
 		ec.marshalNMeasures2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐMeasures,
@@ -34888,10 +36550,10 @@ func (ec *executionContext) _Workerpool_series(ctx context.Context, field graphq
 		ec.fieldContext_Workerpool_series,
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.resolvers.Workerpool().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int))
+			return ec.resolvers.Workerpool().Series(ctx, obj, fc.Args["step"].(string), fc.Args["since"].(*time.Time), fc.Args["until"].(*time.Time), fc.Args["first"].(int), fc.Args["after"].(*string), fc.Args["asOf"].(*model.AsOf))
 		},
 		nil,
-		ec.marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ,
+		ec.marshalNSeriesPointConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection,
 		true,
 		true,
 	)
@@ -34905,14 +36567,16 @@ func (ec *executionContext) fieldContext_Workerpool_series(ctx context.Context, 
 		IsResolver: true,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			switch field.Name {
-			case "start":
-				return ec.fieldContext_SeriesPoint_start(ctx, field)
-			case "end":
-				return ec.fieldContext_SeriesPoint_end(ctx, field)
-			case "measures":
-				return ec.fieldContext_SeriesPoint_measures(ctx, field)
+			case "edges":
+				return ec.fieldContext_SeriesPointConnection_edges(ctx, field)
+			case "nodes":
+				return ec.fieldContext_SeriesPointConnection_nodes(ctx, field)
+			case "pageInfo":
+				return ec.fieldContext_SeriesPointConnection_pageInfo(ctx, field)
+			case "totalCount":
+				return ec.fieldContext_SeriesPointConnection_totalCount(ctx, field)
 			}
-			return nil, fmt.Errorf("no field named %q was found under type SeriesPoint", field.Name)
+			return nil, fmt.Errorf("no field named %q was found under type SeriesPointConnection", field.Name)
 		},
 	}
 	defer func() {
@@ -40107,8 +41771,18 @@ func (ec *executionContext) _CategoryPrice(ctx context.Context, sel ast.Selectio
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "minRLC":
+			out.Values[i] = ec._CategoryPrice_minRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "median":
 			out.Values[i] = ec._CategoryPrice_median(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "medianRLC":
+			out.Values[i] = ec._CategoryPrice_medianRLC(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -40124,6 +41798,11 @@ func (ec *executionContext) _CategoryPrice(ctx context.Context, sel ast.Selectio
 			}
 		case "max":
 			out.Values[i] = ec._CategoryPrice_max(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "maxRLC":
+			out.Values[i] = ec._CategoryPrice_maxRLC(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -41407,6 +43086,135 @@ func (ec *executionContext) _DatasetEarning(ctx context.Context, sel ast.Selecti
 	return out
 }
 
+var datasetEarningConnectionImplementors = []string{"DatasetEarningConnection"}
+
+func (ec *executionContext) _DatasetEarningConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.DatasetEarning]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetEarningConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetEarningConnection")
+		case "edges":
+			out.Values[i] = ec._DatasetEarningConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._DatasetEarningConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._DatasetEarningConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DatasetEarningConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetEarningEdgeImplementors = []string{"DatasetEarningEdge"}
+
+func (ec *executionContext) _DatasetEarningEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.DatasetEarning]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetEarningEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetEarningEdge")
+		case "cursor":
+			out.Values[i] = ec._DatasetEarningEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._DatasetEarningEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
 var datasetEdgeImplementors = []string{"DatasetEdge"}
 
 func (ec *executionContext) _DatasetEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.Dataset]) graphql.Marshaler {
@@ -42048,6 +43856,135 @@ func (ec *executionContext) _DatasetUse(ctx context.Context, sel ast.SelectionSe
 			}
 		case "paidRLC":
 			out.Values[i] = ec._DatasetUse_paidRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetUseConnectionImplementors = []string{"DatasetUseConnection"}
+
+func (ec *executionContext) _DatasetUseConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.DatasetUse]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetUseConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetUseConnection")
+		case "edges":
+			out.Values[i] = ec._DatasetUseConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._DatasetUseConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._DatasetUseConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._DatasetUseConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var datasetUseEdgeImplementors = []string{"DatasetUseEdge"}
+
+func (ec *executionContext) _DatasetUseEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.DatasetUse]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, datasetUseEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DatasetUseEdge")
+		case "cursor":
+			out.Values[i] = ec._DatasetUseEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._DatasetUseEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -43081,8 +45018,18 @@ func (ec *executionContext) _KittyPoint(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "inRLC":
+			out.Values[i] = ec._KittyPoint_inRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "out":
 			out.Values[i] = ec._KittyPoint_out(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "outRLC":
+			out.Values[i] = ec._KittyPoint_outRLC(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -43093,6 +45040,135 @@ func (ec *executionContext) _KittyPoint(ctx context.Context, sel ast.SelectionSe
 			}
 		case "balanceRLC":
 			out.Values[i] = ec._KittyPoint_balanceRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var kittyPointConnectionImplementors = []string{"KittyPointConnection"}
+
+func (ec *executionContext) _KittyPointConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.KittyPoint]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, kittyPointConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("KittyPointConnection")
+		case "edges":
+			out.Values[i] = ec._KittyPointConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._KittyPointConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._KittyPointConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._KittyPointConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var kittyPointEdgeImplementors = []string{"KittyPointEdge"}
+
+func (ec *executionContext) _KittyPointEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.KittyPoint]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, kittyPointEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("KittyPointEdge")
+		case "cursor":
+			out.Values[i] = ec._KittyPointEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._KittyPointEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -45641,6 +47717,135 @@ func (ec *executionContext) _SeriesPoint(ctx context.Context, sel ast.SelectionS
 			}
 		case "measures":
 			out.Values[i] = ec._SeriesPoint_measures(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var seriesPointConnectionImplementors = []string{"SeriesPointConnection"}
+
+func (ec *executionContext) _SeriesPointConnection(ctx context.Context, sel ast.SelectionSet, obj *model.Connection[model.SeriesPoint]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, seriesPointConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SeriesPointConnection")
+		case "edges":
+			out.Values[i] = ec._SeriesPointConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "nodes":
+			out.Values[i] = ec._SeriesPointConnection_nodes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pageInfo":
+			out.Values[i] = ec._SeriesPointConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "totalCount":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._SeriesPointConnection_totalCount(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var seriesPointEdgeImplementors = []string{"SeriesPointEdge"}
+
+func (ec *executionContext) _SeriesPointEdge(ctx context.Context, sel ast.SelectionSet, obj *model.Edge[model.SeriesPoint]) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, seriesPointEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SeriesPointEdge")
+		case "cursor":
+			out.Values[i] = ec._SeriesPointEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._SeriesPointEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -49474,6 +51679,74 @@ func (ec *executionContext) marshalNDatasetEarning2ᚖassayᚋgraphqlᚋanalytic
 	return ec._DatasetEarning(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNDatasetEarningConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.DatasetEarning]) graphql.Marshaler {
+	return ec._DatasetEarningConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNDatasetEarningConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.DatasetEarning]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetEarningConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetEarningEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.DatasetEarning]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNDatasetEarningEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDatasetEarningEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.DatasetEarning]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetEarningEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNDatasetEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.Dataset]) graphql.Marshaler {
 	ret := make(graphql.Array, len(v))
 	var wg sync.WaitGroup
@@ -49824,6 +52097,74 @@ func (ec *executionContext) marshalNDatasetUse2ᚖassayᚋgraphqlᚋanalyticsᚋ
 		return graphql.Null
 	}
 	return ec._DatasetUse(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetUseConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.DatasetUse]) graphql.Marshaler {
+	return ec._DatasetUseConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNDatasetUseConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.DatasetUse]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetUseConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNDatasetUseEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.DatasetUse]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNDatasetUseEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNDatasetUseEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.DatasetUse]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._DatasetUseEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNDeal2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐDealᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Deal) graphql.Marshaler {
@@ -50322,6 +52663,74 @@ func (ec *executionContext) marshalNKittyPoint2ᚖassayᚋgraphqlᚋanalyticsᚋ
 		return graphql.Null
 	}
 	return ec._KittyPoint(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNKittyPointConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.KittyPoint]) graphql.Marshaler {
+	return ec._KittyPointConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNKittyPointConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.KittyPoint]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._KittyPointConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNKittyPointEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.KittyPoint]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNKittyPointEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNKittyPointEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.KittyPoint]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._KittyPointEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNLeader2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐLeaderᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Leader) graphql.Marshaler {
@@ -51175,6 +53584,74 @@ func (ec *executionContext) marshalNSeriesPoint2ᚖassayᚋgraphqlᚋanalytics�
 		return graphql.Null
 	}
 	return ec._SeriesPoint(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSeriesPointConnection2assayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v model.Connection[model.SeriesPoint]) graphql.Marshaler {
+	return ec._SeriesPointConnection(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNSeriesPointConnection2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐConnection(ctx context.Context, sel ast.SelectionSet, v *model.Connection[model.SeriesPoint]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SeriesPointConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSeriesPointEdge2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.Edge[model.SeriesPoint]) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNSeriesPointEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSeriesPointEdge2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐEdge(ctx context.Context, sel ast.SelectionSet, v *model.Edge[model.SeriesPoint]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._SeriesPointEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNSettlementCall2string(ctx context.Context, v any) (string, error) {

@@ -76,6 +76,22 @@ type (
 	DatasetSaleConnection = Connection[DatasetSale]
 	// DatasetSaleEdge is a sale in a list.
 	DatasetSaleEdge = Edge[DatasetSale]
+	// DatasetUseConnection is a page of uses of a dataset.
+	DatasetUseConnection = Connection[DatasetUse]
+	// DatasetUseEdge is a use in a list.
+	DatasetUseEdge = Edge[DatasetUse]
+	// DatasetEarningConnection is a page of what a dataset earned.
+	DatasetEarningConnection = Connection[DatasetEarning]
+	// DatasetEarningEdge is an earning in a list.
+	DatasetEarningEdge = Edge[DatasetEarning]
+	// SeriesPointConnection is a page of periods.
+	SeriesPointConnection = Connection[SeriesPoint]
+	// SeriesPointEdge is a period in a list.
+	SeriesPointEdge = Edge[SeriesPoint]
+	// KittyPointConnection is a page of the kitty's periods.
+	KittyPointConnection = Connection[KittyPoint]
+	// KittyPointEdge is a period of the kitty in a list.
+	KittyPointEdge = Edge[KittyPoint]
 	// WorkerpoolConnection is a page of worker pools.
 	WorkerpoolConnection = Connection[Workerpool]
 	// WorkerpoolEdge is a worker pool in a list.

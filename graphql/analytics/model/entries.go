@@ -76,11 +76,22 @@ type CategoryPrice struct {
 	Max      string `ch:"max" sql:"toString(max(workerpool_price))"`
 }
 
+// MinRLC is the lowest price in RLC.
+func (c *CategoryPrice) MinRLC() string { return RLC(c.Min) }
+
+// MedianRLC is the median in RLC.
+func (c *CategoryPrice) MedianRLC() string { return RLC(c.Median) }
+
+// MaxRLC is the highest price in RLC.
+func (c *CategoryPrice) MaxRLC() string { return RLC(c.Max) }
+
 // MeanRLC is the mean in RLC.
 func (c *CategoryPrice) MeanRLC() string { return RLC(c.Mean) }
 
 // DatasetUse is what a requester used a dataset for.
 type DatasetUse struct {
+	Chain     uint64 `ch:"of_chain"`
+	Dataset   string `ch:"of_key"`
 	Requester string `ch:"requester"`
 	App       string `ch:"app"`
 	Deals     uint64 `ch:"deals"`
@@ -93,8 +104,10 @@ func (d *DatasetUse) PaidRLC() string { return RLC(d.Paid) }
 
 // DatasetEarning is what a dataset earned one owner.
 type DatasetEarning struct {
-	Owner  string `ch:"owner"`
-	Amount string `ch:"amount" sql:"toString(amount)"`
+	Chain   uint64 `ch:"of_chain"`
+	Dataset string `ch:"of_key"`
+	Owner   string `ch:"owner"`
+	Amount  string `ch:"amount" sql:"toString(amount)"`
 }
 
 // AmountRLC is the amount in RLC.

@@ -97,8 +97,11 @@ type Ratio struct{ Numerator, Denominator, Decimal string }
 
 // SeriesPoint is what was counted in a period.
 type SeriesPoint struct {
-	Start, End time.Time
-	Measures   *Measures
+	Chain uint64    `ch:"of_chain"` // of one of many; else 0
+	Key   string    `ch:"of_key"`
+	Start time.Time `ch:"start"`
+	End   time.Time
+	Measures
 }
 
 // KittyPoint is what the kitty did in a period.
@@ -109,6 +112,12 @@ type KittyPoint struct {
 	Out     string `ch:"given" sql:"toString(given)"`
 	Balance string `ch:"balance" sql:"toString(balance)"`
 }
+
+// InRLC is In in RLC.
+func (k *KittyPoint) InRLC() string { return RLC(k.In) }
+
+// OutRLC is Out in RLC.
+func (k *KittyPoint) OutRLC() string { return RLC(k.Out) }
 
 // BalanceRLC is the balance in RLC.
 func (k *KittyPoint) BalanceRLC() string { return RLC(k.Balance) }
