@@ -74,7 +74,7 @@ func TestAStateOnDiskChangesNothing(t *testing.T) {
 		s := onDisk(newSink(log, stopped, topics), dir, 8, 1+rng.Intn(9))
 		s.maxRows = 100
 		ctx, cancel := context.WithCancel(context.Background())
-		s.writer.db = &flaky{Conn: stopped, fail: failAfter(point, cancel)}
+		s.writer.db = &flaky{Conn: stopped, fail: failAfter(point, cancel), after: tear(int64(point))}
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
 		eventually(t, "it is stopped or has nothing left to do", func() bool { return ctx.Err() != nil || atEnd(t, s) })
