@@ -85,7 +85,7 @@ func taskConditions(f *model.TaskFilter) (c conditions) {
 	c.text("requester = ?", f.Requester)
 	c.among("status", f.Status)
 	c.during("initialized_at", f.Since, f.Until)
-	c.ofDeal("chain, deal", dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee})
+	c.ofDeal(dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee})
 	return c
 }
 
@@ -101,7 +101,7 @@ func contributionConditions(f *model.ContributionFilter) (c conditions) {
 	c.through("chain, deal", dealTable, "chain, id", "requester = ?", f.Requester)
 	c.among("status", f.Status)
 	c.during("contributed_at", f.Since, f.Until)
-	c.ofDeal("chain, deal", dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee})
+	c.ofDeal(dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee})
 	return c
 }
 
@@ -138,7 +138,7 @@ func payoutConditions(f *model.PayoutFilter) (c conditions) {
 	c.among("kind", f.Kind)
 	c.among("role", f.Role)
 	c.during("time", f.Since, f.Until)
-	c.ofDeal("chain, deal", dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee})
+	c.ofDeal(dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee})
 	return c
 }
 
@@ -151,8 +151,17 @@ func postingConditions(f *model.PostingFilter) (c conditions) {
 	c.among("bucket", f.Bucket)
 	c.text("task = ?", f.Task)
 	c.text("deal = ?", f.Deal)
+	c.through("chain, task", contributionTable, "chain, task", "worker = ?", f.Worker)
+	c.partyTo(f.Workerpool, f.Requester)
 	c.during("time", f.Since, f.Until)
+	c.ofDeal(dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee})
 	return c
+}
+
+// partyTo asks for things of deals with a pool and a requester.
+func (c *conditions) partyTo(workerpool, requester *string) {
+	c.through("chain, deal", dealTable, "chain, id", "workerpool = ?", workerpool)
+	c.through("chain, deal", dealTable, "chain, id", "requester = ?", requester)
 }
 
 func streamConditions(f *model.PayoutStreamFilter) conditions {
@@ -235,6 +244,9 @@ func orderEventConditions(f *model.OrderEventFilter) (c conditions) {
 	c.among("action", f.Action)
 	c.text("hash = ?", f.Hash)
 	c.text("deal = ?", f.Deal)
+	c.through("chain, deal", contributionTable, "chain, deal", "worker = ?", f.Worker)
+	c.partyTo(f.Workerpool, f.Requester)
+	c.ofDeal(dealParts{f.App, f.Dataset, f.Category, f.Tag, f.Tee})
 	c.during("time", f.Since, f.Until)
 	return c
 }
@@ -259,10 +271,10 @@ func (d dealParts) conditions() (c conditions) {
 	return c
 }
 
-// ofDeal asks for things whose deal, named by two columns, has some parts.
-func (c *conditions) ofDeal(columns string, d dealParts) {
+// ofDeal asks for things whose deal has some parts.
+func (c *conditions) ofDeal(d dealParts) {
 	for _, part := range d.conditions() {
-		part.SQL, part.Of = "("+columns+") IN (SELECT chain, id FROM {rows} WHERE "+part.SQL+")", &dealTable
+		part.SQL, part.Of = "(chain, deal) IN (SELECT chain, id FROM {rows} WHERE "+part.SQL+")", &dealTable
 		*c = append(*c, part)
 	}
 }

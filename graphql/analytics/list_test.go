@@ -122,6 +122,8 @@ var listCases = []listCase{
 	{root: "postings", table: "postings", ids: [][2]string{{"blockNumber", "block_number"}, {"logIndex", "log_index"}, {"index", "idx"}}, time: "time", filters: map[string]filterCase{
 		"chain": chainFilter, "account": equals("account", anyWorker...), "bucket": words("bucket", bucketWords),
 		"task": equals("task", hashes...), "deal": equals("deal", hashes...),
+		"worker":     through("contributions", "task", "task", "worker", anyWorker...),
+		"workerpool": through("deals", "id", "deal", "workerpool", pool(0), pool(1), pool(9)), "requester": through("deals", "id", "deal", "requester", requesters...),
 		"since": since("time"), "until": until("time"),
 	}},
 	{root: "accounts", table: "accounts", ids: [][2]string{{"address", "address"}}, filters: map[string]filterCase{
@@ -188,7 +190,7 @@ func leading(own string) func(dataset, row) []row {
 func init() {
 	for i, c := range listCases {
 		deals := map[string]func(dataset, row) []row{
-			"deals": leading("id"), "tasks": leading("deal"), "contributions": leading("deal"), "payouts": leading("deal"),
+			"deals": leading("id"), "tasks": leading("deal"), "contributions": leading("deal"), "payouts": leading("deal"), "postings": leading("deal"),
 			"verdicts": func(d dataset, r row) (found []row) {
 				for _, task := range d["tasks"] {
 					if task["chain"] == r["chain"] && task["id"] == r["task"] {

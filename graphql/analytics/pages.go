@@ -68,9 +68,9 @@ func (f workerpoolFields) Latency(ctx context.Context, w *model.Workerpool, sinc
 }
 
 func (f workerpoolFields) Utilisation(ctx context.Context, w *model.Workerpool, since, until time.Time) (*model.Utilisation, error) {
-	from, to := seconds(since), seconds(until)
-	if from >= to {
-		return nil, refuse("since must be before until")
+	from, to, err := span(since, until)
+	if err != nil {
+		return nil, err
 	}
 	v, err := viewOf(ctx, f.reader, nil)
 	if err != nil {
@@ -78,7 +78,9 @@ func (f workerpoolFields) Utilisation(ctx context.Context, w *model.Workerpool, 
 	}
 	name := strings.Join([]string{"utilisation", printed(&since), printed(&until), v.Name()}, " ")
 	u, err := load(ctx, name, keyOfWorkerpool(w), func(ctx context.Context, keys []model.Key) (map[model.Key]*model.Utilisation, error) {
-		return utilisations(ctx, f.reader, v.Only(chainsOf(keys)...), keys, from, to)
+		var s database.Statement
+		s.Add("SELECT chain, workerpool, ", utilisationColumns, " FROM ", busySpans(&s, v.Only(chainsOf(keys)...), nil, from, to), " AS u WHERE (chain, workerpool) IN ", pairs(&s, keys), " GROUP BY chain, workerpool")
+		return utilisations(ctx, f.reader, &s, uint64(to-from))
 	})
 	if err == nil && u == nil {
 		u = &model.Utilisation{TaskSeconds: "0", Seconds: uint64(to - from)}
@@ -86,25 +88,64 @@ func (f workerpoolFields) Utilisation(ctx context.Context, w *model.Workerpool, 
 	return u, err
 }
 
-// utilisations reads how busy pools were between two times, in seconds since 1970.
-func utilisations(ctx context.Context, r *reader, v database.View, pools []model.Key, from, to int64) (map[model.Key]*model.Utilisation, error) {
+func (q query) Utilisation(ctx context.Context, filter *model.TaskFilter, since, until time.Time, _ *model.AsOf) (*model.Utilisation, error) {
+	from, to, err := span(since, until)
+	if err != nil {
+		return nil, err
+	}
+	where := taskConditions(filter)
+	v, err := viewOf(ctx, q.reader, where)
+	if err != nil {
+		return nil, err
+	}
 	var s database.Statement
+	s.Add("SELECT toUInt64(0) AS chain, '' AS workerpool, ", utilisationColumns, " FROM ", busySpans(&s, v, where, from, to), " AS u")
+	found, err := utilisations(ctx, q.reader, &s, uint64(to-from))
+	return found[model.Key{}], err
+}
+
+// span is a time, in seconds since 1970.
+func span(since, until time.Time) (from, to int64, err error) {
+	from, to = seconds(since), seconds(until)
+	if from >= to {
+		return 0, 0, refuse("since must be before until")
+	}
+	return from, to, nil
+}
+
+const utilisationColumns = "toString(sum(busy)) AS busy, uniqExactIf(worker, worker != '') AS workers"
+
+// busySpans are the tasks that match with how long each kept its pool busy between two times,
+// and the workers that contributed to them meanwhile.
+func busySpans(s *database.Statement, v database.View, where []database.Condition, from, to int64) string {
 	begin, end := s.Bind("Int64", from), s.Bind("Int64", to)
 	overlap := "greatest(0, least(if(ended_at = toDateTime(0, 'UTC'), " + end + ", toInt64(toUnixTimestamp(ended_at))), " + end + ") - greatest(toInt64(toUnixTimestamp(initialized_at)), " + begin + "))"
 	contributed := "toInt64(toUnixTimestamp(contributed_at))"
-	s.Add("SELECT chain, workerpool, toString(sum(busy)) AS busy, uniqExactIf(worker, worker != '') AS workers FROM (",
-		"SELECT chain, workerpool, toInt256(", overlap, ") AS busy, '' AS worker FROM ", v.Rows(&s, taskTable), " UNION ALL ",
-		"SELECT chain, workerpool, toInt256(0) AS busy, worker FROM ", v.Rows(&s, contributionTable), " WHERE ", contributed, " >= ", begin, " AND ", contributed, " < ", end,
-		") AS u WHERE (chain, workerpool) IN ", pairs(&s, pools), " GROUP BY chain, workerpool")
+	var tasks database.Statement
+	tasks.Args = s.Args
+	tasks.Add("SELECT chain, workerpool, toInt256(", overlap, ") AS busy, '' AS worker FROM ", v.Rows(&tasks, taskTable), " WHERE 1")
+	tasks.Where(v, where)
+	tasks.Add(" UNION ALL SELECT chain, workerpool, toInt256(0) AS busy, worker FROM ", v.Rows(&tasks, contributionTable), " WHERE ", contributed, " >= ", begin, " AND ", contributed, " < ", end)
+	if len(where) > 0 {
+		tasks.Add(" AND (chain, task) IN (SELECT chain, id FROM ", v.Rows(&tasks, taskTable), " WHERE 1")
+		tasks.Where(v, where)
+		tasks.Add(")")
+	}
+	s.Args = tasks.Args
+	return "(" + tasks.String() + ")"
+}
+
+// utilisations reads how busy pools were.
+func utilisations(ctx context.Context, r *reader, s *database.Statement, seconds uint64) (map[model.Key]*model.Utilisation, error) {
 	rows, err := database.Rows[struct {
 		Chain   uint64 `ch:"chain"`
 		Pool    string `ch:"workerpool"`
 		Busy    string `ch:"busy"`
 		Workers uint64 `ch:"workers"`
-	}](ctx, r, &s)
+	}](ctx, r, s)
 	found := make(map[model.Key]*model.Utilisation, len(rows))
 	for _, row := range rows {
-		found[model.Key{Chain: row.Chain, ID: row.Pool}] = &model.Utilisation{TaskSeconds: row.Busy, Seconds: uint64(to - from), Workers: row.Workers}
+		found[model.Key{Chain: row.Chain, ID: row.Pool}] = &model.Utilisation{TaskSeconds: row.Busy, Seconds: seconds, Workers: row.Workers}
 	}
 	return found, err
 }

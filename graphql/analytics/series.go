@@ -49,6 +49,7 @@ func (h hourly) from(ctx context.Context, r *reader, columns string) (*database.
 		return nil, refuse("asOf names a block of chain %d, and this is of chain %d", asOf.Chain, *h.chain)
 	}
 	block, err := blockOf(ctx, r, asOf)
+	note(ctx, model.Key{Chain: asOf.Chain, Block: block})
 	chain, number := s.Bind("UInt64", asOf.Chain), s.Bind("UInt64", block)
 	s.Add(" AND chain = ", chain, " AND hour < (SELECT if(count() = 0, toDateTime(", lastSecond, ", 'UTC'), toStartOfHour(min(time))) FROM blocks FINAL WHERE chain = ", chain, " AND number > ", number, ")")
 	return &s, err

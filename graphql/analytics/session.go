@@ -3,6 +3,7 @@ package analytics
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -114,8 +115,9 @@ func (s session) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	if operation == ast.Subscription {
 		ctx, _ = s.reader.Begin(ctx, 0)
 	}
-	text := new(atomic.Int64)
-	response := next(context.WithValue(ctx, textKey{}, text))
+	text, past := new(atomic.Int64), new(sync.Map)
+	ctx = context.WithValue(context.WithValue(ctx, textKey{}, text), pastKey{}, past)
+	response := next(ctx)
 	if response == nil {
 		response = lastWord(ctx)
 	}
@@ -123,7 +125,7 @@ func (s session) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 		response = failure(errAnswer)
 	}
 	if response != nil {
-		describe(ctx, response)
+		s.describe(ctx, response, past)
 		s.metrics.response(string(operation), time.Since(start), len(response.Errors) > 0)
 	}
 	return response
@@ -156,7 +158,7 @@ func textIn(value any) int64 {
 }
 
 // describe says at which blocks a response was read.
-func describe(ctx context.Context, response *graphql.Response) {
+func (s session) describe(ctx context.Context, response *graphql.Response, past *sync.Map) {
 	reading := database.ReadingOf(ctx)
 	if reading == nil || reading.Seen() == nil || len(reading.Seen().Heads) == 0 {
 		return
@@ -164,7 +166,11 @@ func describe(ctx context.Context, response *graphql.Response) {
 	if response.Extensions == nil {
 		response.Extensions = make(map[string]any)
 	}
-	response.Extensions["indexed"] = model.MetaOf(reading.Seen().Heads).Chains
+	heads := reading.Seen().Heads
+	response.Extensions["indexed"] = model.MetaOf(heads).Chains
+	if blocks := pastBlocks(ctx, s.reader, past, heads); len(blocks) > 0 {
+		response.Extensions["asOf"] = blocks
+	}
 }
 
 func operationOf(ctx context.Context) ast.Operation {

@@ -1,7 +1,10 @@
 package analytics
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -15,6 +18,7 @@ import (
 func viewOf(ctx context.Context, r *reader, where []database.Condition) (database.View, error) {
 	if asOf := asOfIn(ctx); asOf != nil {
 		block, err := blockOf(ctx, r, asOf)
+		note(ctx, model.Key{Chain: asOf.Chain, Block: block})
 		return database.At(asOf.Chain, block), err
 	}
 	v, err := r.View(ctx)
@@ -35,6 +39,54 @@ func viewBelow(ctx context.Context, r *reader, parent model.Key) (database.View,
 		return database.View{}, refuse("asOf names a block of chain %d, and this is of chain %d", asOf.Chain, parent.Chain)
 	}
 	return viewOf(ctx, r, nil)
+}
+
+// pastKey is of the earlier blocks that a response was read at.
+type pastKey struct{}
+
+// note keeps in mind that the response was read at an earlier block.
+func note(ctx context.Context, block model.Key) {
+	if past, ok := ctx.Value(pastKey{}).(*sync.Map); ok {
+		past.Store(block, nil)
+	}
+}
+
+// pastBlocks says what is known of the earlier blocks that a response was read at.
+func pastBlocks(ctx context.Context, r *reader, past *sync.Map, heads []*database.Head) []*model.PastBlock {
+	var keys []model.Key
+	past.Range(func(key, _ any) bool {
+		if key, ok := key.(model.Key); ok {
+			keys = append(keys, key)
+		}
+		return true
+	})
+	if len(keys) == 0 {
+		return nil
+	}
+	slices.SortFunc(keys, func(a, b model.Key) int { return cmp.Or(cmp.Compare(a.Chain, b.Chain), cmp.Compare(a.Block, b.Block)) })
+	var s database.Statement
+	chains, numbers := make([]uint64, len(keys)), make([]uint64, len(keys))
+	for i, key := range keys {
+		chains[i], numbers[i] = key.Chain, key.Block
+	}
+	s.Add("SELECT chain, number, hash FROM blocks FINAL WHERE (chain, number) IN arrayZip(", s.Bind("Array(UInt64)", chains), ", ", s.Bind("Array(UInt64)", numbers), ")")
+	rows, err := database.Rows[struct {
+		Chain  uint64 `ch:"chain"`
+		Number uint64 `ch:"number"`
+		Hash   string `ch:"hash"`
+	}](ctx, r, &s)
+	hashes := make(map[model.Key]string, len(rows))
+	for _, row := range rows {
+		hashes[model.Key{Chain: row.Chain, Block: row.Number}] = row.Hash
+	}
+	if err != nil {
+		hashes = nil // the answer stands; it says that the hashes are not known
+	}
+	blocks := make([]*model.PastBlock, len(keys))
+	for i, key := range keys {
+		blocks[i] = model.PastBlockOf(key, hashes[key], heads)
+	}
+	return blocks
 }
 
 // asOfIn is the argument asOf of a field, or of the nearest field that it is in and that

@@ -70,6 +70,7 @@ type ComplexityRoot struct {
 	Account struct {
 		Address           func(childComplexity int) int
 		Apps              func(childComplexity int, first int, after *string, asOf *model.AsOf) int
+		AtRisk            func(childComplexity int) int
 		BlockNumber       func(childComplexity int) int
 		Chain             func(childComplexity int) int
 		Contributions     func(childComplexity int, first int, after *string, asOf *model.AsOf) int
@@ -78,6 +79,7 @@ type ComplexityRoot struct {
 		Deposited         func(childComplexity int) int
 		Earned            func(childComplexity int) int
 		EarnedRLC         func(childComplexity int) int
+		Earnings          func(childComplexity int) int
 		History           func(childComplexity int, first int, after *string, asOf *model.AsOf) int
 		Locked            func(childComplexity int) int
 		LockedRLC         func(childComplexity int) int
@@ -804,6 +806,7 @@ type ComplexityRoot struct {
 		Task          func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
 		TaskCounts    func(childComplexity int, filter *model.TaskFilter, asOf *model.AsOf) int
 		Tasks         func(childComplexity int, first int, after *string, filter *model.TaskFilter, asOf *model.AsOf) int
+		Utilisation   func(childComplexity int, filter *model.TaskFilter, since time.Time, until time.Time, asOf *model.AsOf) int
 		Verdict       func(childComplexity int, id string, chain *uint64, asOf *model.AsOf) int
 		VerdictCounts func(childComplexity int, filter *model.VerdictFilter, asOf *model.AsOf) int
 		Verdicts      func(childComplexity int, first int, after *string, filter *model.VerdictFilter, asOf *model.AsOf) int
@@ -826,6 +829,15 @@ type ComplexityRoot struct {
 		Payers    func(childComplexity int) int
 		Scheduler func(childComplexity int) int
 		Workers   func(childComplexity int) int
+	}
+
+	RoleEarning struct {
+		Earned    func(childComplexity int) int
+		EarnedRLC func(childComplexity int) int
+		Payouts   func(childComplexity int) int
+		Role      func(childComplexity int) int
+		Seized    func(childComplexity int) int
+		SeizedRLC func(childComplexity int) int
 	}
 
 	SeriesPoint struct {
@@ -1054,6 +1066,8 @@ type ComplexityRoot struct {
 }
 
 type AccountResolver interface {
+	Earnings(ctx context.Context, obj *model.Account) ([]*model.RoleEarning, error)
+	AtRisk(ctx context.Context, obj *model.Account) (*model.Risk, error)
 	Payouts(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Payout], error)
 	Postings(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Posting], error)
 	Contributions(ctx context.Context, obj *model.Account, first int, after *string, asOf *model.AsOf) (*model.Connection[model.Contribution], error)
@@ -1181,6 +1195,7 @@ type QueryResolver interface {
 	Categories(ctx context.Context, first int, after *string, filter *model.CategoryFilter, asOf *model.AsOf) (*model.Connection[model.Category], error)
 	Prices(ctx context.Context, filter *model.DealFilter, asOf *model.AsOf) ([]*model.CategoryPrice, error)
 	Latency(ctx context.Context, filter *model.TaskFilter, asOf *model.AsOf) (*model.Latency, error)
+	Utilisation(ctx context.Context, filter *model.TaskFilter, since time.Time, until time.Time, asOf *model.AsOf) (*model.Utilisation, error)
 	Events(ctx context.Context, first int, after *string, filter *model.EventFilter, asOf *model.AsOf) (*model.Connection[model.Event], error)
 	OrderEvents(ctx context.Context, first int, after *string, filter *model.OrderEventFilter, asOf *model.AsOf) (*model.Connection[model.OrderEvent], error)
 	Permissions(ctx context.Context, first int, after *string, filter *model.PermissionFilter, asOf *model.AsOf) (*model.Connection[model.DatasetPermission], error)
@@ -1272,6 +1287,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Account.Apps(childComplexity, args["first"].(int), args["after"].(*string), args["asOf"].(*model.AsOf)), true
+	case "Account.atRisk":
+		if e.complexity.Account.AtRisk == nil {
+			break
+		}
+
+		return e.complexity.Account.AtRisk(childComplexity), true
 	case "Account.blockNumber":
 		if e.complexity.Account.BlockNumber == nil {
 			break
@@ -1335,6 +1356,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Account.EarnedRLC(childComplexity), true
+	case "Account.earnings":
+		if e.complexity.Account.Earnings == nil {
+			break
+		}
+
+		return e.complexity.Account.Earnings(childComplexity), true
 	case "Account.history":
 		if e.complexity.Account.History == nil {
 			break
@@ -4762,6 +4789,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Query.Tasks(childComplexity, args["first"].(int), args["after"].(*string), args["filter"].(*model.TaskFilter), args["asOf"].(*model.AsOf)), true
+	case "Query.utilisation":
+		if e.complexity.Query.Utilisation == nil {
+			break
+		}
+
+		args, err := ec.field_Query_utilisation_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.complexity.Query.Utilisation(childComplexity, args["filter"].(*model.TaskFilter), args["since"].(time.Time), args["until"].(time.Time), args["asOf"].(*model.AsOf)), true
 	case "Query.verdict":
 		if e.complexity.Query.Verdict == nil {
 			break
@@ -4868,6 +4906,43 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.complexity.Risk.Workers(childComplexity), true
+
+	case "RoleEarning.earned":
+		if e.complexity.RoleEarning.Earned == nil {
+			break
+		}
+
+		return e.complexity.RoleEarning.Earned(childComplexity), true
+	case "RoleEarning.earnedRLC":
+		if e.complexity.RoleEarning.EarnedRLC == nil {
+			break
+		}
+
+		return e.complexity.RoleEarning.EarnedRLC(childComplexity), true
+	case "RoleEarning.payouts":
+		if e.complexity.RoleEarning.Payouts == nil {
+			break
+		}
+
+		return e.complexity.RoleEarning.Payouts(childComplexity), true
+	case "RoleEarning.role":
+		if e.complexity.RoleEarning.Role == nil {
+			break
+		}
+
+		return e.complexity.RoleEarning.Role(childComplexity), true
+	case "RoleEarning.seized":
+		if e.complexity.RoleEarning.Seized == nil {
+			break
+		}
+
+		return e.complexity.RoleEarning.Seized(childComplexity), true
+	case "RoleEarning.seizedRLC":
+		if e.complexity.RoleEarning.SeizedRLC == nil {
+			break
+		}
+
+		return e.complexity.RoleEarning.SeizedRLC(childComplexity), true
 
 	case "SeriesPoint.end":
 		if e.complexity.SeriesPoint.End == nil {
@@ -6086,6 +6161,10 @@ type Account {
   seizedRLC: RLC!
   "Number of the block of the account's last change."
   blockNumber: Uint64!
+  "What the account earned and lost, role by role. Roles in which it did neither are left out."
+  earnings: [RoleEarning!]!
+  "What of the account's money stands to be lost on tasks that are open."
+  atRisk: Risk!
   "Rewards and seizures of the account, the newest first."
   payouts("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, "Read as of this block, of the same chain." asOf: AsOf): PayoutConnection!
   "All movements of the account's money in double entry, the newest first."
@@ -6180,6 +6259,22 @@ type AccountEdge {
   cursor: Cursor!
   "The account."
   node: Account!
+}
+
+"What an account earned and lost in one role."
+type RoleEarning {
+  "The role."
+  role: PayoutRole!
+  "Rewards, nRLC."
+  earned: NRLC!
+  "Rewards, RLC."
+  earnedRLC: RLC!
+  "What it had to pay out of what it had locked: prices as a payer, stakes in other roles, nRLC."
+  seized: NRLC!
+  "What it had to pay out of what it had locked: prices as a payer, stakes in other roles, RLC."
+  seizedRLC: RLC!
+  "How many rewards and seizures."
+  payouts: Uint64!
 }
 `, BuiltIn: false},
 	{Name: "../../../schema/graphql/analytics/attestation.graphqls", Input: `"""
@@ -6990,8 +7085,24 @@ input OrderEventFilter {
   action: [OrderAction!]
   "The order's EIP-712 hash."
   hash: Hash
-  "The deal that consumed it."
+  "The deal that consumed it, here and in the next eight."
   deal: Hash
+  "Address of the worker pool."
+  workerpool: Address
+  "A worker that contributed to the deal."
+  worker: Address
+  "Who asked for the work."
+  requester: Address
+  "The app of the deal."
+  app: Address
+  "The dataset of the deal."
+  dataset: Address
+  "Category of the deal."
+  category: BigInt
+  "What the deal asks of its workers, all 256 bits."
+  tag: Hash
+  "TEE framework that the deal asks for."
+  tee: [TEEFramework!]
   "Events of this time or later."
   since: Time
   "Events before this time."
@@ -7769,6 +7880,22 @@ input PostingFilter {
   task: Hash
   "Id of the deal that caused it."
   deal: Hash
+  "Address of the worker pool of the deal that caused it."
+  workerpool: Address
+  "A worker that contributed to the task that caused it."
+  worker: Address
+  "Who asked for the work of the deal that caused it."
+  requester: Address
+  "The app of the deal."
+  app: Address
+  "The dataset of the deal."
+  dataset: Address
+  "Category of the deal."
+  category: BigInt
+  "What the deal asks of its workers, all 256 bits."
+  tag: Hash
+  "TEE framework that the deal asks for."
+  tee: [TEEFramework!]
   "Postings of this time or later."
   since: Time
   "Postings before this time."
@@ -7818,7 +7945,7 @@ matches any of its values. ` + "`" + `since` + "`" + ` is inclusive, ` + "`" + `
 
 Everything in one answer is read at one indexed block of each chain, which the answer
 names in its extensions and in ` + "`" + `meta` + "`" + `, with what is final. ` + "`" + `asOf` + "`" + ` reads one chain as it
-was at an earlier block, with all that is nested below.
+was at an earlier block, with all that is nested below; those blocks are named as well.
 """
 type Query {
   "How far each chain is indexed."
@@ -7909,6 +8036,8 @@ type Query {
   prices(filter: DealFilter, "Read as of this block." asOf: AsOf): [CategoryPrice!]!
   "How long completed tasks took. Null: there is none."
   latency(filter: TaskFilter, "Read as of this block." asOf: AsOf): Latency
+  "How busy tasks kept the pools."
+  utilisation("Of which tasks." filter: TaskFilter, "From this time." since: Time!, "To this time." until: Time!, "Read as of this block." asOf: AsOf): Utilisation!
 
   "Logs of the contracts, decoded, the newest first by their block's time."
   events("How many at most, to 1000." first: Int! = 20, "Continue after this cursor." after: Cursor, filter: EventFilter, "Read as of this block." asOf: AsOf): EventConnection!
@@ -8614,7 +8743,7 @@ type Workerpool {
   atRisk: Risk!
 }
 
-"How busy a pool was in some time. A task keeps it busy from its initialization to its end; one that has not ended, to the end of the time."
+"How busy some time was. A task keeps its pool busy from its initialization to its end; one that has not ended, to the end of the time."
 type Utilisation {
   "How long the tasks took in this time, all together, seconds."
   taskSeconds: BigInt!
@@ -10295,6 +10424,32 @@ func (ec *executionContext) field_Query_tasks_args(ctx context.Context, rawArgs 
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_utilisation_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter", ec.unmarshalOTaskFilter2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐTaskFilter)
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "since", ec.unmarshalNTime2timeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["since"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "until", ec.unmarshalNTime2timeᚐTime)
+	if err != nil {
+		return nil, err
+	}
+	args["until"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "asOf", ec.unmarshalOAsOf2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐAsOf)
+	if err != nil {
+		return nil, err
+	}
+	args["asOf"] = arg3
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_verdictCounts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -11250,6 +11405,86 @@ func (ec *executionContext) fieldContext_Account_blockNumber(_ context.Context, 
 	return fc, nil
 }
 
+func (ec *executionContext) _Account_earnings(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Account_earnings,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Account().Earnings(ctx, obj)
+		},
+		nil,
+		ec.marshalNRoleEarning2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRoleEarningᚄ,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Account_earnings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "role":
+				return ec.fieldContext_RoleEarning_role(ctx, field)
+			case "earned":
+				return ec.fieldContext_RoleEarning_earned(ctx, field)
+			case "earnedRLC":
+				return ec.fieldContext_RoleEarning_earnedRLC(ctx, field)
+			case "seized":
+				return ec.fieldContext_RoleEarning_seized(ctx, field)
+			case "seizedRLC":
+				return ec.fieldContext_RoleEarning_seizedRLC(ctx, field)
+			case "payouts":
+				return ec.fieldContext_RoleEarning_payouts(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type RoleEarning", field.Name)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Account_atRisk(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Account_atRisk,
+		func(ctx context.Context) (any, error) {
+			return ec.resolvers.Account().AtRisk(ctx, obj)
+		},
+		nil,
+		ec.marshalNRisk2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRisk,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Account_atRisk(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Account",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "payers":
+				return ec.fieldContext_Risk_payers(ctx, field)
+			case "scheduler":
+				return ec.fieldContext_Risk_scheduler(ctx, field)
+			case "workers":
+				return ec.fieldContext_Risk_workers(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Risk", field.Name)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Account_payouts(ctx context.Context, field graphql.CollectedField, obj *model.Account) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -12102,6 +12337,10 @@ func (ec *executionContext) fieldContext_AccountConnection_nodes(_ context.Conte
 				return ec.fieldContext_Account_seizedRLC(ctx, field)
 			case "blockNumber":
 				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Account_earnings(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Account_atRisk(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
 			case "postings":
@@ -12286,6 +12525,10 @@ func (ec *executionContext) fieldContext_AccountEdge_node(_ context.Context, fie
 				return ec.fieldContext_Account_seizedRLC(ctx, field)
 			case "blockNumber":
 				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Account_earnings(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Account_atRisk(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
 			case "postings":
@@ -13195,6 +13438,10 @@ func (ec *executionContext) fieldContext_App_ownerAccount(_ context.Context, fie
 				return ec.fieldContext_Account_seizedRLC(ctx, field)
 			case "blockNumber":
 				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Account_earnings(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Account_atRisk(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
 			case "postings":
@@ -17922,6 +18169,10 @@ func (ec *executionContext) fieldContext_Dataset_ownerAccount(_ context.Context,
 				return ec.fieldContext_Account_seizedRLC(ctx, field)
 			case "blockNumber":
 				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Account_earnings(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Account_atRisk(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
 			case "postings":
@@ -26660,6 +26911,10 @@ func (ec *executionContext) fieldContext_Payout_account(_ context.Context, field
 				return ec.fieldContext_Account_seizedRLC(ctx, field)
 			case "blockNumber":
 				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Account_earnings(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Account_atRisk(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
 			case "postings":
@@ -27733,6 +27988,10 @@ func (ec *executionContext) fieldContext_Posting_account(_ context.Context, fiel
 				return ec.fieldContext_Account_seizedRLC(ctx, field)
 			case "blockNumber":
 				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Account_earnings(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Account_atRisk(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
 			case "postings":
@@ -29715,6 +29974,10 @@ func (ec *executionContext) fieldContext_Query_account(ctx context.Context, fiel
 				return ec.fieldContext_Account_seizedRLC(ctx, field)
 			case "blockNumber":
 				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Account_earnings(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Account_atRisk(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
 			case "postings":
@@ -30436,6 +30699,55 @@ func (ec *executionContext) fieldContext_Query_latency(ctx context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_utilisation(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_Query_utilisation,
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.resolvers.Query().Utilisation(ctx, fc.Args["filter"].(*model.TaskFilter), fc.Args["since"].(time.Time), fc.Args["until"].(time.Time), fc.Args["asOf"].(*model.AsOf))
+		},
+		nil,
+		ec.marshalNUtilisation2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐUtilisation,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_Query_utilisation(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			switch field.Name {
+			case "taskSeconds":
+				return ec.fieldContext_Utilisation_taskSeconds(ctx, field)
+			case "averageTasks":
+				return ec.fieldContext_Utilisation_averageTasks(ctx, field)
+			case "workers":
+				return ec.fieldContext_Utilisation_workers(ctx, field)
+			}
+			return nil, fmt.Errorf("no field named %q was found under type Utilisation", field.Name)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_utilisation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_events(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -30975,6 +31287,180 @@ func (ec *executionContext) fieldContext_Risk_workers(_ context.Context, field g
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RoleEarning_role(ctx context.Context, field graphql.CollectedField, obj *model.RoleEarning) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_RoleEarning_role,
+		func(ctx context.Context) (any, error) {
+			return obj.Role, nil
+		},
+		nil,
+		ec.marshalNPayoutRole2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_RoleEarning_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoleEarning",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type PayoutRole does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RoleEarning_earned(ctx context.Context, field graphql.CollectedField, obj *model.RoleEarning) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_RoleEarning_earned,
+		func(ctx context.Context) (any, error) {
+			return obj.Earned, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_RoleEarning_earned(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoleEarning",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RoleEarning_earnedRLC(ctx context.Context, field graphql.CollectedField, obj *model.RoleEarning) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_RoleEarning_earnedRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.EarnedRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_RoleEarning_earnedRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoleEarning",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RoleEarning_seized(ctx context.Context, field graphql.CollectedField, obj *model.RoleEarning) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_RoleEarning_seized,
+		func(ctx context.Context) (any, error) {
+			return obj.Seized, nil
+		},
+		nil,
+		ec.marshalNNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_RoleEarning_seized(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoleEarning",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type NRLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RoleEarning_seizedRLC(ctx context.Context, field graphql.CollectedField, obj *model.RoleEarning) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_RoleEarning_seizedRLC,
+		func(ctx context.Context) (any, error) {
+			return obj.SeizedRLC(), nil
+		},
+		nil,
+		ec.marshalNRLC2string,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_RoleEarning_seizedRLC(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoleEarning",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type RLC does not have child fields")
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RoleEarning_payouts(ctx context.Context, field graphql.CollectedField, obj *model.RoleEarning) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		ec.fieldContext_RoleEarning_payouts,
+		func(ctx context.Context) (any, error) {
+			return obj.Payouts, nil
+		},
+		nil,
+		ec.marshalNUint642uint64,
+		true,
+		true,
+	)
+}
+
+func (ec *executionContext) fieldContext_RoleEarning_payouts(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RoleEarning",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type Uint64 does not have child fields")
 		},
 	}
 	return fc, nil
@@ -32250,6 +32736,10 @@ func (ec *executionContext) fieldContext_SettlementLine_account(_ context.Contex
 				return ec.fieldContext_Account_seizedRLC(ctx, field)
 			case "blockNumber":
 				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Account_earnings(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Account_atRisk(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
 			case "postings":
@@ -36357,6 +36847,10 @@ func (ec *executionContext) fieldContext_Workerpool_ownerAccount(_ context.Conte
 				return ec.fieldContext_Account_seizedRLC(ctx, field)
 			case "blockNumber":
 				return ec.fieldContext_Account_blockNumber(ctx, field)
+			case "earnings":
+				return ec.fieldContext_Account_earnings(ctx, field)
+			case "atRisk":
+				return ec.fieldContext_Account_atRisk(ctx, field)
 			case "payouts":
 				return ec.fieldContext_Account_payouts(ctx, field)
 			case "postings":
@@ -39009,7 +39503,7 @@ func (ec *executionContext) unmarshalInputOrderEventFilter(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"chain", "kind", "action", "hash", "deal", "since", "until"}
+	fieldsInOrder := [...]string{"chain", "kind", "action", "hash", "deal", "workerpool", "worker", "requester", "app", "dataset", "category", "tag", "tee", "since", "until"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -39051,6 +39545,62 @@ func (ec *executionContext) unmarshalInputOrderEventFilter(ctx context.Context, 
 				return it, err
 			}
 			it.Deal = data
+		case "workerpool":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workerpool"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Workerpool = data
+		case "worker":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("worker"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Worker = data
+		case "requester":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requester"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Requester = data
+		case "app":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("app"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.App = data
+		case "dataset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dataset"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Dataset = data
+		case "category":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("category"))
+			data, err := ec.unmarshalOBigInt2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Category = data
+		case "tag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tag"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tag = data
+		case "tee":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tee"))
+			data, err := ec.unmarshalOTEEFramework2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tee = data
 		case "since":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("since"))
 			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
@@ -39369,7 +39919,7 @@ func (ec *executionContext) unmarshalInputPostingFilter(ctx context.Context, obj
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"chain", "account", "bucket", "task", "deal", "since", "until"}
+	fieldsInOrder := [...]string{"chain", "account", "bucket", "task", "deal", "workerpool", "worker", "requester", "app", "dataset", "category", "tag", "tee", "since", "until"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -39411,6 +39961,62 @@ func (ec *executionContext) unmarshalInputPostingFilter(ctx context.Context, obj
 				return it, err
 			}
 			it.Deal = data
+		case "workerpool":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("workerpool"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Workerpool = data
+		case "worker":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("worker"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Worker = data
+		case "requester":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("requester"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Requester = data
+		case "app":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("app"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.App = data
+		case "dataset":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("dataset"))
+			data, err := ec.unmarshalOAddress2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Dataset = data
+		case "category":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("category"))
+			data, err := ec.unmarshalOBigInt2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Category = data
+		case "tag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tag"))
+			data, err := ec.unmarshalOHash2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tag = data
+		case "tee":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tee"))
+			data, err := ec.unmarshalOTEEFramework2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tee = data
 		case "since":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("since"))
 			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
@@ -39864,6 +40470,78 @@ func (ec *executionContext) _Account(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "earnings":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Account_earnings(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "atRisk":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Account_atRisk(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.Deferrable != nil {
+				dfs, ok := deferred[field.Deferrable.Label]
+				di := 0
+				if ok {
+					dfs.AddField(field)
+					di = len(dfs.Values) - 1
+				} else {
+					dfs = graphql.NewFieldSet([]graphql.CollectedField{field})
+					deferred[field.Deferrable.Label] = dfs
+				}
+				dfs.Concurrently(di, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, dfs)
+				})
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
 		case "payouts":
 			field := field
 
@@ -47405,6 +48083,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "utilisation":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_utilisation(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
 		case "events":
 			field := field
 
@@ -47668,6 +48368,70 @@ func (ec *executionContext) _Risk(ctx context.Context, sel ast.SelectionSet, obj
 			}
 		case "workers":
 			out.Values[i] = ec._Risk_workers(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.deferred, int32(len(deferred)))
+
+	for label, dfs := range deferred {
+		ec.processDeferredGroup(graphql.DeferredGroup{
+			Label:    label,
+			Path:     graphql.GetPath(ctx),
+			FieldSet: dfs,
+			Context:  ctx,
+		})
+	}
+
+	return out
+}
+
+var roleEarningImplementors = []string{"RoleEarning"}
+
+func (ec *executionContext) _RoleEarning(ctx context.Context, sel ast.SelectionSet, obj *model.RoleEarning) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, roleEarningImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := make(map[string]*graphql.FieldSet)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RoleEarning")
+		case "role":
+			out.Values[i] = ec._RoleEarning_role(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earned":
+			out.Values[i] = ec._RoleEarning_earned(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "earnedRLC":
+			out.Values[i] = ec._RoleEarning_earnedRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "seized":
+			out.Values[i] = ec._RoleEarning_seized(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "seizedRLC":
+			out.Values[i] = ec._RoleEarning_seizedRLC(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "payouts":
+			out.Values[i] = ec._RoleEarning_payouts(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -53530,6 +54294,60 @@ func (ec *executionContext) marshalNRisk2ᚖassayᚋgraphqlᚋanalyticsᚋmodel�
 		return graphql.Null
 	}
 	return ec._Risk(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNRoleEarning2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRoleEarningᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.RoleEarning) graphql.Marshaler {
+	ret := make(graphql.Array, len(v))
+	var wg sync.WaitGroup
+	isLen1 := len(v) == 1
+	if !isLen1 {
+		wg.Add(len(v))
+	}
+	for i := range v {
+		i := i
+		fc := &graphql.FieldContext{
+			Index:  &i,
+			Result: &v[i],
+		}
+		ctx := graphql.WithFieldContext(ctx, fc)
+		f := func(i int) {
+			defer func() {
+				if r := recover(); r != nil {
+					ec.Error(ctx, ec.Recover(ctx, r))
+					ret = nil
+				}
+			}()
+			if !isLen1 {
+				defer wg.Done()
+			}
+			ret[i] = ec.marshalNRoleEarning2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRoleEarning(ctx, sel, v[i])
+		}
+		if isLen1 {
+			f(i)
+		} else {
+			go f(i)
+		}
+
+	}
+	wg.Wait()
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNRoleEarning2ᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐRoleEarning(ctx context.Context, sel ast.SelectionSet, v *model.RoleEarning) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			ec.Errorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RoleEarning(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNSeriesPoint2ᚕᚖassayᚋgraphqlᚋanalyticsᚋmodelᚐSeriesPointᚄ(ctx context.Context, sel ast.SelectionSet, v []*model.SeriesPoint) graphql.Marshaler {

@@ -171,6 +171,22 @@ func (u *Utilisation) AverageTasks() string {
 	return Quotient(busy, new(big.Int).SetUint64(u.Seconds), thousandths)
 }
 
+// RoleEarning is what an account earned and lost in a role.
+type RoleEarning struct {
+	Chain   uint64 `ch:"chain"`
+	Account string `ch:"account"`
+	Role    string `ch:"role"`
+	Earned  string `ch:"earned" sql:"toString(sumIf(amount, kind = 'REWARD'))"`
+	Seized  string `ch:"seized" sql:"toString(sumIf(amount, kind = 'SEIZE'))"`
+	Payouts uint64 `ch:"payouts" sql:"count()"`
+}
+
+// EarnedRLC is what was earned, in RLC.
+func (e *RoleEarning) EarnedRLC() string { return RLC(e.Earned) }
+
+// SeizedRLC is what was lost, in RLC.
+func (e *RoleEarning) SeizedRLC() string { return RLC(e.Seized) }
+
 // Risk is what is locked for tasks that have not ended.
 type Risk struct{ Payers, Scheduler, Workers string }
 

@@ -20,6 +20,29 @@ func MetaOf(heads []*database.Head) *Meta {
 	return &m
 }
 
+// PastBlock is an earlier block that an answer was read at.
+type PastBlock struct {
+	Chain        uint64  `json:"chain"`
+	Number       uint64  `json:"number"`
+	Hash         *string `json:"hash"`         // nil: the block has no events of the contracts
+	Final        bool    `json:"final"`        // whether it cannot vanish in a reorg any more
+	Verification *string `json:"verification"` // as Coverage.verification, of what is indexed to the block; nil: nothing is known
+}
+
+// PastBlockOf says what is known of an earlier block. No hash is empty.
+func PastBlockOf(block Key, hash string, heads []*database.Head) *PastBlock {
+	p := &PastBlock{Chain: block.Chain, Number: block.Block, Hash: given(hash)}
+	for _, head := range heads {
+		if head.Chain != block.Chain {
+			continue
+		}
+		p.Final = block.Block <= head.FinalizedNumber
+		before := slices.DeleteFunc(coverageOf(head), func(c *Coverage) bool { return c.FromBlock > block.Block })
+		p.Verification = weakest(before)
+	}
+	return p
+}
+
 func coverageOf(head *database.Head) []*Coverage {
 	ranges := make([]*Coverage, len(head.From))
 	for i := range ranges {

@@ -178,8 +178,24 @@ type OrderEventFilter struct {
 	Action []string `json:"action,omitempty"`
 	// The order's EIP-712 hash.
 	Hash *string `json:"hash,omitempty"`
-	// The deal that consumed it.
+	// The deal that consumed it, here and in the next eight.
 	Deal *string `json:"deal,omitempty"`
+	// Address of the worker pool.
+	Workerpool *string `json:"workerpool,omitempty"`
+	// A worker that contributed to the deal.
+	Worker *string `json:"worker,omitempty"`
+	// Who asked for the work.
+	Requester *string `json:"requester,omitempty"`
+	// The app of the deal.
+	App *string `json:"app,omitempty"`
+	// The dataset of the deal.
+	Dataset *string `json:"dataset,omitempty"`
+	// Category of the deal.
+	Category *string `json:"category,omitempty"`
+	// What the deal asks of its workers, all 256 bits.
+	Tag *string `json:"tag,omitempty"`
+	// TEE framework that the deal asks for.
+	Tee []string `json:"tee,omitempty"`
 	// Events of this time or later.
 	Since *time.Time `json:"since,omitempty"`
 	// Events before this time.
@@ -296,6 +312,22 @@ type PostingFilter struct {
 	Task *string `json:"task,omitempty"`
 	// Id of the deal that caused it.
 	Deal *string `json:"deal,omitempty"`
+	// Address of the worker pool of the deal that caused it.
+	Workerpool *string `json:"workerpool,omitempty"`
+	// A worker that contributed to the task that caused it.
+	Worker *string `json:"worker,omitempty"`
+	// Who asked for the work of the deal that caused it.
+	Requester *string `json:"requester,omitempty"`
+	// The app of the deal.
+	App *string `json:"app,omitempty"`
+	// The dataset of the deal.
+	Dataset *string `json:"dataset,omitempty"`
+	// Category of the deal.
+	Category *string `json:"category,omitempty"`
+	// What the deal asks of its workers, all 256 bits.
+	Tag *string `json:"tag,omitempty"`
+	// TEE framework that the deal asks for.
+	Tee []string `json:"tee,omitempty"`
 	// Postings of this time or later.
 	Since *time.Time `json:"since,omitempty"`
 	// Postings before this time.
