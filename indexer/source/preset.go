@@ -1,12 +1,17 @@
 package source
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/core/types"
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/rpc"
 
 	"assay/contracts"
@@ -41,8 +46,8 @@ func ChainID(ctx context.Context, endpoint Endpoint) (uint64, error) {
 }
 
 // ComparePreset compares a preset with the chain that an endpoint serves: the chain's id,
-// code at the addresses, the registries and the token that the hub names, the start block
-// and the finalized tag. It fails only if the endpoint does not answer.
+// code at the addresses, the registries and the token that the hub names, the start block,
+// the finalized tag, and upgrades whose block the preset does not know. It fails only if the endpoint does not answer.
 func ComparePreset(ctx context.Context, preset chains.Preset, endpoint Endpoint) ([]Finding, error) {
 	id, err := ChainID(ctx, endpoint)
 	if err != nil {
@@ -59,6 +64,7 @@ func ComparePreset(ctx context.Context, preset chains.Preset, endpoint Endpoint)
 	c.hub(ctx)
 	c.startBlock(ctx)
 	c.finality(ctx)
+	c.upgrades(ctx)
 	return c.findings, nil
 }
 
@@ -184,4 +190,64 @@ func (c *comparison) finality(ctx context.Context) {
 	default:
 		c.add("finality", "finalized tag", err.Error(), Unknown)
 	}
+}
+
+// diamondCut is the event of a diamond whose facets change (ERC-2535).
+var diamondCut = crypto.Keccak256Hash([]byte("DiamondCut((address,uint8,bytes4[])[],address,bytes)"))
+
+// upgrades looks for the blocks from which on the upgrades are in force, that the preset
+// should have as eras.
+func (c *comparison) upgrades(ctx context.Context) {
+	if len(c.preset.Upgrades) == 0 {
+		return
+	}
+	cuts, err := c.cuts(ctx)
+	for _, upgrade := range c.preset.Upgrades {
+		what, said := "upgrade to "+upgrade.Version, "from no block"
+		if err != nil {
+			c.add(what, said, "the endpoint does not give the hub's upgrades: "+err.Error(), Unknown)
+			continue
+		}
+		c.upgrade(what, said, upgrade, cuts)
+	}
+}
+
+// cuts are the logs of all changes of the hub's facets: few, so that many endpoints give them
+// for the whole chain at once.
+func (c *comparison) cuts(ctx context.Context) (cuts []types.Log, err error) {
+	head, err := c.node.header(ctx, "latest")
+	if err == nil && head == nil {
+		err = errors.New("it has no newest block")
+	}
+	if err != nil {
+		return nil, err
+	}
+	err = c.node.call(ctx, &cuts, "eth_getLogs", map[string]any{
+		"fromBlock": hexutil.Uint64(c.preset.StartBlock), "toBlock": hexutil.Uint64(head.Number),
+		"address": []string{c.preset.Hub}, "topics": [][]common.Hash{{diamondCut}},
+	})
+	return cuts, err
+}
+
+// upgrade compares one with what changed the hub's facets.
+func (c *comparison) upgrade(what, said string, upgrade chains.Upgrade, cuts []types.Log) {
+	facet := common.LeftPadBytes(common.HexToAddress(upgrade.Facet).Bytes(), common.HashLength)
+	for _, cut := range cuts {
+		if !bytes.Contains(cut.Data, facet) {
+			continue
+		}
+		era := upgrade.Era
+		era.FromBlock = cut.BlockNumber
+		if slices.Contains(c.preset.Eras, era) {
+			c.add(what, fmt.Sprintf("from block %d", era.FromBlock), fmt.Sprintf("from block %d", era.FromBlock), Agrees)
+			return
+		}
+		spelled, err := json.Marshal(era)
+		if err != nil {
+			spelled = []byte(err.Error()) // numbers and truth values always can be
+		}
+		c.add(what, said, fmt.Sprintf("from block %d: add to its eras %s", era.FromBlock, spelled), Differs)
+		return
+	}
+	c.add(what, said, "not yet", Agrees)
 }

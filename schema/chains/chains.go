@@ -14,23 +14,24 @@ import (
 
 // Preset is one chain. Addresses are hex with 0x.
 type Preset struct {
-	Name               string   `json:"name"`    // names the chain's topics and endpoints
-	ChainID            uint64   `json:"chainId"` //
-	Hub                string   `json:"hub"`     // the PoCo contract
-	AppRegistry        string   `json:"appRegistry"`
-	DatasetRegistry    string   `json:"datasetRegistry"`
-	WorkerpoolRegistry string   `json:"workerpoolRegistry"`
-	DataProtector      Sharing  `json:"dataProtector,omitzero"` // the marketplace of permissions to use data, where there is one
-	Subgraphs          Hosted   `json:"subgraphs,omitzero"`     // where The Graph hosts the official subgraphs, if it does
-	StartBlock         uint64   `json:"startBlock"`             // of the hub's deployment
-	Native             bool     `json:"native"`                 // RLC is the chain's own coin
-	Confirmations      uint64   `json:"confirmations"`          // how deep a block is before a pool acts on it
-	FinalityDepth      uint64   `json:"finalityDepth"`          // how deep a block cannot vanish; 0: ask for the finalized tag
-	OtherHeaders       bool     `json:"otherHeaders,omitempty"` // a header's hash is not made as Ethereum makes it, so it is taken as the node says
-	Notes              []string `json:"notes,omitempty"`        // what is not known for sure about the chain, for people
-	Eras               []Era    `json:"eras"`                   // in order of FromBlock, the first from 0
-	Development        bool     `json:"development,omitempty"`  // nothing on it is worth anything, so that tests' own roots may vouch for enclaves
-	Workerpools        []string `json:"workerpools,omitempty"`  // of a development chain: what --workerpool means there where it is not given
+	Name               string    `json:"name"`    // names the chain's topics and endpoints
+	ChainID            uint64    `json:"chainId"` //
+	Hub                string    `json:"hub"`     // the PoCo contract
+	AppRegistry        string    `json:"appRegistry"`
+	DatasetRegistry    string    `json:"datasetRegistry"`
+	WorkerpoolRegistry string    `json:"workerpoolRegistry"`
+	DataProtector      Sharing   `json:"dataProtector,omitzero"` // the marketplace of permissions to use data, where there is one
+	Subgraphs          Hosted    `json:"subgraphs,omitzero"`     // where The Graph hosts the official subgraphs, if it does
+	StartBlock         uint64    `json:"startBlock"`             // of the hub's deployment
+	Native             bool      `json:"native"`                 // RLC is the chain's own coin
+	Confirmations      uint64    `json:"confirmations"`          // how deep a block is before a pool acts on it
+	FinalityDepth      uint64    `json:"finalityDepth"`          // how deep a block cannot vanish; 0: ask for the finalized tag
+	OtherHeaders       bool      `json:"otherHeaders,omitempty"` // a header's hash is not made as Ethereum makes it, so it is taken as the node says
+	Notes              []string  `json:"notes,omitempty"`        // what is not known for sure about the chain, for people
+	Eras               []Era     `json:"eras"`                   // in order of FromBlock, the first from 0
+	Upgrades           []Upgrade `json:"upgrades,omitempty"`     // eras that are not among Eras, because their block is not known
+	Development        bool      `json:"development,omitempty"`  // nothing on it is worth anything, so that tests' own roots may vouch for enclaves
+	Workerpools        []string  `json:"workerpools,omitempty"`  // of a development chain: what --workerpool means there where it is not given
 }
 
 // Hosted is the ids of the official subgraphs, as they stand in their addresses. Clients that
@@ -56,6 +57,14 @@ type Era struct {
 	NoSponsor      bool   `json:"noSponsor"`      // before v5.5 the requester pays, always
 	MaskDatasetTag bool   `json:"maskDatasetTag"` // from v6.2.0 a dataset's TEE framework bits stay out of the deal's tag
 	CallbackGas    uint64 `json:"callbackGas"`    // gas for a deal's callback
+}
+
+// Upgrade is an era of which it is known what it brought, but not from which block: it began
+// when the hub, a diamond (ERC-2535), got this facet. `assay chain presets --rpc` asks a node.
+type Upgrade struct {
+	Version string `json:"version"` // of PoCo
+	Facet   string `json:"facet"`
+	Era     Era    `json:"era"` // FromBlock is not looked at
 }
 
 //go:embed *.json
@@ -137,6 +146,11 @@ func (p *Preset) check() error {
 		p.DataProtector.Core, p.DataProtector.Sharing, p.DataProtector.WhitelistRegistry}, p.Workerpools...) {
 		if address != "" && !addressForm.MatchString(address) {
 			return fmt.Errorf("%q is no address: want 0x and 40 hex digits", address)
+		}
+	}
+	for _, upgrade := range p.Upgrades {
+		if !addressForm.MatchString(upgrade.Facet) {
+			return fmt.Errorf("the facet %q of the upgrade to %s is no address: want 0x and 40 hex digits", upgrade.Facet, upgrade.Version)
 		}
 	}
 	for i, era := range p.Eras {

@@ -43,6 +43,7 @@ func TestParseRefuses(t *testing.T) {
 		{`{"name":"a","chainId":1,` + hub + `,"workerpools":["0x1"]}`, `"0x1" is no address`},
 		{`{"name":"a","chainId":42161,` + hub + `,"development":true}`, "chain 42161 is arbitrum-one"},
 		{`{"name":"a","chainId":1,` + hub + `,"eras":[{"fromBlock":5}]}`, "era 0"},
+		{`{"name":"a","chainId":1,` + hub + `,"upgrades":[{"version":"v7","facet":"0x1"}]}`, "upgrade to v7"},
 		{`{"name":"a","chainId":1,` + hub + `,"eras":[{"fromBlock":0},{"fromBlock":0}]}`, "era 1"},
 	} {
 		if _, err := Parse([]byte(c.preset)); err == nil || !strings.Contains(err.Error(), c.says) {
