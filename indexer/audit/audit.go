@@ -41,6 +41,8 @@ type Config struct {
 	Sample   int                                    // or for so many things of a kind, drawn at random, beside the largest and the newest
 	Seed     uint64                                 // of the draw
 	Progress func(stage string, done, total uint64) // nil: nobody watches
+
+	apart bool // do not compare tables with each other: for tests of the rest, of which there are many
 }
 
 // Stages of an audit, for Config.Progress.

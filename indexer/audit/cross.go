@@ -240,6 +240,9 @@ func twins(ctx context.Context, db driver.Conn) ([]twin, error) {
 
 // cross compares the tables with each other.
 func (a *auditor) cross(ctx context.Context) error {
+	if a.cfg.apart {
+		return nil
+	}
 	found, err := twins(ctx, a.cfg.DB)
 	if err != nil {
 		return err
@@ -276,34 +279,46 @@ const maxCross = 1000
 func (c check) run(ctx context.Context, db driver.Conn, chain uint64, report *Report) error {
 	n := count(report.Compared.Tables, c.name)
 	var different []Difference
-	for look := range looks {
-		if look > 0 {
-			if err := wait(ctx, pause); err != nil {
-				return err
-			}
-		}
-		before, err := writing(ctx, db, chain)
+	look := func() (err error) {
+		n.Changed = 0
+		n.Of, n.Different, different, err = c.look(ctx, db, chain)
+		return err
+	}
+	if err := look(); err != nil {
+		return err
+	}
+	for tried := 0; tried < looks && n.Different+n.Changed > 0; tried++ {
+		quiet, err := undisturbed(ctx, db, chain, look)
 		if err != nil {
 			return err
 		}
-		if n.Of, n.Different, different, err = c.look(ctx, db, chain); err != nil {
-			return err
-		}
-		after, err := writing(ctx, db, chain)
-		if err != nil {
-			return err
-		}
-		if n.Compared = n.Of; n.Different == 0 || before == after && !after.busy {
-			n.Changed = 0
+		if quiet {
 			break
 		}
-		n.Changed, n.Different, n.Compared, different = n.Different, 0, n.Of-n.Different, nil
+		n.Changed, n.Different, different = n.Different, 0, nil
+		if err := wait(ctx, pause); err != nil {
+			return err
+		}
 	}
+	n.Compared = n.Of - n.Changed
 	for _, d := range different {
 		report.add(d)
 	}
 	report.Omitted += n.Different - uint64(len(different))
 	return nil
+}
+
+// undisturbed does something, and says whether nothing was written meanwhile.
+func undisturbed(ctx context.Context, db driver.Conn, chain uint64, do func() error) (bool, error) {
+	before, err := writing(ctx, db, chain)
+	if err != nil {
+		return false, err
+	}
+	if err := do(); err != nil {
+		return false, err
+	}
+	after, err := writing(ctx, db, chain)
+	return before == after && !after.busy, err
 }
 
 // written is how far the batches of a chain are written, and whether one is under way.

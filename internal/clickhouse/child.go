@@ -137,7 +137,11 @@ func boot(library, dir, runDir string) (*server.Server, error) {
 	}
 	data, log := "--path="+folder, filepath.Join(folder, "engine.log")
 	config := filepath.Join(runDir, "config.xml")
-	if err := os.WriteFile(config, engineConfig(log), 0o600); err != nil {
+	more, err := os.ReadFile(filepath.Join(dir, moreConfig))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	if err := os.WriteFile(config, engineConfig(log, string(more)), 0o600); err != nil {
 		return nil, err
 	}
 	before := size(log)

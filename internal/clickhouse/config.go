@@ -5,11 +5,15 @@ import (
 	"strings"
 )
 
+// moreConfig is a file in the engine's directory whose elements are added to its
+// configuration, if it is there: a cluster to be part of, or limits of somebody's own.
+const moreConfig = "engine.xml"
+
 // engineConfig is the engine's server configuration: small enough to live beside the rest of
 // the program, where the engine would by default take most of the machine's memory. Its log
 // holds errors only, 2 MB at most. A part that cannot be read is an error, where the default is
 // to put it aside and go on without its rows.
-func engineConfig(log string) []byte {
+func engineConfig(log, more string) []byte {
 	var path strings.Builder
 	_ = xml.EscapeText(&path, []byte(log)) // a strings.Builder never fails
 	return []byte(`<clickhouse>
@@ -31,6 +35,6 @@ func engineConfig(log string) []byte {
 		<number_of_free_entries_in_pool_to_lower_max_size_of_merge>2</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
 		<number_of_free_entries_in_pool_to_execute_optimize_entire_partition>2</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
 	</merge_tree>
-</clickhouse>
+` + more + `</clickhouse>
 `)
 }

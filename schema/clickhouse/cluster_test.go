@@ -47,7 +47,8 @@ func TestCluster(t *testing.T) {
 }
 
 // TestClusterStatementsAreSQL has ClickHouse's parser read what is rewritten. It cannot run
-// here: that takes Keeper.
+// here as it is: the engine has no servers to send statements to, and none that its replicas
+// could fetch from. indexer/sink has a test of the tables without either.
 func TestClusterStatementsAreSQL(t *testing.T) {
 	db := engine(t)
 	rewritten, err := migrations.Cluster(migrations.Migrations, "assay")
