@@ -97,13 +97,15 @@ func (p *Projection) touched(since poco.Mark, events []poco.Event) ([]thing, err
 	for _, event := range events {
 		keys = append(keys, p.implied(event)...)
 	}
-	seen := make(map[poco.Key]bool, len(keys))
+	if clear(p.seen); len(keys) > 1000 || p.seen == nil {
+		p.seen = make(map[poco.Key]bool, len(keys)) // clearing takes as long as the largest block ever did
+	}
 	out := make([]thing, 0, len(keys))
 	for _, key := range keys {
-		if seen[key] || !hasRow(key) {
+		if p.seen[key] || !hasRow(key) {
 			continue
 		}
-		seen[key] = true
+		p.seen[key] = true
 		e := thing{Key: key}
 		if resource, ok := p.resourceOf(key); ok {
 			e.kind = resource.Kind

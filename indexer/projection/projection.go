@@ -25,6 +25,7 @@ type Projection struct {
 	notes
 	folds     []fold // in one order, for ever: their numbers are in what lies on a shelf
 	spellings spellings
+	seen      map[poco.Key]bool // in a block: see touched
 
 	head Head   // as last written
 	time uint64 // of the newest block

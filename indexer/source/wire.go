@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ethereum/go-ethereum/rpc"
@@ -109,18 +110,21 @@ func (n *node) post(ctx context.Context, calls []*call) ([]byte, error) {
 	return readAll(response)
 }
 
+// answers are buffers that answers are read into. Of what was read a copy is kept, which has the
+// right size: growing to it anew took a tenth of the time that indexing takes.
+var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 func readAll(response *http.Response) ([]byte, error) {
-	var out bytes.Buffer
-	if size := response.ContentLength; size > 0 && size < maxResponse {
-		out.Grow(int(size) + bytes.MinRead)
-	}
+	out := answers.Get().(*bytes.Buffer)
+	defer answers.Put(out)
+	out.Reset()
 	if _, err := out.ReadFrom(io.LimitReader(response.Body, maxResponse+1)); err != nil {
 		return nil, err
 	}
 	if out.Len() > maxResponse {
 		return nil, &statusError{Code: http.StatusRequestEntityTooLarge}
 	}
-	return out.Bytes(), nil
+	return bytes.Clone(out.Bytes()), nil
 }
 
 // retryAfter reads the header's seconds; a date is taken for a minute.

@@ -55,7 +55,7 @@ func TestLiveChain(t *testing.T) {
 	s.ok(err)
 	defer subscription.Unsubscribe()
 	head := <-heads
-	awaitHead(t, "http://"+api, head.Number.Uint64())
+	awaitHead(t, "http://"+api, head.Number.Uint64(), 5*time.Millisecond)
 	for len(heads) > 0 {
 		<-heads
 	}
@@ -64,7 +64,7 @@ func TestLiveChain(t *testing.T) {
 	for range max(1, number(benchLive, 0)) {
 		head := <-heads
 		announced := time.Now()
-		awaitHead(t, "http://"+api, head.Number.Uint64())
+		awaitHead(t, "http://"+api, head.Number.Uint64(), 5*time.Millisecond)
 		took = append(took, time.Since(announced))
 		n, err := client.TransactionCount(t.Context(), head.Hash())
 		s.ok(err)

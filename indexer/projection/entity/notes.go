@@ -196,8 +196,15 @@ func (n *Notes[K, N]) Undo(since int) {
 // Release lets go of what undoes changes before a position.
 func (n *Notes[K, N]) Release(before int) {
 	m := before - n.gone
-	clear(n.undo[:m])
-	n.undo, n.gone = n.undo[m:], before
+	n.gone = before
+	if m < len(n.undo)/2 {
+		clear(n.undo[:m])
+		n.undo = n.undo[m:]
+		return
+	}
+	kept := copy(n.undo, n.undo[m:]) // rather than to move on, and need more room for what comes
+	clear(n.undo[kept:])
+	n.undo = n.undo[:kept]
 }
 
 // Unshelve has the notes lie on a shelf, in the table of that number, where there may be
