@@ -115,6 +115,10 @@ bench-subgraph: deps ## measure an explorer's pages one by one, by the processor
 bench-project: deps ## measure the projection, from the chain log to ClickHouse, and its parts (options: EVENTS=1000000)
 	@ASSAY_BENCH_EVENTS=$(or $(EVENTS),100000) go test -run '^$$' -bench BenchmarkProject -benchtime 1x -timeout 60m ./indexer/sink
 
+.PHONY: bench-state
+bench-state: ## measure what a fold keeps in memory over many events, with its state on disk (options: EVENTS=1000000)
+	@ASSAY_STATE_EVENTS=$(or $(EVENTS),10000000) go test -count 1 -run TestMemoryStaysFlat -timeout 120m -v ./indexer/sink | grep -v '^==='
+
 .PHONY: bench-poco
 bench-poco: ## measure the rules: events, snapshots, memory (options: EVENTS=100000000 ORDERS=keep)
 	@ASSAY_EVENTS=$(EVENTS) ASSAY_ORDERS=$(ORDERS) go test -count 1 -timeout 60m -v -run TestMemoryIsBoundedByLiveTasks \

@@ -23,6 +23,7 @@
 // Two sinks on one database do no harm. They write the same batches until both plan one of the
 // same number; the database keeps the plan that comes first, again by its token, and the sink
 // that finds another's plan in place of its own stops (FencedError).
+// It looks again before it adds to sums, since the database remembers only so many tokens.
 //
 // # State
 //

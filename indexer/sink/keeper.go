@@ -16,7 +16,7 @@ import (
 )
 
 // DefaultStateRows is how many rows of a fold's state stay in memory.
-const DefaultStateRows = 1_000_000
+const DefaultStateRows = 250_000
 
 // shelveEvery is after how many records a fold's state is put on disk: so many are folded
 // again after a crash, in a second or so.

@@ -71,12 +71,14 @@ func (w *writer) begin(ctx context.Context, p plan) error {
 	if err := w.insist(ctx, blocks[0], p.token(0, "plans")); err != nil {
 		return fmt.Errorf("writing what is begun of %s/%d: %w", p.Topic, p.Partition, err)
 	}
-	var kept plan
-	var written time.Time
-	if err := w.retry(ctx, func() (err error) {
-		kept, written, err = w.lastPlan(ctx, p.Topic, int(p.Partition))
-		return err
-	}); err != nil {
+	return w.retry(ctx, func() error { return w.newest(ctx, p) })
+}
+
+// newest makes sure that no other sink has begun anything since a plan. The error is a
+// FencedError, or the database's.
+func (w *writer) newest(ctx context.Context, p plan) error {
+	kept, written, err := w.lastPlan(ctx, p.Topic, int(p.Partition))
+	if err != nil {
 		return err
 	}
 	if kept != p {

@@ -261,6 +261,53 @@ func TestOfTwoSinksOneStops(t *testing.T) {
 	sumsAreTheRows(t, db)
 }
 
+// asleep is a connection whose first insert of sums is lost, and which knows of it.
+type asleep struct {
+	driver.Conn
+	lost chan struct{}
+	once sync.Once
+}
+
+func (a *asleep) InsertFormat(ctx context.Context, format, query string, data io.Reader) (err error) {
+	if strings.Contains(query, sums) {
+		a.once.Do(func() {
+			close(a.lost)
+			err = errors.New("connection reset")
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return a.Conn.InsertFormat(ctx, format, query, data)
+}
+
+// TestASinkThatSleptAddsNothingTwice has a sink fall asleep before it tries again to add to
+// the sums, until another has written its batch and so many more that the database has
+// forgotten that batch's token.
+func TestASinkThatSleptAddsNothingTwice(t *testing.T) {
+	c := broker(t)
+	topics := topicsOf("slept")
+	_, forked, _ := play(11, 12)
+	fill(t, c, topics, forked.Records, never)
+	db := database(t, "slept")
+	ok(t, db.Exec(t.Context(), "ALTER TABLE series MODIFY SETTING non_replicated_deduplication_window = 1"))
+	sleeper, conn, wake := newSink(c, db, topics), &asleep{Conn: db, lost: make(chan struct{})}, make(chan struct{})
+	sleeper.writer.db = conn
+	sleeper.writer.pause = func(int) time.Duration { <-wake; return 0 }
+	stopped := make(chan error, 1)
+	go func() { stopped <- sleeper.Run(t.Context()) }()
+	<-conn.lost
+	other := newSink(c, db, topics)
+	other.maxRows = 100
+	settle(t, other)
+	close(wake)
+	var fenced *FencedError
+	if err := <-stopped; !errors.As(err, &fenced) {
+		t.Errorf("the one that slept says %v", err)
+	}
+	sumsAreTheRows(t, db)
+}
+
 // TestLiveRecordsAreVisibleAtOnce measures from append to visible.
 func TestLiveRecordsAreVisibleAtOnce(t *testing.T) {
 	c := broker(t)

@@ -150,7 +150,11 @@ func (w *writer) step(ctx context.Context, p plan, step int, blocks []*block) er
 			continue
 		}
 		g.Go(func() error {
-			if err := w.insist(ctx, b, p.token(step, b.name)); err != nil {
+			insert := func() error { return w.insert(ctx, b, p.token(step, b.name)) }
+			if b.name == sums {
+				insert = func() error { return w.add(ctx, p, b, p.token(step, b.name)) }
+			}
+			if err := w.retry(ctx, insert); err != nil {
 				return fmt.Errorf("writing %d rows of %s (%s/%d, offsets %d to %d): %w",
 					b.rows, b.name, p.Topic, p.Partition, p.First, p.Last, err)
 			}
@@ -159,6 +163,23 @@ func (w *writer) step(ctx context.Context, p plan, step int, blocks []*block) er
 	}
 	return g.Wait()
 }
+
+// sums is the table whose rows are added up. To write one twice shows, unless its token is
+// remembered.
+const sums = "measures"
+
+// add inserts rows that are added up, if their plan is still the newest. If it is not, another
+// sink has written them, perhaps so long ago that the database has forgotten their token.
+func (w *writer) add(ctx context.Context, p plan, b *block, token string) error {
+	if err := w.newest(ctx, p); err != nil {
+		return err
+	}
+	return w.insert(ctx, b, token)
+}
+
+// addSeconds is how long the database may take to add rows up. It is far less than the time of
+// the thousand batches whose tokens are remembered.
+const addSeconds = 60
 
 func (w *writer) insist(ctx context.Context, b *block, token string) error {
 	return w.retry(ctx, func() error { return w.insert(ctx, b, token) })
@@ -181,13 +202,17 @@ func (w *writer) retry(ctx context.Context, do func() error) error {
 // insert sends a block. Of an insert that breaks off the database keeps nothing: it is one
 // block of far less than min_insert_block_size_rows, stored whole when its end has come.
 func (w *writer) insert(ctx context.Context, b *block, token string) error {
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
+	settings := clickhouse.Settings{
 		"async_insert":               0,
 		"insert_deduplicate":         1,
 		"insert_deduplication_token": token,
 		"insert_distributed_sync":    1, // on a cluster: answer when the shards have the rows
 		"optimize_on_insert":         0, // older rows of the same thing are dropped when parts are merged, not before
-	}))
+	}
+	if b.name == sums {
+		settings["max_execution_time"] = addSeconds
+	}
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(settings))
 	return w.db.InsertFormat(ctx, "Native", b.statement(), b.native())
 }
 
@@ -207,9 +232,10 @@ var passing = map[int32]bool{
 // not fit or the database refused them, nobody answered.
 func temporary(err error) bool {
 	var row *rowError
+	var fenced *FencedError
 	var refused *clickhouse.Exception
 	switch {
-	case errors.As(err, &row):
+	case errors.As(err, &row), errors.As(err, &fenced):
 		return false
 	case errors.As(err, &refused):
 		return passing[refused.Code]

@@ -5,6 +5,7 @@
 package shelf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,9 +20,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// What a shelf takes of memory beside what is put and not committed.
+// What a shelf takes of memory beside what is put and not committed. The tables in memory,
+// of which there are up to three, count against the cache.
 const (
-	cacheBytes    = 16 << 20
+	cacheBytes    = 48 << 20
 	memTableBytes = 8 << 20
 	openFiles     = 128
 )
@@ -29,13 +31,13 @@ const (
 // Shelf is one directory's. It is not safe for concurrent use. An error of the disk is kept
 // until the shelf is emptied (Err): what was not found may have been there.
 type Shelf struct {
-	dir   string
-	log   *slog.Logger
-	lock  *pebble.Lock
-	db    *pebble.DB
-	next  *pebble.Batch // what was put and is not on the disk yet; nil: nothing
-	value []byte        // that was loaded last
-	err   error
+	dir  string
+	log  *slog.Logger
+	lock *pebble.Lock
+	db   *pebble.DB
+	next *pebble.Batch    // what was put and is not on the disk yet; nil: nothing
+	seek *pebble.Iterator // that Load uses until something is put; unlike Get it asks the filters of the last level, too
+	err  error
 }
 
 // Open opens the shelf of a directory, which is made where there is none. What cannot be
@@ -90,33 +92,36 @@ func (l logger) Fatalf(format string, args ...any) {
 
 // Load returns what was put for a key, good until the next call; ok is false for nothing.
 func (s *Shelf) Load(key []byte) (value []byte, ok bool) {
-	var from pebble.Reader = s.db
+	if s.seek == nil {
+		var err error
+		if s.seek, err = s.reader().NewIter(&pebble.IterOptions{UseL6Filters: true}); err != nil {
+			s.fail(err)
+			return nil, false
+		}
+	}
+	if !s.seek.SeekPrefixGE(key) || !bytes.Equal(s.seek.Key(), key) {
+		s.fail(s.seek.Error())
+		return nil, false
+	}
+	value, err := s.seek.ValueAndErr()
+	s.fail(err)
+	return value, err == nil
+}
+
+// reader has what was put, too.
+func (s *Shelf) reader() pebble.Reader {
 	if s.next != nil {
-		from = s.next
+		return s.next
 	}
-	found, closer, err := from.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, false
-	}
-	if err != nil {
-		s.fail(err)
-		return nil, false
-	}
-	s.value = append(s.value[:0], found...)
-	s.fail(closer.Close())
-	return s.value, true
+	return s.db
 }
 
 // All yields what was put for the keys that begin so, in their order.
 func (s *Shelf) All(prefix []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
-		var from pebble.Reader = s.db
-		if s.next != nil {
-			from = s.next
-		}
 		end := slices.Clone(prefix)
 		end[len(end)-1]++
-		found, err := from.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: end})
+		found, err := s.reader().NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: end})
 		if err != nil {
 			s.fail(err)
 			return
@@ -129,6 +134,7 @@ func (s *Shelf) All(prefix []byte) iter.Seq2[[]byte, []byte] {
 
 // Put puts a value, or takes one away if it is nil. It is on the disk after Commit.
 func (s *Shelf) Put(key, value []byte) {
+	s.settle()
 	if s.next == nil {
 		s.next = s.db.NewIndexedBatch()
 	}
@@ -144,10 +150,19 @@ func (s *Shelf) Commit() error {
 	if s.next == nil || s.err != nil {
 		return s.err
 	}
+	s.settle()
 	s.fail(s.next.Commit(pebble.Sync))
 	s.fail(s.next.Close())
 	s.next = nil
 	return s.err
+}
+
+// settle lets go of what Load reads from: it is about to change.
+func (s *Shelf) settle() {
+	if s.seek != nil {
+		s.fail(s.seek.Close())
+		s.seek = nil
+	}
 }
 
 // Err is the first error of the disk.
@@ -180,6 +195,7 @@ func (s *Shelf) Empty() error {
 
 // drop closes the store without what was not committed.
 func (s *Shelf) drop() {
+	s.settle()
 	if s.next != nil {
 		s.fail(s.next.Close())
 		s.next = nil
