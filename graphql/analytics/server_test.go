@@ -342,8 +342,12 @@ func TestPreflight(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
-	if response.StatusCode != http.StatusNoContent || !strings.Contains(response.Header.Get("Access-Control-Allow-Headers"), "Content-Type") {
+	if response.StatusCode != http.StatusNoContent || response.Header.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(response.Header.Get("Access-Control-Allow-Headers"), "Content-Type") {
 		t.Errorf("%d %v", response.StatusCode, response.Header)
+	}
+	// With credentials, other pages could ask in their reader's name.
+	if credentials := response.Header.Get("Access-Control-Allow-Credentials"); credentials != "" {
+		t.Errorf("credentials are allowed: %s", credentials)
 	}
 }
 

@@ -8635,6 +8635,8 @@ enum VerdictReason {
   NOT_TRUSTED
   "The task has as many contributions of this physical platform as may count."
   PLATFORM_COUNTED
+  "A result that was handed over is not the one that was agreed on."
+  WRONG_RESULT
 }
 
 "Which verdicts to list."
