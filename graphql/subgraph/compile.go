@@ -9,19 +9,21 @@ import (
 
 // moment is when a chain is read.
 type moment struct {
-	block uint64
-	quiet bool // nothing beyond the block is in the database: all that there is counts
+	block   uint64
+	quiet   bool   // nothing beyond the block is in the database: all that there is counts
+	version uint64 // of the head at which the response is read
 }
 
 // compiler writes one statement, which reads one chain as of one moment.
 type compiler struct {
 	database.Statement
-	chain string // bound
-	block string // bound; empty: quiet
+	number uint64 // of the chain
+	chain  string // it, bound
+	block  string // bound; empty: quiet
 }
 
 func newCompiler(chain uint64, at moment) *compiler {
-	c := &compiler{}
+	c := &compiler{number: chain}
 	c.chain = c.Bind("UInt64", chain)
 	if !at.quiet {
 		c.block = c.Bind("UInt64", at.block)
@@ -62,12 +64,21 @@ func (c *compiler) rows(t *Type, columns []string, condition, keys string) strin
 		" AND block_number <= " + c.block + " AND id IN (" + c.changed(t, scope) + ") ORDER BY id, block_number DESC LIMIT 1 BY id) WHERE " + condition
 }
 
-// candidates selects the ids of all rows that fulfil a condition, also of those that have
-// been replaced. An index of the condition's columns finds them in few granules, where
-// FINAL, which has to see all that could replace a row, would read many more. Events need
-// it not: those of one thing stand together, as their ids begin with the block.
-func (c *compiler) candidates(t *Type, condition string) string {
-	return "SELECT id FROM " + t.Table + " WHERE chain = " + c.chain + " AND " + condition
+// linked selects the ids of all entities of a type that are on certain lists: all that there
+// ever were, whatever the moment (run.go).
+func (c *compiler) linked(t *Type, lists string) string {
+	ending := " " + t.Name
+	return "SELECT substring(target, 1, length(target) - " + strconv.Itoa(len(ending)) + ") FROM " + t.prefix + "_links WHERE list IN " + lists +
+		" AND endsWith(target, " + literalText(ending) + ")"
+}
+
+// listsOf are the hashes of the lists of those that refer to one of these by the field.
+func (c *compiler) listsOf(field string, ids []string) string {
+	hashes := make([]uint64, len(ids))
+	for i, id := range ids {
+		hashes[i] = listOf(c.number, field, id)
+	}
+	return c.Bind("Array(UInt64)", hashes)
 }
 
 // changed selects the ids of what changed after the block. The inner select finds them in
@@ -122,22 +133,22 @@ func (c *compiler) lists(target *Type, columns columnsOf, p page, l link, named 
 // in its order (__order, __id) and their parent (__parent).
 func (c *compiler) page(t *Type, columns []string, p page, l link, named string) string {
 	needed := withColumns(columns, "id")
-	parent, condition, keys, join, narrow := "''", p.filter(c, t), "", "", p.narrow
+	parent, condition, keys, join := "''", p.filter(c, t), "", ""
 	if l != nil {
 		var restrict, more string
 		parent, restrict, keys, join, more = l.of(c, t)
 		if restrict != "" {
-			condition, narrow = restrict+" AND "+condition, true
+			condition = restrict + " AND " + condition
 		}
 		if more != "" {
 			needed = withColumns(needed, more)
 		}
 	}
-	if named != "" {
+	switch {
+	case named != "":
 		keys = named
-	}
-	if narrow && keys == "" && c.block == "" && !t.Immutable {
-		keys = "id IN (" + c.candidates(t, condition) + ")"
+	case keys == "" && p.narrow != nil:
+		keys = p.narrow(c, t)
 	}
 	order := "''"
 	switch {
@@ -242,7 +253,7 @@ func (l derivedLink) of(c *compiler, t *Type) (parent, condition, keys, join, co
 	if t.byName[l.field].List {
 		return "arrayJoin(arrayIntersect(__own." + name(l.field) + ", " + parents + "))", "hasAny(" + name(l.field) + ", " + parents + ")", "", "", l.field
 	}
-	return "assumeNotNull(__own." + name(l.field) + ")", name(l.field) + " IN " + parents, "", "", l.field
+	return "assumeNotNull(__own." + name(l.field) + ")", name(l.field) + " IN " + parents, "id IN (" + c.linked(t, c.listsOf(l.field, l.parents)) + ")", "", l.field
 }
 
 // storedLink is of entities whose parents list their ids.

@@ -27,9 +27,12 @@ type Type struct {
 	Interface bool
 	Immutable bool   // its rows never change, so they have no history
 	Table     string // of an entity
+	prefix    string // of all tables
 	Fields    []*Field
 	Concrete  []*Type // entities that it stands for: itself, or those that implement it
 	byName    map[string]*Field
+	columns   []string       // of the table, in its order: id is the first
+	places    map[string]int // of columns
 }
 
 // Field is a field of an entity.
@@ -43,6 +46,7 @@ type Field struct {
 	DerivedFrom string // field of the target that refers back; empty: stored
 	Column      string // ClickHouse's type of the column, without Nullable
 	Enum        []string
+	listed      bool // there are lists of the entities that refer to one by it
 }
 
 // Kind is how values of a field are written, compared and filtered.
@@ -105,7 +109,7 @@ func (d *Definition) declare(definition *ast.Definition, prefix string) {
 			d.enums[definition.Name] = append(d.enums[definition.Name], value.Name)
 		}
 	case ast.Object, ast.Interface:
-		t := &Type{Name: definition.Name, Interface: definition.Kind == ast.Interface, byName: map[string]*Field{}}
+		t := &Type{Name: definition.Name, prefix: prefix, Interface: definition.Kind == ast.Interface, byName: map[string]*Field{}, places: map[string]int{}}
 		if !t.Interface {
 			t.Concrete, t.Table = []*Type{t}, definitions.Table(prefix, t.Name)
 		}
@@ -137,6 +141,10 @@ func (d *Definition) fill(definition *ast.Definition) error {
 		}
 		t.Fields = append(t.Fields, field)
 		t.byName[field.Name] = field
+		if field.stored() {
+			t.places[field.Name] = len(t.columns)
+			t.columns = append(t.columns, field.Name)
+		}
 	}
 	return nil
 }
@@ -213,6 +221,7 @@ func checkField(t *Type, f *Field) error {
 			if back == nil || back.Target == nil || back.DerivedFrom != "" {
 				return fmt.Errorf("it is derived from %s.%s, which is no stored reference", child.Name, f.DerivedFrom)
 			}
+			back.listed = !back.List
 		}
 	}
 	for _, concrete := range t.Concrete {

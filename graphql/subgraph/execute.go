@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -15,22 +16,18 @@ import (
 
 // node is an entity that was read, with what was read below it.
 type node struct {
-	of     *Type
-	values []*string
-	column map[string]int
-	below  map[*selection][]*node
+	*record
+	below map[*selection][]*node
 }
 
-// value is a column's; nil is null.
-func (n *node) value(column string) *string { return n.values[n.column[column]] }
+func newNode(r *record) *node { return &node{record: r, below: map[*selection][]*node{}} }
 
-func (n *node) id() string { return *n.value("id") }
-
-// execution answers one plan from the rows of one chain. It reads level by level: all
-// entities that one field leads to from all their parents with one statement, those of
-// fields that refer to entities of one type with one for all these fields.
+// execution answers one plan from the rows of one chain. It reads level by level. What one
+// level refers to, and the lists that can be made of candidates (choose.go), it asks of the
+// shelf all at once; of each other list it reads the ids with a statement, for all parents.
 type execution struct {
 	reader *database.Reader
+	shelf  *shelf
 	limits Limits
 	chain  uint64
 
@@ -38,18 +35,12 @@ type execution struct {
 	left  int // entities that may still be read
 }
 
-// wanted is a field of a plan, and the entities that it is to be read for.
-type wanted struct {
+// want is a field of a plan, and the entities that it is to be read for.
+type want struct {
 	field   *selection
-	parents []*node
 	at      moment
-}
-
-// fetch is what one statement reads: either a page for each parent of one field, or
-// entities that fields refer to.
-type fetch struct {
-	wants []*wanted
-	at    moment
+	parents []*node
+	root    *root // instead of parents
 }
 
 // root is a root of a plan that leads to entities, and the block that it is read at.
@@ -59,207 +50,328 @@ type root struct {
 	nodes []*node
 }
 
+// found is what a field leads to from one entity, or from a root.
+type found struct {
+	want   *want
+	parent *node
+	nodes  []*node
+}
+
+// page is which of the field's entities are wanted. If it is no list, a second one is an error.
+func (w *want) page() page {
+	if w.field.list {
+		return w.field.page
+	}
+	return page{filter: always, first: 2, plain: true, high: math.MaxUint64}
+}
+
 // read reads everything that the roots lead to.
 func (e *execution) read(ctx context.Context, roots []*root) error {
-	level := make([]*frontier, len(roots))
-	group, all := errgroup.WithContext(ctx)
-	group.SetLimit(e.limits.Together)
-	for i, r := range roots {
-		group.Go(func() (err error) {
-			r.nodes, err = e.readRoot(all, r)
-			level[i] = newFrontier(r.at)
-			level[i].add(r.field, r.nodes)
-			return err
-		})
+	var wants []*want
+	for _, r := range roots {
+		wants = append(wants, &want{field: r.field, at: r.at, root: r})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	for {
-		fetches := fetchesOf(level)
-		if len(fetches) == 0 {
-			return nil
+	for len(wants) > 0 {
+		byMoment := map[moment][]*want{}
+		for _, w := range wants {
+			byMoment[w.at] = append(byMoment[w.at], w)
 		}
-		next := make([]*frontier, len(fetches))
-		group, all := errgroup.WithContext(ctx)
+		var mutex sync.Mutex
+		var all []found
+		group, inner := errgroup.WithContext(ctx)
 		group.SetLimit(e.limits.Together)
-		for i, f := range fetches {
-			group.Go(func() (err error) {
-				next[i], err = e.readBelow(all, f)
+		for at, some := range byMoment {
+			group.Go(func() error {
+				found, err := e.level(inner, at, some)
+				mutex.Lock()
+				defer mutex.Unlock()
+				all = append(all, found...)
 				return err
 			})
 		}
 		if err := group.Wait(); err != nil {
 			return err
 		}
-		for _, f := range next {
-			f.hang()
+		wants = below(all)
+	}
+	return nil
+}
+
+// below hangs what was found below its parents, and says what is wanted below that.
+func below(all []found) []*want {
+	type place struct {
+		field *selection
+		at    moment
+	}
+	type once struct {
+		field *selection
+		node  *node
+	}
+	var wants []*want
+	known, seen := map[place]*want{}, map[once]bool{}
+	for _, f := range all {
+		if f.parent == nil {
+			f.want.root.nodes = f.nodes
+		} else {
+			f.parent.below[f.want.field] = f.nodes
 		}
-		level = next
-	}
-}
-
-// frontier is the entities that were read last, by the fields to be read below them.
-type frontier struct {
-	at    moment
-	found []found
-	wants []*wanted
-	known map[*selection]*wanted
-	seen  map[*selection]map[*node]bool
-}
-
-// found is what a field leads to from one entity.
-type found struct {
-	parent *node
-	field  *selection
-	nodes  []*node
-}
-
-// hang puts what was found below its parents, which other statements know as well.
-func (f *frontier) hang() {
-	for _, each := range f.found {
-		each.parent.below[each.field] = append(each.parent.below[each.field], each.nodes...)
-	}
-}
-
-func newFrontier(at moment) *frontier {
-	return &frontier{at: at, known: map[*selection]*wanted{}, seen: map[*selection]map[*node]bool{}}
-}
-
-// add notes what is to be read below the entities that a field led to.
-func (f *frontier) add(field *selection, found []*node) {
-	for _, n := range found {
-		for _, below := range field.below[n.of] {
-			if below.target != nil {
-				f.want(below, n)
-			}
-		}
-	}
-}
-
-func (f *frontier) want(field *selection, parent *node) {
-	w := f.known[field]
-	if w == nil {
-		w = &wanted{field: field, at: f.at}
-		f.known[field], f.seen[field] = w, map[*node]bool{}
-		f.wants = append(f.wants, w)
-	}
-	if !f.seen[field][parent] {
-		f.seen[field][parent] = true
-		w.parents = append(w.parents, parent)
-	}
-}
-
-// fetchesOf sorts what is wanted into statements.
-func fetchesOf(level []*frontier) []*fetch {
-	type together struct {
-		target *Type
-		at     moment
-	}
-	var fetches []*fetch
-	references := map[together]*fetch{}
-	lists := map[*selection]map[moment]*fetch{}
-	for _, f := range level {
-		for _, w := range f.wants {
-			if w.field.field.stored() && !w.field.list {
-				key := together{w.field.target, w.at}
-				if references[key] == nil {
-					references[key] = &fetch{at: w.at}
-					fetches = append(fetches, references[key])
+		for _, n := range f.nodes {
+			for _, field := range f.want.field.below[n.of] {
+				if field.target == nil || seen[once{field, n}] {
+					continue
 				}
-				references[key].wants = append(references[key].wants, w)
-				continue
+				seen[once{field, n}] = true
+				key := place{field, f.want.at}
+				if known[key] == nil {
+					known[key] = &want{field: field, at: f.want.at}
+					wants = append(wants, known[key])
+				}
+				known[key].parents = append(known[key].parents, n)
 			}
-			if lists[w.field] == nil {
-				lists[w.field] = map[moment]*fetch{}
-			}
-			if known := lists[w.field][w.at]; known != nil {
-				known.wants[0].parents = append(known.wants[0].parents, w.parents...)
-				continue
-			}
-			lists[w.field][w.at] = &fetch{wants: []*wanted{w}, at: w.at}
-			fetches = append(fetches, lists[w.field][w.at])
 		}
 	}
-	return fetches
+	return wants
+}
+
+// level is what is wanted of one level at one moment.
+type level struct {
+	*execution
+	at      moment
+	nodes   map[entityKey]*node // of the level, each entity once
+	pointed []pointed
+	told    []found // of entities of which only the id is asked for
+	choices []*choice
+	dense   []*want // to be read from the entities' tables
+}
+
+// pointed is a reference, or a root that is one entity: to one of several types.
+type pointed struct {
+	want   *want
+	parent *node
+	keys   []entityKey
+}
+
+// level reads one level of what is wanted at one moment.
+func (e *execution) level(ctx context.Context, at moment, wants []*want) ([]found, error) {
+	if err := e.shelf.stand(ctx, at.version); err != nil {
+		return nil, err
+	}
+	l := &level{execution: e, at: at, nodes: map[entityKey]*node{}}
+	for _, w := range wants {
+		l.plan(w)
+	}
+	if err := l.choose(ctx); err != nil {
+		return nil, err
+	}
+	all, err := l.readDense(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, l.told...)
+	for _, p := range l.pointed {
+		for _, key := range p.keys {
+			if n := l.nodes[key]; n != nil {
+				all = append(all, found{p.want, p.parent, []*node{n}})
+				break
+			}
+		}
+	}
+	for _, c := range l.choices {
+		if !slices.Contains(l.dense, c.want) {
+			all = append(all, found{c.want, c.parent, l.share(c.records())})
+		}
+	}
+	entities := 0
+	for _, f := range all {
+		entities += len(f.nodes)
+	}
+	return all, e.spend(entities)
+}
+
+// share makes nodes of entities, of each one for the whole level.
+func (l *level) share(records []*record) []*node {
+	nodes := make([]*node, len(records))
+	for i, r := range records {
+		key := entityKey{r.of, r.id()}
+		if l.nodes[key] == nil {
+			l.nodes[key] = newNode(r)
+		}
+		nodes[i] = l.nodes[key]
+	}
+	return nodes
+}
+
+// plan says how what is wanted is to be read.
+func (l *level) plan(w *want) {
+	field := w.field.field
+	switch {
+	case w.root != nil && !w.field.list:
+		l.pointed = append(l.pointed, pointed{w, nil, keysOf(w.field.target, w.field.id)})
+	case w.root == nil && field.stored() && !field.List:
+		for _, parent := range w.parents {
+			id := parent.value(field.Name)
+			switch {
+			case id == nil:
+			case w.field.bare && field.NonNull: // so it exists (docs/subgraph.md)
+				l.told = append(l.told, found{w, parent, []*node{newNode(&record{of: w.field.target, values: []*string{id}})}})
+			default:
+				l.pointed = append(l.pointed, pointed{w, parent, keysOf(w.field.target, *id)})
+			}
+		}
+	default:
+		l.planList(w)
+	}
+}
+
+func keysOf(target *Type, id string) []entityKey {
+	keys := make([]entityKey, len(target.Concrete))
+	for i, t := range target.Concrete {
+		keys[i] = entityKey{t, id}
+	}
+	return keys
+}
+
+func (l *level) planList(w *want) {
+	parents := w.parents
+	if w.root != nil {
+		parents = []*node{nil}
+	}
+	var choices []*choice
+	for _, parent := range parents {
+		c := w.choose(l.chain, parent)
+		if c == nil {
+			l.dense = append(l.dense, w)
+			return
+		}
+		choices = append(choices, c)
+	}
+	l.choices = append(l.choices, choices...)
+}
+
+// choose makes the pages that can be made of candidates, and finds what is referred to.
+func (l *level) choose(ctx context.Context) error {
+	var runs []run
+	for _, c := range l.choices {
+		runs = append(runs, c.runs...)
+	}
+	lists, err := l.shelf.lists(ctx, l.at, runs)
+	if err != nil {
+		return err
+	}
+	var keys []entityKey
+	for _, p := range l.pointed {
+		keys = append(keys, p.keys...)
+	}
+	for _, c := range l.choices {
+		if c.runs != nil {
+			c.candidates(lists)
+		}
+	}
+	for {
+		open := slices.DeleteFunc(slices.Clone(l.choices), func(c *choice) bool { return c.complete || c.dense })
+		if len(keys) == 0 && len(open) == 0 {
+			break
+		}
+		for _, c := range open {
+			keys = append(keys, c.next()...)
+		}
+		rows, err := l.shelf.find(ctx, l.at, keys)
+		if err != nil {
+			return err
+		}
+		for _, p := range l.pointed {
+			for _, key := range p.keys {
+				if r := rows[key]; r != nil {
+					l.share([]*record{r})
+				}
+			}
+		}
+		for _, c := range open {
+			if err := c.look(rows); err != nil {
+				return err
+			}
+		}
+		keys = nil
+	}
+	for _, c := range l.choices {
+		if c.dense && !slices.Contains(l.dense, c.want) {
+			l.dense = append(l.dense, c.want)
+		}
+	}
+	return nil
+}
+
+// readDense reads lists from the entities' tables.
+func (l *level) readDense(ctx context.Context) ([]found, error) {
+	results := make([]map[*node][]*record, len(l.dense))
+	group, inner := errgroup.WithContext(ctx)
+	group.SetLimit(l.limits.Together)
+	for i, w := range l.dense {
+		group.Go(func() (err error) {
+			results[i], err = l.readList(inner, w)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var all []found
+	for i, w := range l.dense {
+		for parent, records := range results[i] {
+			all = append(all, found{w, parent, l.share(records)})
+		}
+	}
+	return all, nil
 }
 
 // maxKeys is how many keys one statement may be given: they go to the database in the
 // address of a request.
 const maxKeys = 4000
 
-// readBelow reads what a statement's wants lead to, and hangs it below their parents.
-func (e *execution) readBelow(ctx context.Context, f *fetch) (*frontier, error) {
-	next := newFrontier(f.at)
-	if first := f.wants[0]; !first.field.field.stored() || first.field.list {
-		return next, e.readLists(ctx, first, next)
-	}
-	return next, e.readReferences(ctx, f, next)
+// line is an entity of a list that was read, and the id of the parent whose list it is.
+type line struct {
+	entityKey
+	parent string
 }
 
-func (e *execution) readReferences(ctx context.Context, f *fetch, next *frontier) error {
-	columns, ids := columnsOf{}, []string{}
-	target := f.wants[0].field.target
-	for _, w := range f.wants {
-		columns.of(w.field)
+// readList reads a list for all its parents: first which entities, then them.
+func (l *level) readList(ctx context.Context, w *want) (map[*node][]*record, error) {
+	byID, links := map[string][]*node{"": {nil}}, []link{nil}
+	if w.root == nil {
+		delete(byID, "")
 		for _, parent := range w.parents {
-			if id := parent.value(w.field.field.Name); id != nil {
-				ids = append(ids, *id)
-			}
+			byID[parent.id()] = append(byID[parent.id()], parent)
+		}
+		var err error
+		if links, err = linksOf(w.field, byID); err != nil {
+			return nil, err
 		}
 	}
-	slices.Sort(ids)
-	known := map[string]*node{}
-	for part := range slices.Chunk(slices.Compact(ids), maxKeys) {
-		c := newCompiler(e.chain, f.at)
-		c.entities(target, columns, part)
-		nodes, _, _, err := e.nodes(ctx, target, columns, c)
+	found := map[*node][]*record{}
+	for _, link := range links {
+		lines, err := l.readPage(ctx, w.field.target, w.page(), link, l.at)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for _, n := range nodes {
-			known[n.id()] = n
+		keys := make([]entityKey, len(lines))
+		for i, each := range lines {
+			keys[i] = each.entityKey
 		}
-	}
-	for _, w := range f.wants {
-		for _, parent := range w.parents {
-			if id := parent.value(w.field.field.Name); id != nil && known[*id] != nil {
-				next.found = append(next.found, found{parent, w.field, []*node{known[*id]}})
-				next.add(w.field, []*node{known[*id]})
-			}
-		}
-	}
-	return nil
-}
-
-func (e *execution) readLists(ctx context.Context, w *wanted, next *frontier) error {
-	columns := columnsOf{}
-	columns.of(w.field)
-	pg := w.field.page
-	if !w.field.list {
-		pg = page{filter: always, first: 2} // a second one is an error
-	}
-	byID := map[string][]*node{}
-	for _, parent := range w.parents {
-		byID[parent.id()] = append(byID[parent.id()], parent)
-	}
-	links, err := linksOf(w.field, byID)
-	if err != nil {
-		return err
-	}
-	for _, l := range links {
-		nodes, parents, err := e.readPage(ctx, w.field.target, columns, pg, l, w.at)
+		rows, err := l.shelf.find(ctx, l.at, keys)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		for i, n := range nodes {
-			for _, parent := range byID[parents[i]] {
-				next.found = append(next.found, found{parent, w.field, []*node{n}})
+		for _, each := range lines {
+			r := rows[each.entityKey]
+			if r == nil {
+				continue // a block is being written; the answer will not stand
+			}
+			for _, parent := range byID[each.parent] {
+				found[parent] = append(found[parent], r)
 			}
 		}
-		next.add(w.field, nodes)
 	}
-	return nil
+	return found, nil
 }
 
 // linksOf tells entities of a list from their parents, in parts that a statement can take.
@@ -298,58 +410,14 @@ func linksOf(field *selection, byID map[string][]*node) ([]link, error) {
 	return links, nil
 }
 
-func (e *execution) readRoot(ctx context.Context, r *root) ([]*node, error) {
-	columns := columnsOf{}
-	columns.of(r.field)
-	if r.field.list {
-		nodes, _, err := e.readPage(ctx, r.field.target, columns, r.field.page, nil, r.at)
-		return nodes, err
-	}
-	c := newCompiler(e.chain, r.at)
-	c.entities(r.field.target, columns, []string{r.field.id})
-	nodes, _, _, err := e.nodes(ctx, r.field.target, columns, c)
-	return nodes, err
-}
-
-// of adds the columns that a field's answer needs of each type that it leads to.
-func (c columnsOf) of(field *selection) {
-	for _, t := range field.target.Concrete {
-		c[t] = withColumns(c[t], "id")
-		for _, below := range field.below[t] {
-			if below.field != nil && below.field.stored() {
-				c[t] = withColumns(c[t], below.field.Name)
-			}
-		}
-	}
-}
-
-// nodes reads a statement: the entities, of each its parent's id, and the values of a row
-// that is none, where there is one.
-func (e *execution) nodes(ctx context.Context, target *Type, columns columnsOf, c *compiler) (nodes []*node, parents []string, other []*string, err error) {
+// rows reads a statement's rows.
+func (e *execution) rows(ctx context.Context, c *compiler) ([]row, error) {
 	var rows []row
-	if err := e.reader.Read(ctx, &rows, &c.Statement); err != nil {
-		return nil, nil, nil, err
+	err := e.reader.Read(ctx, &rows, &c.Statement)
+	if err == nil {
+		err = e.spend(len(rows))
 	}
-	if err := e.spend(len(rows)); err != nil {
-		return nil, nil, nil, err
-	}
-	types, places := map[string]*Type{}, map[*Type]map[string]int{}
-	for _, t := range target.Concrete {
-		types[t.Name], places[t] = t, map[string]int{}
-		for i, column := range columns[t] {
-			places[t][column] = i
-		}
-	}
-	for _, r := range rows {
-		t := types[r.Type]
-		if t == nil {
-			other = r.Values
-			continue
-		}
-		nodes = append(nodes, &node{of: t, values: r.Values, column: places[t], below: map[*selection][]*node{}})
-		parents = append(parents, r.Parent)
-	}
-	return nodes, parents, other, nil
+	return rows, err
 }
 
 // spend takes entities from what may be read for the response.

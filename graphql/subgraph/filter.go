@@ -38,18 +38,43 @@ func filterOf(t *Type, where map[string]any) (filter, *gqlerror.Error) {
 	return joined(parts, " AND ", always), nil
 }
 
-// narrows tells whether a filter asks for entities that refer to certain others: few, and
-// found by an index.
-func narrows(t *Type, where map[string]any) bool {
-	for name := range where {
+// narrowed finds a condition on id that holds for all entities that a filter holds for, and
+// for few others: they refer to certain others, and lists tell which do. Nil: there is none.
+func narrowed(t *Type, where map[string]any) filter {
+	for _, name := range slices.Sorted(maps.Keys(where)) {
 		for _, suffix := range []string{"", "_in", "_"} {
 			own, fits := strings.CutSuffix(name, suffix)
-			if f := t.byName[own]; fits && f != nil && f.Target != nil && f.stored() && !f.List && where[name] != nil {
-				return true
+			if f := t.byName[own]; fits && f != nil && t.refers(own) && where[name] != nil {
+				return narrow(f, where[name])
 			}
 		}
 	}
-	return false
+	return nil
+}
+
+func narrow(f *Field, value any) filter {
+	if object, isFilter := value.(map[string]any); isFilter {
+		inner, err := filterOf(f.Target, object)
+		if err != nil {
+			return nil // which whoever makes the filter says
+		}
+		return func(c *compiler, t *Type) string {
+			var lists []string
+			for _, target := range f.Target.Concrete {
+				lists = append(lists, "SELECT xxHash64(concat(toString("+c.chain+"), "+literalText(" "+f.Name+" ")+", id)) FROM ("+c.rows(target, []string{"id"}, inner(c, target), "")+")")
+			}
+			return "id IN (" + c.linked(t, "("+strings.Join(lists, " UNION ALL ")+")") + ")"
+		}
+	}
+	list, isList := value.([]any)
+	if !isList {
+		list = []any{value}
+	}
+	ids, err := textsOf(f, list)
+	if err != nil || len(ids) > maxKeys {
+		return nil
+	}
+	return func(c *compiler, t *Type) string { return "id IN (" + c.linked(t, c.listsOf(f.Name, ids)) + ")" }
 }
 
 // looksElsewhere tells whether a filter has one of other entities in it.

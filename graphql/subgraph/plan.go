@@ -2,6 +2,7 @@ package subgraph
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,7 @@ type selection struct {
 	id     string                 // of a root that is one entity
 	block  block                  // at which a root is read
 	below  map[*Type][]*selection // what to answer of each of the target's concrete types
+	bare   bool                   // nothing but the target's id is asked for, which a reference tells
 	other  []group                // what to answer of what is no entity: _meta and the schema
 	within *ast.Definition        // type of other
 	name   map[string]any         // arguments of other
@@ -40,13 +42,22 @@ const (
 // page is which of a list's entities are asked for.
 type page struct {
 	filter      filter
-	narrow      bool   // the filter lets few entities through, which an index finds
+	narrow      filter // a condition on id that the filter's entities fulfil, and few others; nil: none
 	own         bool   // the filter looks at no other entities
 	order       *Field // nil: by id
 	through     *Field // reference whose target order is a field of; nil: order is the entity's own
 	descending  bool
 	first, skip int
+
+	// What a filter asks for that a run of candidates can hold (run.go).
+	plain     bool       // nothing else
+	reference *reference // nil: whatever they refer to
+	low, high uint64     // of timestamp
+	beyond    *string    // in order of ids: those after it
 }
+
+// reference is an entity that others refer to by a field.
+type reference struct{ field, id string }
 
 // block is at which block a root asks to be read: at most one is given.
 type block struct {
@@ -320,6 +331,9 @@ func (p *planner) plunge(s *selection, g group) {
 			}
 		}
 	}
+	s.bare = !s.target.Interface && !slices.ContainsFunc(s.below[s.target], func(each *selection) bool {
+		return each.kind != ofTypename && each.field.Name != "id"
+	})
 }
 
 // entityField plans a field of an entity. The same fields of several entities that share
@@ -391,12 +405,56 @@ func (p *planner) pageOf(t *Type, arguments map[string]any) page {
 	if err != nil {
 		p.fail(err)
 	}
-	pg.filter, pg.narrow, pg.own = filter, narrows(t, where), !looksElsewhere(where)
+	pg.filter, pg.narrow, pg.own = filter, narrowed(t, where), !looksElsewhere(where)
 	if order, given := arguments["orderBy"].(enum); given {
 		p.order(&pg, t, string(order))
 		pg.descending = arguments["orderDirection"] == enum("desc")
 	}
+	pg.plainly(t, where)
 	return pg
+}
+
+// plainly looks whether a filter asks for no more than a run of candidates can hold.
+func (p *page) plainly(t *Type, where map[string]any) {
+	p.plain, p.high = true, math.MaxUint64
+	for name, value := range where {
+		text, isText := value.(string)
+		f := t.byName[name]
+		switch {
+		case f != nil && f.Target != nil && isText && p.reference == nil && t.refers(name):
+			id, _ := textOf(f, text)
+			p.reference = &reference{name, id}
+		case strings.HasPrefix(name, "timestamp_") && t.timed("UInt64"):
+			p.plain = p.plain && p.bound(strings.TrimPrefix(name, "timestamp_"), value)
+		case (name == "id_gt" && !p.descending || name == "id_lt" && p.descending) && len(where) == 1 && isText && p.ordering(t) == byID:
+			id, err := textOf(t.byName["id"], text)
+			p.beyond, p.plain = &id, p.plain && err == nil
+		default:
+			p.plain = false
+		}
+	}
+}
+
+// bound narrows the time that entities of a page have.
+func (p *page) bound(operator string, value any) bool {
+	text, isNumber := value.(number)
+	n, err := strconv.ParseUint(string(text), 10, 63)
+	if !isNumber || err != nil || n == 0 {
+		return false
+	}
+	switch operator {
+	case "gt":
+		p.low = max(p.low, n+1)
+	case "gte":
+		p.low = max(p.low, n)
+	case "lt":
+		p.high = min(p.high, n-1)
+	case "lte":
+		p.high = min(p.high, n)
+	default:
+		return false
+	}
+	return true
 }
 
 func (p *planner) count(name string, value any, missing, least, most int64) int {

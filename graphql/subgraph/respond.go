@@ -88,7 +88,7 @@ func (s *server) told(err error) *gqlerror.Error {
 
 // answer reads and writes what the plan asks for.
 func (s *server) answer(ctx context.Context, p *prepared) (*graphql.Response, error) {
-	e := &execution{reader: s.reader, limits: s.Limits, chain: s.Chain, left: s.Limits.Entities}
+	e := &execution{reader: s.reader, shelf: s.shelf, limits: s.Limits, chain: s.Chain, left: s.Limits.Entities}
 	blocks := make([]at, len(p.roots))
 	roots, byField := []*root{}, map[*selection]*root{}
 	for i, field := range p.roots {

@@ -50,6 +50,7 @@ func New(config Config) (http.Handler, error) {
 // kind is what the subgraphs of all chains have in common that hold the same entities.
 type kind struct {
 	definition *Definition
+	tables     string // what their names begin with
 	schema     *ast.Schema
 	documents  graphql.Cache[*ast.QueryDocument]
 }
@@ -60,7 +61,7 @@ func newKind(definition, tables string) (*kind, error) {
 		return nil, err
 	}
 	schema, err := d.Schema()
-	return &kind{d, schema, lru.New[*ast.QueryDocument](documents)}, err
+	return &kind{d, tables, schema, lru.New[*ast.QueryDocument](documents)}, err
 }
 
 // server serves one subgraph of one chain.
@@ -68,11 +69,12 @@ type server struct {
 	*kind
 	Config
 	reader  *database.Reader
+	shelf   *shelf
 	graphql *handler.Server
 }
 
 func newServer(k *kind, config Config, reader *database.Reader) *server {
-	s := &server{kind: k, Config: config, reader: reader}
+	s := &server{kind: k, Config: config, reader: reader, shelf: newShelf(reader, k.definition, k.tables, config.Chain)}
 	s.graphql = handler.New(executable{s})
 	s.graphql.AddTransport(transport.GET{})
 	s.graphql.AddTransport(transport.POST{})

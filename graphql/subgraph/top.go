@@ -3,6 +3,7 @@ package subgraph
 import (
 	"context"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -63,35 +64,55 @@ func (c *compiler) top(t *Type, columns columnsOf, p page, l link, by *Field) {
 		rows(name(by.Name)+", id"), ")")
 }
 
-// readPage reads a page of a list for each parent, and of each entity its parent's id.
-func (e *execution) readPage(ctx context.Context, target *Type, columns columnsOf, p page, l link, at moment) ([]*node, []string, error) {
+// readPage reads which entities are on a page of a list, for each parent.
+func (e *execution) readPage(ctx context.Context, target *Type, p page, l link, at moment) ([]line, error) {
+	columns := columnsOf{}
+	for _, t := range target.Concrete {
+		columns[t] = []string{"id"}
+	}
 	if by := p.topField(target, l, at); by != nil {
 		wider := columnsOf{target: withColumns(columns[target], by.Name)}
 		c := newCompiler(e.chain, at)
 		c.top(target, wider, p, l, by)
-		nodes, parents, last, err := e.nodes(ctx, target, wider, c)
-		if err != nil || p.certain(nodes, last, by) {
-			return nodes, parents, err
+		rows, err := e.rows(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		last := slices.IndexFunc(rows, func(r row) bool { return r.Type == "" })
+		if found := slices.Delete(slices.Clone(rows), last, last+1); p.certain(found, rows[last].Values, by) {
+			return linesOf(target, found), nil
 		}
 	}
 	c := newCompiler(e.chain, at)
 	c.lists(target, columns, p, l, "")
-	nodes, parents, _, err := e.nodes(ctx, target, columns, c)
-	return nodes, parents, err
+	rows, err := e.rows(ctx, c)
+	return linesOf(target, rows), err
+}
+
+func linesOf(target *Type, rows []row) []line {
+	types := map[string]*Type{}
+	for _, t := range target.Concrete {
+		types[t.Name] = t
+	}
+	lines := make([]line, len(rows))
+	for i, r := range rows {
+		lines[i] = line{entityKey{types[r.Type], *r.Values[0]}, r.Parent}
+	}
+	return lines
 }
 
 // certain tells whether a page that was found by naming rows is right.
-func (p page) certain(found []*node, last []*string, by *Field) bool {
-	if len(last) != 3 || *last[0] != strconv.Itoa(p.named()) {
-		return len(last) == 3
+func (p page) certain(found []row, last []*string, by *Field) bool {
+	if *last[0] != strconv.Itoa(p.named()) {
+		return true
 	}
 	if len(found) < p.first {
 		return false
 	}
-	end := found[len(found)-1]
-	order := compareTexts(*end.value(by.Name), *last[1], by.number())
+	end := found[len(found)-1].Values // id, and what is ordered by if that is another
+	order := compareTexts(*end[len(end)-1], *last[1], by.number())
 	if order == 0 {
-		order = strings.Compare(end.id(), *last[2])
+		order = strings.Compare(*end[0], *last[2])
 	}
 	if p.descending {
 		return order >= 0

@@ -6,12 +6,40 @@
 -- 0001. An entity that changes has a twin <table>_history: one row for each thing and block
 -- in which it changed.
 --
--- Lists are found without FINAL, by a projection (by_<column>: in that column's order, newest
--- first) or an index; that may name rows that have been replaced since. Read the rows
--- themselves by id, with FINAL, and check again: SELECT … FROM t FINAL WHERE chain = … AND id
--- IN (SELECT id FROM t WHERE chain = … AND … ORDER BY timestamp DESC, id DESC LIMIT …) AND ….
+-- Pages are read from two tables of all entities, which views fill. <prefix>_rows has every
+-- row once more, so that a few are found by reading few bytes: the key is '<chain> <entity>
+-- <id>', the row '<version> <block_number> <deleted> ' and then of each column but the id, in
+-- order, the length of its value as text, a colon and the text, or a minus for null. Read it
+-- without FINAL: the greatest version counts, and tombstones stay. <prefix>_links names, as
+-- '<id> <entity>', the entities that refer to another one by a field, in the order of time;
+-- and all of a type, as those that refer to '' by its name. It knows no tombstones, it knows
+-- references that have been replaced, and lists are told apart by a hash alone: compare with
+-- the row.
 
 -- +goose Up
+
+-- The rows of all entities.
+CREATE TABLE IF NOT EXISTS subgraph_rows (
+    key String,
+    row String,
+    chain UInt64,
+    version UInt64
+) ENGINE = ReplacingMergeTree(version) ORDER BY key
+    SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 64, min_compress_block_size = 4096, max_compress_block_size = 65536;
+ALTER TABLE subgraph_rows
+    ADD INDEX IF NOT EXISTS written version TYPE minmax GRANULARITY 64;
+
+-- Which entities refer to another one: list is xxHash64('<chain> <field> <id of the other>').
+CREATE TABLE IF NOT EXISTS subgraph_links (
+    list UInt64,
+    time UInt64,
+    target String,
+    chain UInt64,
+    version UInt64
+) ENGINE = ReplacingMergeTree(version) ORDER BY (list, time, target)
+    SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 256, min_compress_block_size = 4096, max_compress_block_size = 65536;
+ALTER TABLE subgraph_links
+    ADD INDEX IF NOT EXISTS written version TYPE minmax GRANULARITY 16;
 
 -- A transaction that made at least one of the chain's events below.
 CREATE TABLE IF NOT EXISTS subgraph_transaction (
@@ -29,11 +57,15 @@ CREATE TABLE IF NOT EXISTS subgraph_transaction (
     version UInt64,
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
-    SETTINGS non_replicated_deduplication_window = 1000, deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1;
+    SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_transaction_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Transaction ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', ifNull(concat(toString(length(`from`)), ':', `from`), '-'), ifNull(concat(toString(length(`to`)), ':', `to`), '-'), toString(length(toString(`value`))), ':', toString(`value`), toString(length(toString(`gasLimit`))), ':', toString(`gasLimit`), toString(length(toString(`gasUsed`))), ':', toString(`gasUsed`), toString(length(toString(`gasPrice`))), ':', toString(`gasPrice`), toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(toString(`blockNumber`))), ':', toString(`blockNumber`)) AS row, chain, version FROM subgraph_transaction;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_transaction_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' Transaction') AS target, chain, version
+    FROM subgraph_transaction ARRAY JOIN [xxHash64(concat(toString(chain), ' Transaction ')), ifNull(xxHash64(concat(toString(chain), ' from ', `from`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_transaction
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD PROJECTION IF NOT EXISTS by_from (SELECT chain, `from`, `timestamp`, `id` ORDER BY (chain, `from`, `timestamp`, `id`)),
-    ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`));
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An address that takes part in the market, in any role.
 CREATE TABLE IF NOT EXISTS subgraph_account (
@@ -51,6 +83,8 @@ CREATE TABLE IF NOT EXISTS subgraph_account_history AS subgraph_account
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_account_to_history TO subgraph_account_history AS SELECT * FROM subgraph_account;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_account_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Account ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`balance`))), ':', toString(`balance`), toString(length(toString(`frozen`))), ':', toString(`frozen`), toString(length(toString(`score`))), ':', toString(`score`)) AS row, chain, version FROM subgraph_account;
 ALTER TABLE subgraph_account
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
@@ -68,11 +102,14 @@ CREATE TABLE IF NOT EXISTS subgraph_transfer (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_transfer_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Transfer ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`from`)), ':', `from`, toString(length(`to`)), ':', `to`, toString(length(toString(`value`))), ':', toString(`value`)) AS row, chain, version FROM subgraph_transfer;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_transfer_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' Transfer') AS target, chain, version
+    FROM subgraph_transfer ARRAY JOIN [xxHash64(concat(toString(chain), ' Transfer ')), ifNull(xxHash64(concat(toString(chain), ' from ', `from`)), 0), ifNull(xxHash64(concat(toString(chain), ' to ', `to`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_transfer
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_from `from` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_to `to` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An account was paid for a task, or the kitty was filled by one that failed.
 CREATE TABLE IF NOT EXISTS subgraph_reward (
@@ -88,12 +125,14 @@ CREATE TABLE IF NOT EXISTS subgraph_reward (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_reward_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Reward ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`account`)), ':', `account`, toString(length(toString(`value`))), ':', toString(`value`), toString(length(`task`)), ':', `task`) AS row, chain, version FROM subgraph_reward;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_reward_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' Reward') AS target, chain, version
+    FROM subgraph_reward ARRAY JOIN [xxHash64(concat(toString(chain), ' Reward ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_reward
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An account lost locked stake because of a task: as its price, or as a penalty.
 CREATE TABLE IF NOT EXISTS subgraph_seize (
@@ -109,12 +148,14 @@ CREATE TABLE IF NOT EXISTS subgraph_seize (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_seize_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Seize ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`account`)), ':', `account`, toString(length(toString(`value`))), ':', toString(`value`), toString(length(`task`)), ':', `task`) AS row, chain, version FROM subgraph_seize;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_seize_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' Seize') AS target, chain, version
+    FROM subgraph_seize ARRAY JOIN [xxHash64(concat(toString(chain), ' Seize ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_seize
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An account's stake was locked.
 CREATE TABLE IF NOT EXISTS subgraph_lock (
@@ -129,11 +170,14 @@ CREATE TABLE IF NOT EXISTS subgraph_lock (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_lock_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Lock ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`account`)), ':', `account`, toString(length(toString(`value`))), ':', toString(`value`)) AS row, chain, version FROM subgraph_lock;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_lock_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' Lock') AS target, chain, version
+    FROM subgraph_lock ARRAY JOIN [xxHash64(concat(toString(chain), ' Lock ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_lock
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An account's locked stake was given back to it.
 CREATE TABLE IF NOT EXISTS subgraph_unlock (
@@ -148,11 +192,14 @@ CREATE TABLE IF NOT EXISTS subgraph_unlock (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_unlock_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Unlock ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`account`)), ':', `account`, toString(length(toString(`value`))), ':', toString(`value`)) AS row, chain, version FROM subgraph_unlock;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_unlock_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' Unlock') AS target, chain, version
+    FROM subgraph_unlock ARRAY JOIN [xxHash64(concat(toString(chain), ' Unlock ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_unlock
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A worker's result turned out to be right: its score rises by one.
 CREATE TABLE IF NOT EXISTS subgraph_accurate_contribution (
@@ -168,11 +215,14 @@ CREATE TABLE IF NOT EXISTS subgraph_accurate_contribution (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_accurate_contribution_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' AccurateContribution ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`account`)), ':', `account`, toString(length(`contribution`)), ':', `contribution`, toString(length(toString(`score`))), ':', toString(`score`)) AS row, chain, version FROM subgraph_accurate_contribution;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_accurate_contribution_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' AccurateContribution') AS target, chain, version
+    FROM subgraph_accurate_contribution ARRAY JOIN [xxHash64(concat(toString(chain), ' AccurateContribution ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_accurate_contribution
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A worker's result was wrong, or it did not reveal it: its score falls by a third.
 CREATE TABLE IF NOT EXISTS subgraph_faulty_contribution (
@@ -188,11 +238,14 @@ CREATE TABLE IF NOT EXISTS subgraph_faulty_contribution (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_faulty_contribution_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' FaultyContribution ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`account`)), ':', `account`, toString(length(`contribution`)), ':', `contribution`, toString(length(toString(`score`))), ':', toString(`score`)) AS row, chain, version FROM subgraph_faulty_contribution;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_faulty_contribution_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' FaultyContribution') AS target, chain, version
+    FROM subgraph_faulty_contribution ARRAY JOIN [xxHash64(concat(toString(chain), ' FaultyContribution ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_faulty_contribution
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_account `account` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A program that can be bought for tasks.
 CREATE TABLE IF NOT EXISTS subgraph_app (
@@ -216,9 +269,13 @@ CREATE TABLE IF NOT EXISTS subgraph_app_history AS subgraph_app
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_to_history TO subgraph_app_history AS SELECT * FROM subgraph_app;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' App ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`owner`)), ':', `owner`, toString(length(`name`)), ':', `name`, toString(length(`type`)), ':', `type`, toString(length(`multiaddr`)), ':', `multiaddr`, toString(length(`checksum`)), ':', `checksum`, toString(length(`mrenclave`)), ':', `mrenclave`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(toString(`usageCount`))), ':', toString(`usageCount`), toString(length(toString(`lastUsageTimestamp`))), ':', toString(`lastUsageTimestamp`)) AS row, chain, version FROM subgraph_app;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' App') AS target, chain, version
+    FROM subgraph_app ARRAY JOIN [xxHash64(concat(toString(chain), ' App ')), ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_app
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1,
     ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- Data that can be bought for tasks.
@@ -239,9 +296,13 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset_history AS subgraph_dataset
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_to_history TO subgraph_dataset_history AS SELECT * FROM subgraph_dataset;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Dataset ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`owner`)), ':', `owner`, toString(length(`name`)), ':', `name`, toString(length(`multiaddr`)), ':', `multiaddr`, toString(length(`checksum`)), ':', `checksum`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`)) AS row, chain, version FROM subgraph_dataset;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' Dataset') AS target, chain, version
+    FROM subgraph_dataset ARRAY JOIN [xxHash64(concat(toString(chain), ' Dataset ')), ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_dataset
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1,
     ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A scheduler and its workers, whose work can be bought.
@@ -264,9 +325,13 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool_history AS subgraph_workerpool
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_to_history TO subgraph_workerpool_history AS SELECT * FROM subgraph_workerpool;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Workerpool ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`owner`)), ':', `owner`, toString(length(`description`)), ':', `description`, toString(length(toString(`workerStakeRatio`))), ':', toString(`workerStakeRatio`), toString(length(toString(`schedulerRewardRatio`))), ':', toString(`schedulerRewardRatio`), toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(toString(`usageCount`))), ':', toString(`usageCount`), toString(length(toString(`lastUsageTimestamp`))), ':', toString(`lastUsageTimestamp`)) AS row, chain, version FROM subgraph_workerpool;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' Workerpool') AS target, chain, version
+    FROM subgraph_workerpool ARRAY JOIN [xxHash64(concat(toString(chain), ' Workerpool ')), ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_workerpool
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1,
     ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An app changed hands.
@@ -283,11 +348,14 @@ CREATE TABLE IF NOT EXISTS subgraph_app_transfer (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_transfer_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' AppTransfer ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`app`)), ':', `app`, toString(length(`from`)), ':', `from`, toString(length(`to`)), ':', `to`) AS row, chain, version FROM subgraph_app_transfer;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_transfer_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' AppTransfer') AS target, chain, version
+    FROM subgraph_app_transfer ARRAY JOIN [xxHash64(concat(toString(chain), ' AppTransfer ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' app ', `app`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_app_transfer
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_app `app` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A dataset changed hands.
 CREATE TABLE IF NOT EXISTS subgraph_dataset_transfer (
@@ -303,11 +371,14 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset_transfer (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_transfer_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' DatasetTransfer ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`dataset`)), ':', `dataset`, toString(length(`from`)), ':', `from`, toString(length(`to`)), ':', `to`) AS row, chain, version FROM subgraph_dataset_transfer;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_transfer_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' DatasetTransfer') AS target, chain, version
+    FROM subgraph_dataset_transfer ARRAY JOIN [xxHash64(concat(toString(chain), ' DatasetTransfer ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' dataset ', `dataset`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_dataset_transfer
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_dataset `dataset` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A workerpool changed hands.
 CREATE TABLE IF NOT EXISTS subgraph_workerpool_transfer (
@@ -323,11 +394,14 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool_transfer (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_transfer_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' WorkerpoolTransfer ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`workerpool`)), ':', `workerpool`, toString(length(`from`)), ':', `from`, toString(length(`to`)), ':', `to`) AS row, chain, version FROM subgraph_workerpool_transfer;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_transfer_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' WorkerpoolTransfer') AS target, chain, version
+    FROM subgraph_workerpool_transfer ARRAY JOIN [xxHash64(concat(toString(chain), ' WorkerpoolTransfer ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' workerpool ', `workerpool`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_workerpool_transfer
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A workerpool's scheduler was told of a deal.
 CREATE TABLE IF NOT EXISTS subgraph_scheduler_notice (
@@ -342,11 +416,14 @@ CREATE TABLE IF NOT EXISTS subgraph_scheduler_notice (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_scheduler_notice_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' SchedulerNotice ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`workerpool`)), ':', `workerpool`, toString(length(`deal`)), ':', `deal`) AS row, chain, version FROM subgraph_scheduler_notice;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_scheduler_notice_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' SchedulerNotice') AS target, chain, version
+    FROM subgraph_scheduler_notice ARRAY JOIN [xxHash64(concat(toString(chain), ' SchedulerNotice ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' workerpool ', `workerpool`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_scheduler_notice
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A workerpool asks something else of its workers, or keeps something else for itself.
 CREATE TABLE IF NOT EXISTS subgraph_policy_update (
@@ -364,11 +441,14 @@ CREATE TABLE IF NOT EXISTS subgraph_policy_update (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_policy_update_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' PolicyUpdate ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`workerpool`)), ':', `workerpool`, toString(length(toString(`oldWorkerStakeRatio`))), ':', toString(`oldWorkerStakeRatio`), toString(length(toString(`newWorkerStakeRatio`))), ':', toString(`newWorkerStakeRatio`), toString(length(toString(`oldSchedulerRewardRatio`))), ':', toString(`oldSchedulerRewardRatio`), toString(length(toString(`newSchedulerRewardRatio`))), ':', toString(`newSchedulerRewardRatio`)) AS row, chain, version FROM subgraph_policy_update;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_policy_update_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' PolicyUpdate') AS target, chain, version
+    FROM subgraph_policy_update ARRAY JOIN [xxHash64(concat(toString(chain), ' PolicyUpdate ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' workerpool ', `workerpool`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_policy_update
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An app's owner offers it. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_app_order (
@@ -392,9 +472,13 @@ CREATE TABLE IF NOT EXISTS subgraph_app_order_history AS subgraph_app_order
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_order_to_history TO subgraph_app_order_history AS SELECT * FROM subgraph_app_order;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_order_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' AppOrder ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`app`)), ':', `app`, toString(length(toString(`appprice`))), ':', toString(`appprice`), ifNull(concat(toString(length(toString(`volume`))), ':', toString(`volume`)), '-'), ifNull(concat(toString(length(`tag`)), ':', `tag`), '-'), ifNull(concat(toString(length(`datasetrestrict`)), ':', `datasetrestrict`), '-'), ifNull(concat(toString(length(`workerpoolrestrict`)), ':', `workerpoolrestrict`), '-'), ifNull(concat(toString(length(`requesterrestrict`)), ':', `requesterrestrict`), '-'), ifNull(concat(toString(length(`salt`)), ':', `salt`), '-'), ifNull(concat(toString(length(`sign`)), ':', `sign`), '-')) AS row, chain, version FROM subgraph_app_order;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_order_to_links TO subgraph_links AS
+    SELECT list, 0 AS time, concat(id, ' AppOrder') AS target, chain, version
+    FROM subgraph_app_order ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' app ', `app`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_app_order
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_app `app` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A dataset's owner offers it. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_dataset_order (
@@ -418,9 +502,13 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset_order_history AS subgraph_dataset_or
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_order_to_history TO subgraph_dataset_order_history AS SELECT * FROM subgraph_dataset_order;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_order_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' DatasetOrder ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', ifNull(concat(toString(length(`dataset`)), ':', `dataset`), '-'), toString(length(toString(`datasetprice`))), ':', toString(`datasetprice`), ifNull(concat(toString(length(toString(`volume`))), ':', toString(`volume`)), '-'), ifNull(concat(toString(length(`tag`)), ':', `tag`), '-'), ifNull(concat(toString(length(`apprestrict`)), ':', `apprestrict`), '-'), ifNull(concat(toString(length(`workerpoolrestrict`)), ':', `workerpoolrestrict`), '-'), ifNull(concat(toString(length(`requesterrestrict`)), ':', `requesterrestrict`), '-'), ifNull(concat(toString(length(`salt`)), ':', `salt`), '-'), ifNull(concat(toString(length(`sign`)), ':', `sign`), '-')) AS row, chain, version FROM subgraph_dataset_order;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_order_to_links TO subgraph_links AS
+    SELECT list, 0 AS time, concat(id, ' DatasetOrder') AS target, chain, version
+    FROM subgraph_dataset_order ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' dataset ', `dataset`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_dataset_order
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_dataset `dataset` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A workerpool's owner offers work. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_workerpool_order (
@@ -446,9 +534,13 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool_order_history AS subgraph_workerp
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_order_to_history TO subgraph_workerpool_order_history AS SELECT * FROM subgraph_workerpool_order;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_order_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' WorkerpoolOrder ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`workerpool`)), ':', `workerpool`, toString(length(toString(`workerpoolprice`))), ':', toString(`workerpoolprice`), ifNull(concat(toString(length(toString(`volume`))), ':', toString(`volume`)), '-'), ifNull(concat(toString(length(`tag`)), ':', `tag`), '-'), ifNull(concat(toString(length(`category`)), ':', `category`), '-'), ifNull(concat(toString(length(toString(`trust`))), ':', toString(`trust`)), '-'), ifNull(concat(toString(length(`apprestrict`)), ':', `apprestrict`), '-'), ifNull(concat(toString(length(`datasetrestrict`)), ':', `datasetrestrict`), '-'), ifNull(concat(toString(length(`requesterrestrict`)), ':', `requesterrestrict`), '-'), ifNull(concat(toString(length(`salt`)), ':', `salt`), '-'), ifNull(concat(toString(length(`sign`)), ':', `sign`), '-')) AS row, chain, version FROM subgraph_workerpool_order;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_order_to_links TO subgraph_links AS
+    SELECT list, 0 AS time, concat(id, ' WorkerpoolOrder') AS target, chain, version
+    FROM subgraph_workerpool_order ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' workerpool ', `workerpool`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_workerpool_order
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_workerpool `workerpool` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A requester asks for work. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_request_order (
@@ -479,11 +571,13 @@ CREATE TABLE IF NOT EXISTS subgraph_request_order_history AS subgraph_request_or
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_request_order_to_history TO subgraph_request_order_history AS SELECT * FROM subgraph_request_order;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_request_order_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' RequestOrder ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', ifNull(concat(toString(length(`app`)), ':', `app`), '-'), ifNull(concat(toString(length(toString(`appmaxprice`))), ':', toString(`appmaxprice`)), '-'), ifNull(concat(toString(length(`dataset`)), ':', `dataset`), '-'), ifNull(concat(toString(length(toString(`datasetmaxprice`))), ':', toString(`datasetmaxprice`)), '-'), ifNull(concat(toString(length(`workerpool`)), ':', `workerpool`), '-'), ifNull(concat(toString(length(toString(`workerpoolmaxprice`))), ':', toString(`workerpoolmaxprice`)), '-'), toString(length(`requester`)), ':', `requester`, ifNull(concat(toString(length(toString(`volume`))), ':', toString(`volume`)), '-'), ifNull(concat(toString(length(`tag`)), ':', `tag`), '-'), ifNull(concat(toString(length(`category`)), ':', `category`), '-'), ifNull(concat(toString(length(toString(`trust`))), ':', toString(`trust`)), '-'), ifNull(concat(toString(length(`beneficiary`)), ':', `beneficiary`), '-'), ifNull(concat(toString(length(`callback`)), ':', `callback`), '-'), ifNull(concat(toString(length(`params`)), ':', `params`), '-'), ifNull(concat(toString(length(`salt`)), ':', `salt`), '-'), ifNull(concat(toString(length(`sign`)), ':', `sign`), '-')) AS row, chain, version FROM subgraph_request_order;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_request_order_to_links TO subgraph_links AS
+    SELECT list, 0 AS time, concat(id, ' RequestOrder') AS target, chain, version
+    FROM subgraph_request_order ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' requester ', `requester`)), 0), ifNull(xxHash64(concat(toString(chain), ' beneficiary ', `beneficiary`)), 0), ifNull(xxHash64(concat(toString(chain), ' callback ', `callback`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_request_order
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_requester `requester` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_beneficiary `beneficiary` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_callback `callback` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A size of task.
 CREATE TABLE IF NOT EXISTS subgraph_category (
@@ -502,6 +596,11 @@ CREATE TABLE IF NOT EXISTS subgraph_category_history AS subgraph_category
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_category_to_history TO subgraph_category_history AS SELECT * FROM subgraph_category;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_category_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Category ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`name`)), ':', `name`, toString(length(`description`)), ':', `description`, toString(length(toString(`workClockTimeRef`))), ':', toString(`workClockTimeRef`), toString(length(toString(`timestamp`))), ':', toString(`timestamp`)) AS row, chain, version FROM subgraph_category;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_category_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' Category') AS target, chain, version
+    FROM subgraph_category ARRAY JOIN [xxHash64(concat(toString(chain), ' Category '))] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_category
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
     ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
@@ -544,26 +643,19 @@ CREATE TABLE IF NOT EXISTS subgraph_deal (
     version UInt64,
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
-    SETTINGS non_replicated_deduplication_window = 1000, deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1;
+    SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_deal_history AS subgraph_deal
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_deal_to_history TO subgraph_deal_history AS SELECT * FROM subgraph_deal;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_deal_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Deal ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`app`)), ':', `app`, toString(length(`appOwner`)), ':', `appOwner`, toString(length(toString(`appPrice`))), ':', toString(`appPrice`), ifNull(concat(toString(length(`dataset`)), ':', `dataset`), '-'), toString(length(`datasetOwner`)), ':', `datasetOwner`, toString(length(toString(`datasetPrice`))), ':', toString(`datasetPrice`), toString(length(`workerpool`)), ':', `workerpool`, toString(length(`workerpoolOwner`)), ':', `workerpoolOwner`, toString(length(toString(`workerpoolPrice`))), ':', toString(`workerpoolPrice`), toString(length(toString(`trust`))), ':', toString(`trust`), toString(length(`category`)), ':', `category`, toString(length(`tag`)), ':', `tag`, toString(length(`requester`)), ':', `requester`, toString(length(`beneficiary`)), ':', `beneficiary`, toString(length(`callback`)), ':', `callback`, toString(length(`params`)), ':', `params`, toString(length(toString(`startTime`))), ':', toString(`startTime`), toString(length(toString(`botFirst`))), ':', toString(`botFirst`), toString(length(toString(`botSize`))), ':', toString(`botSize`), toString(length(toString(`completedTasksCount`))), ':', toString(`completedTasksCount`), toString(length(toString(`claimedTasksCount`))), ':', toString(`claimedTasksCount`), toString(length(toString(`workerStake`))), ':', toString(`workerStake`), toString(length(toString(`schedulerRewardRatio`))), ':', toString(`schedulerRewardRatio`), toString(length(`sponsor`)), ':', `sponsor`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), ifNull(concat(toString(length(`apporder`)), ':', `apporder`), '-'), ifNull(concat(toString(length(`datasetorder`)), ':', `datasetorder`), '-'), ifNull(concat(toString(length(`workerpoolorder`)), ':', `workerpoolorder`), '-'), ifNull(concat(toString(length(`requestorder`)), ':', `requestorder`), '-'), ifNull(concat(toString(length(`bulk`)), ':', `bulk`), '-')) AS row, chain, version FROM subgraph_deal;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_deal_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' Deal') AS target, chain, version
+    FROM subgraph_deal ARRAY JOIN [xxHash64(concat(toString(chain), ' Deal ')), ifNull(xxHash64(concat(toString(chain), ' app ', `app`)), 0), ifNull(xxHash64(concat(toString(chain), ' dataset ', `dataset`)), 0), ifNull(xxHash64(concat(toString(chain), ' workerpool ', `workerpool`)), 0), ifNull(xxHash64(concat(toString(chain), ' category ', `category`)), 0), ifNull(xxHash64(concat(toString(chain), ' requester ', `requester`)), 0), ifNull(xxHash64(concat(toString(chain), ' beneficiary ', `beneficiary`)), 0), ifNull(xxHash64(concat(toString(chain), ' callback ', `callback`)), 0), ifNull(xxHash64(concat(toString(chain), ' apporder ', `apporder`)), 0), ifNull(xxHash64(concat(toString(chain), ' datasetorder ', `datasetorder`)), 0), ifNull(xxHash64(concat(toString(chain), ' workerpoolorder ', `workerpoolorder`)), 0), ifNull(xxHash64(concat(toString(chain), ' requestorder ', `requestorder`)), 0), ifNull(xxHash64(concat(toString(chain), ' bulk ', `bulk`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_deal
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD PROJECTION IF NOT EXISTS by_app (SELECT chain, `app`, `timestamp`, `id` ORDER BY (chain, `app`, `timestamp`, `id`)),
-    ADD PROJECTION IF NOT EXISTS by_dataset (SELECT chain, `dataset`, `timestamp`, `id` ORDER BY (chain, `dataset`, `timestamp`, `id`)),
-    ADD PROJECTION IF NOT EXISTS by_workerpool (SELECT chain, `workerpool`, `timestamp`, `id` ORDER BY (chain, `workerpool`, `timestamp`, `id`)),
-    ADD INDEX IF NOT EXISTS by_category `category` TYPE bloom_filter GRANULARITY 1,
-    ADD PROJECTION IF NOT EXISTS by_requester (SELECT chain, `requester`, `timestamp`, `id` ORDER BY (chain, `requester`, `timestamp`, `id`)),
-    ADD INDEX IF NOT EXISTS by_beneficiary `beneficiary` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_callback `callback` TYPE bloom_filter GRANULARITY 1,
-    ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`)),
-    ADD INDEX IF NOT EXISTS by_apporder `apporder` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_datasetorder `datasetorder` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_workerpoolorder `workerpoolorder` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_requestorder `requestorder` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_bulk `bulk` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- The list of datasets of a deal that uses many, published off chain.
 CREATE TABLE IF NOT EXISTS subgraph_bulk (
@@ -575,6 +667,8 @@ CREATE TABLE IF NOT EXISTS subgraph_bulk (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_bulk_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Bulk ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`hash`)), ':', `hash`) AS row, chain, version FROM subgraph_bulk;
 ALTER TABLE subgraph_bulk
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
@@ -593,11 +687,13 @@ CREATE TABLE IF NOT EXISTS subgraph_bulk_slice (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_bulk_slice_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' BulkSlice ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`bulk`)), ':', `bulk`, toString(length(`hash`)), ':', `hash`, ifNull(concat(toString(length(`task`)), ':', `task`), '-'), toString(length(toString(`index`))), ':', toString(`index`), toString(length(toJSONString(`datasets`))), ':', toJSONString(`datasets`), toString(length(toJSONString(`datasetOrders`))), ':', toJSONString(`datasetOrders`)) AS row, chain, version FROM subgraph_bulk_slice;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_bulk_slice_to_links TO subgraph_links AS
+    SELECT list, 0 AS time, concat(id, ' BulkSlice') AS target, chain, version
+    FROM subgraph_bulk_slice ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' bulk ', `bulk`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_bulk_slice
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_bulk `bulk` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_datasets `datasets` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- One piece of a deal's work.
 CREATE TABLE IF NOT EXISTS subgraph_task (
@@ -620,16 +716,19 @@ CREATE TABLE IF NOT EXISTS subgraph_task (
     version UInt64,
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
-    SETTINGS non_replicated_deduplication_window = 1000, deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1;
+    SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_task_history AS subgraph_task
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_to_history TO subgraph_task_history AS SELECT * FROM subgraph_task;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Task ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`status`))), ':', toString(`status`), toString(length(`deal`)), ':', `deal`, toString(length(toString(`index`))), ':', toString(`index`), toString(length(`requester`)), ':', `requester`, toString(length(toJSONString(`contributions`))), ':', toJSONString(`contributions`), ifNull(concat(toString(length(`consensus`)), ':', `consensus`), '-'), ifNull(concat(toString(length(`resultDigest`)), ':', `resultDigest`), '-'), ifNull(concat(toString(length(`results`)), ':', `results`), '-'), ifNull(concat(toString(length(`resultsCallback`)), ':', `resultsCallback`), '-'), toString(length(toString(`contributionDeadline`))), ':', toString(`contributionDeadline`), ifNull(concat(toString(length(toString(`revealDeadline`))), ':', toString(`revealDeadline`)), '-'), toString(length(toString(`finalDeadline`))), ':', toString(`finalDeadline`), toString(length(toString(`timestamp`))), ':', toString(`timestamp`)) AS row, chain, version FROM subgraph_task;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' Task') AS target, chain, version
+    FROM subgraph_task ARRAY JOIN [xxHash64(concat(toString(chain), ' Task ')), ifNull(xxHash64(concat(toString(chain), ' deal ', `deal`)), 0), ifNull(xxHash64(concat(toString(chain), ' requester ', `requester`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_task
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD PROJECTION IF NOT EXISTS by_deal (SELECT chain, `deal`, `timestamp`, `id` ORDER BY (chain, `deal`, `timestamp`, `id`)),
-    ADD INDEX IF NOT EXISTS by_requester `requester` TYPE bloom_filter GRANULARITY 1,
-    ADD PROJECTION IF NOT EXISTS by_timestamp (SELECT chain, `timestamp`, `id` ORDER BY (chain, `timestamp`, `id`));
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A worker's commitment to a task's result.
 CREATE TABLE IF NOT EXISTS subgraph_contribution (
@@ -646,15 +745,19 @@ CREATE TABLE IF NOT EXISTS subgraph_contribution (
     version UInt64,
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
-    SETTINGS non_replicated_deduplication_window = 1000, deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1;
+    SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_contribution_history AS subgraph_contribution
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_contribution_to_history TO subgraph_contribution_history AS SELECT * FROM subgraph_contribution;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_contribution_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Contribution ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`status`))), ':', toString(`status`), toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`task`)), ':', `task`, toString(length(`worker`)), ':', `worker`, toString(length(`hash`)), ':', `hash`, toString(length(`seal`)), ':', `seal`, toString(length(`challenge`)), ':', `challenge`) AS row, chain, version FROM subgraph_contribution;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_contribution_to_links TO subgraph_links AS
+    SELECT list, bitXor(toUInt64(timestamp), 0x8000000000000000) AS time, concat(id, ' Contribution') AS target, chain, version
+    FROM subgraph_contribution ARRAY JOIN [xxHash64(concat(toString(chain), ' Contribution ')), ifNull(xxHash64(concat(toString(chain), ' worker ', `worker`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_contribution
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD PROJECTION IF NOT EXISTS by_worker (SELECT chain, `worker`, `timestamp`, `id` ORDER BY (chain, `worker`, `timestamp`, `id`));
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A deal was made.
 CREATE TABLE IF NOT EXISTS subgraph_orders_matched (
@@ -668,10 +771,14 @@ CREATE TABLE IF NOT EXISTS subgraph_orders_matched (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_orders_matched_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' OrdersMatched ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`deal`)), ':', `deal`) AS row, chain, version FROM subgraph_orders_matched;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_orders_matched_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' OrdersMatched') AS target, chain, version
+    FROM subgraph_orders_matched ARRAY JOIN [xxHash64(concat(toString(chain), ' OrdersMatched ')), ifNull(xxHash64(concat(toString(chain), ' deal ', `deal`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_orders_matched
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_deal `deal` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A task was initialized.
 CREATE TABLE IF NOT EXISTS subgraph_task_initialize (
@@ -686,11 +793,14 @@ CREATE TABLE IF NOT EXISTS subgraph_task_initialize (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_initialize_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' TaskInitialize ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`task`)), ':', `task`, toString(length(`workerpool`)), ':', `workerpool`) AS row, chain, version FROM subgraph_task_initialize;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_initialize_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' TaskInitialize') AS target, chain, version
+    FROM subgraph_task_initialize ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskInitialize ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_task_initialize
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A worker contributed to a task.
 CREATE TABLE IF NOT EXISTS subgraph_task_contribute (
@@ -706,11 +816,14 @@ CREATE TABLE IF NOT EXISTS subgraph_task_contribute (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_contribute_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' TaskContribute ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`task`)), ':', `task`, toString(length(`worker`)), ':', `worker`, toString(length(`hash`)), ':', `hash`) AS row, chain, version FROM subgraph_task_contribute;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_contribute_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' TaskContribute') AS target, chain, version
+    FROM subgraph_task_contribute ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskContribute ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_task_contribute
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- Enough weight agrees on a result.
 CREATE TABLE IF NOT EXISTS subgraph_task_consensus (
@@ -725,11 +838,14 @@ CREATE TABLE IF NOT EXISTS subgraph_task_consensus (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_consensus_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' TaskConsensus ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`task`)), ':', `task`, toString(length(`consensus`)), ':', `consensus`) AS row, chain, version FROM subgraph_task_consensus;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_consensus_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' TaskConsensus') AS target, chain, version
+    FROM subgraph_task_consensus ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskConsensus ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_task_consensus
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A worker revealed a task's result.
 CREATE TABLE IF NOT EXISTS subgraph_task_reveal (
@@ -745,11 +861,14 @@ CREATE TABLE IF NOT EXISTS subgraph_task_reveal (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_reveal_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' TaskReveal ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`task`)), ':', `task`, toString(length(`worker`)), ':', `worker`, toString(length(`digest`)), ':', `digest`) AS row, chain, version FROM subgraph_task_reveal;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_reveal_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' TaskReveal') AS target, chain, version
+    FROM subgraph_task_reveal ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskReveal ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_task_reveal
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- Nobody revealed the agreed result in time: the task is active again.
 CREATE TABLE IF NOT EXISTS subgraph_task_reopen (
@@ -763,11 +882,14 @@ CREATE TABLE IF NOT EXISTS subgraph_task_reopen (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_reopen_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' TaskReopen ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`task`)), ':', `task`) AS row, chain, version FROM subgraph_task_reopen;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_reopen_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' TaskReopen') AS target, chain, version
+    FROM subgraph_task_reopen ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskReopen ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_task_reopen
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A task was completed and paid.
 CREATE TABLE IF NOT EXISTS subgraph_task_finalize (
@@ -782,11 +904,14 @@ CREATE TABLE IF NOT EXISTS subgraph_task_finalize (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_finalize_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' TaskFinalize ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`task`)), ':', `task`, toString(length(`results`)), ':', `results`) AS row, chain, version FROM subgraph_task_finalize;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_finalize_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' TaskFinalize') AS target, chain, version
+    FROM subgraph_task_finalize ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskFinalize ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_task_finalize
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A task failed, and everyone had their money back.
 CREATE TABLE IF NOT EXISTS subgraph_task_claimed (
@@ -800,11 +925,14 @@ CREATE TABLE IF NOT EXISTS subgraph_task_claimed (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_claimed_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' TaskClaimed ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`transaction`)), ':', `transaction`, toString(length(toString(`timestamp`))), ':', toString(`timestamp`), toString(length(`task`)), ':', `task`) AS row, chain, version FROM subgraph_task_claimed;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_claimed_to_links TO subgraph_links AS
+    SELECT list, timestamp AS time, concat(id, ' TaskClaimed') AS target, chain, version
+    FROM subgraph_task_claimed ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskClaimed ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE subgraph_task_claimed
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_transaction `transaction` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_task `task` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- The market as a whole.
 CREATE TABLE IF NOT EXISTS subgraph_protocol (
@@ -828,6 +956,8 @@ CREATE TABLE IF NOT EXISTS subgraph_protocol_history AS subgraph_protocol
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_protocol_to_history TO subgraph_protocol_history AS SELECT * FROM subgraph_protocol;
+CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_protocol_to_rows TO subgraph_rows AS
+    SELECT concat(toString(chain), ' Protocol ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`categoriesCount`))), ':', toString(`categoriesCount`), toString(length(toString(`appsCount`))), ':', toString(`appsCount`), toString(length(toString(`datasetsCount`))), ':', toString(`datasetsCount`), toString(length(toString(`workerpoolsCount`))), ':', toString(`workerpoolsCount`), toString(length(toString(`dealsCount`))), ':', toString(`dealsCount`), toString(length(toString(`tasksCount`))), ':', toString(`tasksCount`), toString(length(toString(`completedTasksCount`))), ':', toString(`completedTasksCount`), toString(length(toString(`claimedTasksCount`))), ':', toString(`claimedTasksCount`), toString(length(toString(`tvl`))), ':', toString(`tvl`)) AS row, chain, version FROM subgraph_protocol;
 ALTER TABLE subgraph_protocol
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
@@ -843,65 +973,136 @@ CREATE TABLE IF NOT EXISTS progress (
     SETTINGS non_replicated_deduplication_window = 1000;
 
 -- +goose Down
+DROP VIEW subgraph_protocol_to_rows;
 DROP VIEW subgraph_protocol_to_history;
 DROP TABLE subgraph_protocol_history;
 DROP TABLE subgraph_protocol;
+DROP VIEW subgraph_task_claimed_to_links;
+DROP VIEW subgraph_task_claimed_to_rows;
 DROP TABLE subgraph_task_claimed;
+DROP VIEW subgraph_task_finalize_to_links;
+DROP VIEW subgraph_task_finalize_to_rows;
 DROP TABLE subgraph_task_finalize;
+DROP VIEW subgraph_task_reopen_to_links;
+DROP VIEW subgraph_task_reopen_to_rows;
 DROP TABLE subgraph_task_reopen;
+DROP VIEW subgraph_task_reveal_to_links;
+DROP VIEW subgraph_task_reveal_to_rows;
 DROP TABLE subgraph_task_reveal;
+DROP VIEW subgraph_task_consensus_to_links;
+DROP VIEW subgraph_task_consensus_to_rows;
 DROP TABLE subgraph_task_consensus;
+DROP VIEW subgraph_task_contribute_to_links;
+DROP VIEW subgraph_task_contribute_to_rows;
 DROP TABLE subgraph_task_contribute;
+DROP VIEW subgraph_task_initialize_to_links;
+DROP VIEW subgraph_task_initialize_to_rows;
 DROP TABLE subgraph_task_initialize;
+DROP VIEW subgraph_orders_matched_to_links;
+DROP VIEW subgraph_orders_matched_to_rows;
 DROP TABLE subgraph_orders_matched;
+DROP VIEW subgraph_contribution_to_links;
+DROP VIEW subgraph_contribution_to_rows;
 DROP VIEW subgraph_contribution_to_history;
 DROP TABLE subgraph_contribution_history;
 DROP TABLE subgraph_contribution;
+DROP VIEW subgraph_task_to_links;
+DROP VIEW subgraph_task_to_rows;
 DROP VIEW subgraph_task_to_history;
 DROP TABLE subgraph_task_history;
 DROP TABLE subgraph_task;
+DROP VIEW subgraph_bulk_slice_to_links;
+DROP VIEW subgraph_bulk_slice_to_rows;
 DROP TABLE subgraph_bulk_slice;
+DROP VIEW subgraph_bulk_to_rows;
 DROP TABLE subgraph_bulk;
+DROP VIEW subgraph_deal_to_links;
+DROP VIEW subgraph_deal_to_rows;
 DROP VIEW subgraph_deal_to_history;
 DROP TABLE subgraph_deal_history;
 DROP TABLE subgraph_deal;
+DROP VIEW subgraph_category_to_links;
+DROP VIEW subgraph_category_to_rows;
 DROP VIEW subgraph_category_to_history;
 DROP TABLE subgraph_category_history;
 DROP TABLE subgraph_category;
+DROP VIEW subgraph_request_order_to_links;
+DROP VIEW subgraph_request_order_to_rows;
 DROP VIEW subgraph_request_order_to_history;
 DROP TABLE subgraph_request_order_history;
 DROP TABLE subgraph_request_order;
+DROP VIEW subgraph_workerpool_order_to_links;
+DROP VIEW subgraph_workerpool_order_to_rows;
 DROP VIEW subgraph_workerpool_order_to_history;
 DROP TABLE subgraph_workerpool_order_history;
 DROP TABLE subgraph_workerpool_order;
+DROP VIEW subgraph_dataset_order_to_links;
+DROP VIEW subgraph_dataset_order_to_rows;
 DROP VIEW subgraph_dataset_order_to_history;
 DROP TABLE subgraph_dataset_order_history;
 DROP TABLE subgraph_dataset_order;
+DROP VIEW subgraph_app_order_to_links;
+DROP VIEW subgraph_app_order_to_rows;
 DROP VIEW subgraph_app_order_to_history;
 DROP TABLE subgraph_app_order_history;
 DROP TABLE subgraph_app_order;
+DROP VIEW subgraph_policy_update_to_links;
+DROP VIEW subgraph_policy_update_to_rows;
 DROP TABLE subgraph_policy_update;
+DROP VIEW subgraph_scheduler_notice_to_links;
+DROP VIEW subgraph_scheduler_notice_to_rows;
 DROP TABLE subgraph_scheduler_notice;
+DROP VIEW subgraph_workerpool_transfer_to_links;
+DROP VIEW subgraph_workerpool_transfer_to_rows;
 DROP TABLE subgraph_workerpool_transfer;
+DROP VIEW subgraph_dataset_transfer_to_links;
+DROP VIEW subgraph_dataset_transfer_to_rows;
 DROP TABLE subgraph_dataset_transfer;
+DROP VIEW subgraph_app_transfer_to_links;
+DROP VIEW subgraph_app_transfer_to_rows;
 DROP TABLE subgraph_app_transfer;
+DROP VIEW subgraph_workerpool_to_links;
+DROP VIEW subgraph_workerpool_to_rows;
 DROP VIEW subgraph_workerpool_to_history;
 DROP TABLE subgraph_workerpool_history;
 DROP TABLE subgraph_workerpool;
+DROP VIEW subgraph_dataset_to_links;
+DROP VIEW subgraph_dataset_to_rows;
 DROP VIEW subgraph_dataset_to_history;
 DROP TABLE subgraph_dataset_history;
 DROP TABLE subgraph_dataset;
+DROP VIEW subgraph_app_to_links;
+DROP VIEW subgraph_app_to_rows;
 DROP VIEW subgraph_app_to_history;
 DROP TABLE subgraph_app_history;
 DROP TABLE subgraph_app;
+DROP VIEW subgraph_faulty_contribution_to_links;
+DROP VIEW subgraph_faulty_contribution_to_rows;
 DROP TABLE subgraph_faulty_contribution;
+DROP VIEW subgraph_accurate_contribution_to_links;
+DROP VIEW subgraph_accurate_contribution_to_rows;
 DROP TABLE subgraph_accurate_contribution;
+DROP VIEW subgraph_unlock_to_links;
+DROP VIEW subgraph_unlock_to_rows;
 DROP TABLE subgraph_unlock;
+DROP VIEW subgraph_lock_to_links;
+DROP VIEW subgraph_lock_to_rows;
 DROP TABLE subgraph_lock;
+DROP VIEW subgraph_seize_to_links;
+DROP VIEW subgraph_seize_to_rows;
 DROP TABLE subgraph_seize;
+DROP VIEW subgraph_reward_to_links;
+DROP VIEW subgraph_reward_to_rows;
 DROP TABLE subgraph_reward;
+DROP VIEW subgraph_transfer_to_links;
+DROP VIEW subgraph_transfer_to_rows;
 DROP TABLE subgraph_transfer;
+DROP VIEW subgraph_account_to_rows;
 DROP VIEW subgraph_account_to_history;
 DROP TABLE subgraph_account_history;
 DROP TABLE subgraph_account;
+DROP VIEW subgraph_transaction_to_links;
+DROP VIEW subgraph_transaction_to_rows;
 DROP TABLE subgraph_transaction;
+DROP TABLE subgraph_links;
+DROP TABLE subgraph_rows;

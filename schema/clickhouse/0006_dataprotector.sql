@@ -6,12 +6,40 @@
 -- 0001. An entity that changes has a twin <table>_history: one row for each thing and block
 -- in which it changed.
 --
--- Lists are found without FINAL, by a projection (by_<column>: in that column's order, newest
--- first) or an index; that may name rows that have been replaced since. Read the rows
--- themselves by id, with FINAL, and check again: SELECT … FROM t FINAL WHERE chain = … AND id
--- IN (SELECT id FROM t WHERE chain = … AND … ORDER BY timestamp DESC, id DESC LIMIT …) AND ….
+-- Pages are read from two tables of all entities, which views fill. <prefix>_rows has every
+-- row once more, so that a few are found by reading few bytes: the key is '<chain> <entity>
+-- <id>', the row '<version> <block_number> <deleted> ' and then of each column but the id, in
+-- order, the length of its value as text, a colon and the text, or a minus for null. Read it
+-- without FINAL: the greatest version counts, and tombstones stay. <prefix>_links names, as
+-- '<id> <entity>', the entities that refer to another one by a field, in the order of time;
+-- and all of a type, as those that refer to '' by its name. It knows no tombstones, it knows
+-- references that have been replaced, and lists are told apart by a hash alone: compare with
+-- the row.
 
 -- +goose Up
+
+-- The rows of all entities.
+CREATE TABLE IF NOT EXISTS dataprotector_rows (
+    key String,
+    row String,
+    chain UInt64,
+    version UInt64
+) ENGINE = ReplacingMergeTree(version) ORDER BY key
+    SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 64, min_compress_block_size = 4096, max_compress_block_size = 65536;
+ALTER TABLE dataprotector_rows
+    ADD INDEX IF NOT EXISTS written version TYPE minmax GRANULARITY 64;
+
+-- Which entities refer to another one: list is xxHash64('<chain> <field> <id of the other>').
+CREATE TABLE IF NOT EXISTS dataprotector_links (
+    list UInt64,
+    time UInt64,
+    target String,
+    chain UInt64,
+    version UInt64
+) ENGINE = ReplacingMergeTree(version) ORDER BY (list, time, target)
+    SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 256, min_compress_block_size = 4096, max_compress_block_size = 65536;
+ALTER TABLE dataprotector_links
+    ADD INDEX IF NOT EXISTS written version TYPE minmax GRANULARITY 16;
 
 -- A field that some protected data has, by its path and its type.
 CREATE TABLE IF NOT EXISTS dataprotector_schema_entry (
@@ -28,6 +56,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_schema_entry_history AS dataprotector_s
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_schema_entry_to_history TO dataprotector_schema_entry_history AS SELECT * FROM dataprotector_schema_entry;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_schema_entry_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' SchemaEntry ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', ifNull(concat(toString(length(`path`)), ':', `path`), '-'), ifNull(concat(toString(length(`type`)), ':', `type`), '-')) AS row, chain, version FROM dataprotector_schema_entry;
 ALTER TABLE dataprotector_schema_entry
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
@@ -59,10 +89,13 @@ CREATE TABLE IF NOT EXISTS dataprotector_protected_data_history AS dataprotector
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_protected_data_to_history TO dataprotector_protected_data_history AS SELECT * FROM dataprotector_protected_data;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_protected_data_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' ProtectedData ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`owner`)), ':', `owner`, toString(length(`name`)), ':', `name`, toString(length(`jsonSchema`)), ':', `jsonSchema`, toString(length(toJSONString(`schema`))), ':', toJSONString(`schema`), ifNull(concat(toString(length(`collection`)), ':', `collection`), '-'), ifNull(concat(toString(length(toString(`isIncludedInSubscription`))), ':', toString(`isIncludedInSubscription`)), '-'), ifNull(concat(toString(length(toString(`isRentable`))), ':', toString(`isRentable`)), '-'), ifNull(concat(toString(length(toString(`isForSale`))), ':', toString(`isForSale`)), '-'), ifNull(concat(toString(length(`rentalParams`)), ':', `rentalParams`), '-'), ifNull(concat(toString(length(`saleParams`)), ':', `saleParams`), '-'), toString(length(`multiaddr`)), ':', `multiaddr`, toString(length(`checksum`)), ':', `checksum`, toString(length(toString(`creationTimestamp`))), ':', toString(`creationTimestamp`), toString(length(`transactionHash`)), ':', `transactionHash`, toString(length(toString(`blockNumber`))), ':', toString(`blockNumber`)) AS row, chain, version FROM dataprotector_protected_data;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_protected_data_to_links TO dataprotector_links AS
+    SELECT list, 0 AS time, concat(id, ' ProtectedData') AS target, chain, version
+    FROM dataprotector_protected_data ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0), ifNull(xxHash64(concat(toString(chain), ' collection ', `collection`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE dataprotector_protected_data
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_collection `collection` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- An address that owns, rents, buys or subscribes.
 CREATE TABLE IF NOT EXISTS dataprotector_account (
@@ -77,6 +110,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_account_history AS dataprotector_accoun
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_account_to_history TO dataprotector_account_history AS SELECT * FROM dataprotector_account;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_account_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' Account ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ') AS row, chain, version FROM dataprotector_account;
 ALTER TABLE dataprotector_account
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
@@ -98,9 +133,13 @@ CREATE TABLE IF NOT EXISTS dataprotector_collection_history AS dataprotector_col
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_to_history TO dataprotector_collection_history AS SELECT * FROM dataprotector_collection;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' Collection ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`owner`)), ':', `owner`, ifNull(concat(toString(length(`subscriptionParams`)), ':', `subscriptionParams`), '-'), toString(length(toString(`creationTimestamp`))), ':', toString(`creationTimestamp`), toString(length(toString(`blockNumber`))), ':', toString(`blockNumber`), toString(length(`transactionHash`)), ':', `transactionHash`) AS row, chain, version FROM dataprotector_collection;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_to_links TO dataprotector_links AS
+    SELECT list, 0 AS time, concat(id, ' Collection') AS target, chain, version
+    FROM dataprotector_collection ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE dataprotector_collection
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- For what one can subscribe to a collection.
 CREATE TABLE IF NOT EXISTS dataprotector_subscription_param (
@@ -117,6 +156,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_subscription_param_history AS dataprote
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_subscription_param_to_history TO dataprotector_subscription_param_history AS SELECT * FROM dataprotector_subscription_param;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_subscription_param_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' SubscriptionParam ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`duration`))), ':', toString(`duration`), toString(length(toString(`price`))), ':', toString(`price`)) AS row, chain, version FROM dataprotector_subscription_param;
 ALTER TABLE dataprotector_subscription_param
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
@@ -135,10 +176,13 @@ CREATE TABLE IF NOT EXISTS dataprotector_collection_subscription (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_subscription_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' CollectionSubscription ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`collection`)), ':', `collection`, toString(length(`subscriber`)), ':', `subscriber`, toString(length(toString(`endDate`))), ':', toString(`endDate`), toString(length(toString(`creationTimestamp`))), ':', toString(`creationTimestamp`), toString(length(toString(`blockNumber`))), ':', toString(`blockNumber`), toString(length(`transactionHash`)), ':', `transactionHash`) AS row, chain, version FROM dataprotector_collection_subscription;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_subscription_to_links TO dataprotector_links AS
+    SELECT list, 0 AS time, concat(id, ' CollectionSubscription') AS target, chain, version
+    FROM dataprotector_collection_subscription ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' collection ', `collection`)), 0), ifNull(xxHash64(concat(toString(chain), ' subscriber ', `subscriber`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE dataprotector_collection_subscription
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_collection `collection` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_subscriber `subscriber` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A rental of protected data.
 CREATE TABLE IF NOT EXISTS dataprotector_rental (
@@ -157,9 +201,13 @@ CREATE TABLE IF NOT EXISTS dataprotector_rental (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_rental_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' Rental ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`renter`)), ':', `renter`, toString(length(`protectedData`)), ':', `protectedData`, toString(length(toString(`creationTimestamp`))), ':', toString(`creationTimestamp`), toString(length(toString(`endDate`))), ':', toString(`endDate`), toString(length(`collection`)), ':', `collection`, toString(length(`rentalParams`)), ':', `rentalParams`, toString(length(toString(`blockNumber`))), ':', toString(`blockNumber`), toString(length(`transactionHash`)), ':', `transactionHash`) AS row, chain, version FROM dataprotector_rental;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_rental_to_links TO dataprotector_links AS
+    SELECT list, 0 AS time, concat(id, ' Rental') AS target, chain, version
+    FROM dataprotector_rental ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' protectedData ', `protectedData`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE dataprotector_rental
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_protectedData `protectedData` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- For what protected data can be rented.
 CREATE TABLE IF NOT EXISTS dataprotector_rental_param (
@@ -176,6 +224,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_rental_param_history AS dataprotector_r
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_rental_param_to_history TO dataprotector_rental_param_history AS SELECT * FROM dataprotector_rental_param;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_rental_param_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' RentalParam ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`duration`))), ':', toString(`duration`), toString(length(toString(`price`))), ':', toString(`price`)) AS row, chain, version FROM dataprotector_rental_param;
 ALTER TABLE dataprotector_rental_param
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
@@ -195,9 +245,13 @@ CREATE TABLE IF NOT EXISTS dataprotector_sale (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_sale_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' Sale ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`buyer`)), ':', `buyer`, toString(length(`protectedData`)), ':', `protectedData`, toString(length(toString(`creationTimestamp`))), ':', toString(`creationTimestamp`), toString(length(`collection`)), ':', `collection`, toString(length(`saleParams`)), ':', `saleParams`, toString(length(toString(`blockNumber`))), ':', toString(`blockNumber`), toString(length(`transactionHash`)), ':', `transactionHash`) AS row, chain, version FROM dataprotector_sale;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_sale_to_links TO dataprotector_links AS
+    SELECT list, 0 AS time, concat(id, ' Sale') AS target, chain, version
+    FROM dataprotector_sale ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' protectedData ', `protectedData`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE dataprotector_sale
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_protectedData `protectedData` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- For what protected data can be bought.
 CREATE TABLE IF NOT EXISTS dataprotector_sale_param (
@@ -213,6 +267,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_sale_param_history AS dataprotector_sal
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_sale_param_to_history TO dataprotector_sale_param_history AS SELECT * FROM dataprotector_sale_param;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_sale_param_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' SaleParam ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`price`))), ':', toString(`price`)) AS row, chain, version FROM dataprotector_sale_param;
 ALTER TABLE dataprotector_sale_param
     ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
@@ -231,9 +287,13 @@ CREATE TABLE IF NOT EXISTS dataprotector_consumption (
     deleted UInt8
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_consumption_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' Consumption ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`dealId`)), ':', `dealId`, toString(length(`protectedData`)), ':', `protectedData`, toString(length(`collection`)), ':', `collection`, toString(length(`mode`)), ':', `mode`, toString(length(toString(`blockNumber`))), ':', toString(`blockNumber`), toString(length(`transactionHash`)), ':', `transactionHash`) AS row, chain, version FROM dataprotector_consumption;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_consumption_to_links TO dataprotector_links AS
+    SELECT list, 0 AS time, concat(id, ' Consumption') AS target, chain, version
+    FROM dataprotector_consumption ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' protectedData ', `protectedData`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE dataprotector_consumption
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_protectedData `protectedData` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- Apps that may use protected data of whoever chooses the list. None can be taken off.
 CREATE TABLE IF NOT EXISTS dataprotector_add_only_app_whitelist (
@@ -249,9 +309,13 @@ CREATE TABLE IF NOT EXISTS dataprotector_add_only_app_whitelist_history AS datap
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_add_only_app_whitelist_to_history TO dataprotector_add_only_app_whitelist_history AS SELECT * FROM dataprotector_add_only_app_whitelist;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_add_only_app_whitelist_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' AddOnlyAppWhitelist ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`owner`)), ':', `owner`) AS row, chain, version FROM dataprotector_add_only_app_whitelist;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_add_only_app_whitelist_to_links TO dataprotector_links AS
+    SELECT list, 0 AS time, concat(id, ' AddOnlyAppWhitelist') AS target, chain, version
+    FROM dataprotector_add_only_app_whitelist ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE dataprotector_add_only_app_whitelist
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- An app on a whitelist.
 CREATE TABLE IF NOT EXISTS dataprotector_app (
@@ -268,10 +332,13 @@ CREATE TABLE IF NOT EXISTS dataprotector_app_history AS dataprotector_app
     ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_app_to_history TO dataprotector_app_history AS SELECT * FROM dataprotector_app;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_app_to_rows TO dataprotector_rows AS
+    SELECT concat(toString(chain), ' App ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`owner`)), ':', `owner`, toString(length(toJSONString(`addOnlyAppWhitelists`))), ':', toJSONString(`addOnlyAppWhitelists`)) AS row, chain, version FROM dataprotector_app;
+CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_app_to_links TO dataprotector_links AS
+    SELECT list, 0 AS time, concat(id, ' App') AS target, chain, version
+    FROM dataprotector_app ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
 ALTER TABLE dataprotector_app
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_owner `owner` TYPE bloom_filter GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_addOnlyAppWhitelists `addOnlyAppWhitelists` TYPE bloom_filter GRANULARITY 1;
+    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A database that was filled before has none of these rows: see 0002.
 TRUNCATE TABLE IF EXISTS series; -- sums are made anew with them
@@ -285,34 +352,57 @@ CREATE TABLE IF NOT EXISTS progress (
     SETTINGS non_replicated_deduplication_window = 1000;
 
 -- +goose Down
+DROP VIEW dataprotector_app_to_links;
+DROP VIEW dataprotector_app_to_rows;
 DROP VIEW dataprotector_app_to_history;
 DROP TABLE dataprotector_app_history;
 DROP TABLE dataprotector_app;
+DROP VIEW dataprotector_add_only_app_whitelist_to_links;
+DROP VIEW dataprotector_add_only_app_whitelist_to_rows;
 DROP VIEW dataprotector_add_only_app_whitelist_to_history;
 DROP TABLE dataprotector_add_only_app_whitelist_history;
 DROP TABLE dataprotector_add_only_app_whitelist;
+DROP VIEW dataprotector_consumption_to_links;
+DROP VIEW dataprotector_consumption_to_rows;
 DROP TABLE dataprotector_consumption;
+DROP VIEW dataprotector_sale_param_to_rows;
 DROP VIEW dataprotector_sale_param_to_history;
 DROP TABLE dataprotector_sale_param_history;
 DROP TABLE dataprotector_sale_param;
+DROP VIEW dataprotector_sale_to_links;
+DROP VIEW dataprotector_sale_to_rows;
 DROP TABLE dataprotector_sale;
+DROP VIEW dataprotector_rental_param_to_rows;
 DROP VIEW dataprotector_rental_param_to_history;
 DROP TABLE dataprotector_rental_param_history;
 DROP TABLE dataprotector_rental_param;
+DROP VIEW dataprotector_rental_to_links;
+DROP VIEW dataprotector_rental_to_rows;
 DROP TABLE dataprotector_rental;
+DROP VIEW dataprotector_collection_subscription_to_links;
+DROP VIEW dataprotector_collection_subscription_to_rows;
 DROP TABLE dataprotector_collection_subscription;
+DROP VIEW dataprotector_subscription_param_to_rows;
 DROP VIEW dataprotector_subscription_param_to_history;
 DROP TABLE dataprotector_subscription_param_history;
 DROP TABLE dataprotector_subscription_param;
+DROP VIEW dataprotector_collection_to_links;
+DROP VIEW dataprotector_collection_to_rows;
 DROP VIEW dataprotector_collection_to_history;
 DROP TABLE dataprotector_collection_history;
 DROP TABLE dataprotector_collection;
+DROP VIEW dataprotector_account_to_rows;
 DROP VIEW dataprotector_account_to_history;
 DROP TABLE dataprotector_account_history;
 DROP TABLE dataprotector_account;
+DROP VIEW dataprotector_protected_data_to_links;
+DROP VIEW dataprotector_protected_data_to_rows;
 DROP VIEW dataprotector_protected_data_to_history;
 DROP TABLE dataprotector_protected_data_history;
 DROP TABLE dataprotector_protected_data;
+DROP VIEW dataprotector_schema_entry_to_rows;
 DROP VIEW dataprotector_schema_entry_to_history;
 DROP TABLE dataprotector_schema_entry_history;
 DROP TABLE dataprotector_schema_entry;
+DROP TABLE dataprotector_links;
+DROP TABLE dataprotector_rows;

@@ -181,7 +181,7 @@ func shardingKey(table, key string) (string, error) {
 var window = regexp.MustCompile(`^non_replicated_deduplication_window = (\d+)$`)
 
 // everywhere are the settings that mean the same on a cluster.
-var everywhere = regexp.MustCompile(`^(deduplicate_merge_projection_mode|allow_nullable_key) = ('\w+'|\d+)$`)
+var everywhere = regexp.MustCompile(`^(deduplicate_merge_projection_mode|allow_nullable_key|index_granularity|(?:min|max)_compress_block_size) = ('\w+'|\d+)$`)
 
 // replicated spells settings as replicated tables have them. Inserts are remembered for a
 // week at most.

@@ -94,17 +94,17 @@ func engine(t *testing.T) driver.Conn {
 func TestClusterRefuses(t *testing.T) {
 	const table = "-- +goose Up\nCREATE TABLE IF NOT EXISTS a (x UInt64) ENGINE = MergeTree ORDER BY x;\n"
 	for text, says := range map[string]string{
-		table + "INSERT INTO a VALUES (1);":                                                                                      "INSERT INTO a",
-		table + "ALTER TABLE b ADD COLUMN y UInt64;":                                                                             "b, which is altered",
-		table + "ALTER TABLE a MODIFY SETTING index_granularity = 1;":                                                            "index_granularity",
-		table + "ALTER TABLE a DELETE WHERE x = 1;":                                                                              "ALTER TABLE a DELETE",
-		table + "CREATE MATERIALIZED VIEW IF NOT EXISTS v TO a AS SELECT x FROM b;":                                              "view v",
-		table + "CREATE MATERIALIZED VIEW IF NOT EXISTS v TO a AS SELECT x FROM a JOIN a;":                                       "view v",
-		"-- +goose Up\nCREATE TABLE IF NOT EXISTS a (x UInt64) ENGINE = Log;":                                                    "engine Log",
-		"-- +goose Up\nCREATE TABLE a (x UInt64) ENGINE = MergeTree ORDER BY x;":                                                 "CREATE TABLE a",
-		"-- +goose Up\nCREATE TABLE IF NOT EXISTS a_history (x UInt64) ENGINE = MergeTree ORDER BY x;":                           "not sorted by block_number",
-		"-- +goose Up\nCREATE TABLE IF NOT EXISTS a AS b ENGINE = MergeTree ORDER BY x;":                                         "made like b",
-		"-- +goose Up\nCREATE TABLE IF NOT EXISTS a (x UInt64) ENGINE = MergeTree ORDER BY x SETTINGS index_granularity = 8192;": "index_granularity",
+		table + "INSERT INTO a VALUES (1);":                                                                                         "INSERT INTO a",
+		table + "ALTER TABLE b ADD COLUMN y UInt64;":                                                                                "b, which is altered",
+		table + "ALTER TABLE a MODIFY SETTING merge_max_block_size = 1;":                                                            "merge_max_block_size",
+		table + "ALTER TABLE a DELETE WHERE x = 1;":                                                                                 "ALTER TABLE a DELETE",
+		table + "CREATE MATERIALIZED VIEW IF NOT EXISTS v TO a AS SELECT x FROM b;":                                                 "view v",
+		table + "CREATE MATERIALIZED VIEW IF NOT EXISTS v TO a AS SELECT x FROM a JOIN a;":                                          "view v",
+		"-- +goose Up\nCREATE TABLE IF NOT EXISTS a (x UInt64) ENGINE = Log;":                                                       "engine Log",
+		"-- +goose Up\nCREATE TABLE a (x UInt64) ENGINE = MergeTree ORDER BY x;":                                                    "CREATE TABLE a",
+		"-- +goose Up\nCREATE TABLE IF NOT EXISTS a_history (x UInt64) ENGINE = MergeTree ORDER BY x;":                              "not sorted by block_number",
+		"-- +goose Up\nCREATE TABLE IF NOT EXISTS a AS b ENGINE = MergeTree ORDER BY x;":                                            "made like b",
+		"-- +goose Up\nCREATE TABLE IF NOT EXISTS a (x UInt64) ENGINE = MergeTree ORDER BY x SETTINGS merge_max_block_size = 8192;": "merge_max_block_size",
 	} {
 		_, err := migrations.Cluster(fstest.MapFS{"0001_a.sql": {Data: []byte(text)}}, "assay")
 		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "0001_a.sql") {

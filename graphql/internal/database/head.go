@@ -33,24 +33,28 @@ type Indexed struct {
 	Token string  // another one whenever rows have been written; empty: nothing is indexed
 }
 
-// heads is what was indexed last, read at most once at a time.
+// heads is what was indexed last.
 type heads struct {
-	turn chan struct{}
-	last *Indexed
-	at   time.Time
+	gather *Gather[struct{}, *Indexed]
+	mutex  sync.Mutex
+	last   *Indexed
+	at     time.Time // when its read began
 }
 
 // Now reads how far each chain is indexed, or says what was read less than age ago.
 func (r *Reader) Now(ctx context.Context, age time.Duration) (*Indexed, error) {
-	select {
-	case r.heads.turn <- struct{}{}:
-		defer func() { <-r.heads.turn }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	r.heads.mutex.Lock()
+	last, at := r.heads.last, r.heads.at
+	r.heads.mutex.Unlock()
+	if last != nil && time.Since(at) < age {
+		return last, nil
 	}
-	if r.heads.last != nil && time.Since(r.heads.at) < age {
-		return r.heads.last, nil
-	}
+	read, err := r.heads.gather.Get(ctx, struct{}{})
+	return read[struct{}{}], err
+}
+
+// readHeads reads how far each chain is indexed.
+func (r *Reader) readHeads(ctx context.Context, _ []struct{}) (map[struct{}]*Indexed, error) {
 	began := time.Now()
 	var s Statement
 	s.Add("SELECT ", Selection[Head](),
@@ -59,8 +63,14 @@ func (r *Reader) Now(ctx context.Context, age time.Duration) (*Indexed, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.heads.last, r.heads.at = &Indexed{Heads: rows, Token: token(rows)}, began
-	return r.heads.last, nil
+	now := &Indexed{Heads: rows, Token: token(rows)}
+	r.heads.mutex.Lock()
+	defer r.heads.mutex.Unlock()
+	if last := r.heads.last; last != nil && last.Token == now.Token {
+		now = last // so that who read the same knows it
+	}
+	r.heads.last, r.heads.at = now, began
+	return map[struct{}]*Indexed{{}: now}, nil
 }
 
 func token(heads []*Head) string {
@@ -186,22 +196,45 @@ func (r *Reading) Stands(ctx context.Context) (bool, error) {
 	if seen == nil {
 		return true, nil
 	}
+	stand, err := r.reader.stands.Get(ctx, standing{seen, busy})
+	return stand[standing{seen, busy}], err
+}
+
+// standing is the question whether responses stand that were read at the same heads.
+type standing struct {
+	seen *Indexed
+	busy bool
+}
+
+// readStands answers it.
+func (r *Reader) readStands(ctx context.Context, questions []standing) (map[standing]bool, error) {
+	answers := map[standing]bool{}
+	for _, q := range questions {
+		changed, err := Count(ctx, r, q.statement())
+		if err != nil {
+			return nil, err
+		}
+		answers[q] = changed == 0
+	}
+	return answers, nil
+}
+
+func (q standing) statement() *Statement {
 	var s Statement
 	s.Add("SELECT count() AS count FROM blocks WHERE 0")
-	known := make([]uint64, len(seen.Heads))
-	for i, head := range seen.Heads {
+	known := make([]uint64, len(q.seen.Heads))
+	for i, head := range q.seen.Heads {
 		known[i] = head.Chain
 		later := "(version > " + s.Bind("UInt64", head.Version) + " AND number <= " + s.Bind("UInt64", head.Number) + ")"
-		if !busy {
+		if !q.busy {
 			later = "(" + later + " OR number > " + s.Bind("UInt64", head.Number) + ")"
 		}
 		s.Add(" OR (chain = ", s.Bind("UInt64", head.Chain), " AND number > ", s.Bind("UInt64", head.FinalizedNumber), " AND ", later, ")")
 	}
-	if !busy {
+	if !q.busy {
 		s.Add(" OR chain NOT IN ", s.Bind("Array(UInt64)", known))
 	}
-	changed, err := Count(ctx, r.reader, &s)
-	return changed == 0, err
+	return &s
 }
 
 // Count reads a statement that counts: one row, whose column is named count.

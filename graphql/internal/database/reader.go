@@ -54,6 +54,7 @@ type Reader struct {
 	count   *prometheus.CounterVec
 	seconds prometheus.Histogram
 	heads   heads
+	stands  *Gather[standing, bool]
 }
 
 // NewReader makes a reader that reports to a registry.
@@ -68,7 +69,7 @@ func NewReader(conn Conn, limits Limits, registry prometheus.Registerer) *Reader
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15), // 1 ms to 16 s
 		}),
 	}
-	r.heads.turn = make(chan struct{}, 1)
+	r.heads.gather, r.stands = NewGather(1, r.readHeads), NewGather(2, r.readStands)
 	registry.MustRegister(r.count, r.seconds)
 	return r
 }

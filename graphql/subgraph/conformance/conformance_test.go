@@ -408,7 +408,7 @@ func TestMissingEntities(t *testing.T) {
 	s := newScene(t, poco, 5)
 	s.grow(t, 2, 2)
 	for _, document := range []string{
-		`{ deals { id requester { id } } }`, `{ deals { id dataset { id } } }`, `{ deals { id } }`, `{ deals(orderBy: requester__balance) { id } }`,
+		`{ deals { id requester { balance } } }`, `{ deals { id dataset { id } } }`, `{ deals { id } }`, `{ deals(orderBy: requester__balance) { id } }`,
 		`{ deals(where: {requester_: {score_gte: 0}}) { id } }`,
 	} {
 		s.compare(t, referencetest.Case{About: "before", Document: document})
@@ -417,8 +417,8 @@ func TestMissingEntities(t *testing.T) {
 	s.store.Undo(t, s.world.Head().Number, func() {})
 	s.store.Block(t)
 	for _, document := range []string{
-		`{ deals { id requester { id } } }`, `{ deals { id dataset { id } } }`, `{ deals { id } }`, `{ deals(orderBy: requester__balance) { id } }`,
-		`{ deals(where: {requester_: {score_gte: 0}}) { id } }`, `{ deal(id: "0xlost") { requester { id } } }`, `{ deal(id: "0xlost") { dataset { id } } }`,
+		`{ deals { id requester { balance } } }`, `{ deals { id dataset { id } } }`, `{ deals { id } }`, `{ deals(orderBy: requester__balance) { id } }`,
+		`{ deals(where: {requester_: {score_gte: 0}}) { id } }`, `{ deal(id: "0xlost") { requester { balance } } }`, `{ deal(id: "0xlost") { dataset { id } } }`,
 	} {
 		s.compare(t, referencetest.Case{About: "after", Document: document})
 	}

@@ -1,8 +1,10 @@
 // Package server speaks the part of ClickHouse's HTTP interface that clickhouse-go uses, for
 // an engine in this process (package chdb).
 //
-// Every request gets a fresh session with the engine, as a request to clickhouse-server does:
-// its database and settings are set on it and die with it. Opening one costs 0.1 ms.
+// Every request gets a session with the engine of which its database and settings are all that
+// sets it apart, as a request to clickhouse-server does. A statement that only reads cannot
+// change them, so its session is kept for the next one with the same database and settings:
+// to open one and to set them costs as much as a small statement.
 //
 // The engine writes Native blocks of protocol revision 0, while a client asks for its own
 // revision. Clients first ask for the server's revision and then decode with it, so the answer
@@ -33,6 +35,7 @@ type Server struct {
 	hello   hello
 	running chan struct{}
 	serial  atomic.Uint64
+	idle    idle
 }
 
 // New makes a server on sessions that connect opens.
@@ -77,17 +80,20 @@ func (s *Server) answer(response *response, r *http.Request) error {
 
 // run gives the request a session and runs its statement there.
 func (s *Server) run(ctx context.Context, response *response, request *request) error {
-	session, err := s.connect()
+	session, err := s.session(request)
 	if err != nil {
 		return err
 	}
-	defer session.Close()
-	tag := fmt.Sprintf("%s #%d", request.settings["log_comment"], s.serial.Add(1))
-	if err := prepare(session, request, tag); err != nil {
-		return err
-	}
+	reusable := false
+	defer func() {
+		if reusable {
+			s.idle.put(session)
+		} else {
+			session.Close()
+		}
+	}()
 	if request.rows != nil {
-		return insert(session, request)
+		return insert(session.Connection, request)
 	}
 	statements, class := session.Classify(request.statement)
 	if statements > 1 || class == chdb.Unknown && strings.Contains(strings.TrimRight(request.statement, "; \t\r\n"), ";") {
@@ -95,11 +101,31 @@ func (s *Server) run(ctx context.Context, response *response, request *request) 
 		return errors.New("Code: 62. DB::Exception: Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)")
 	}
 	if class == chdb.ReadOnly {
-		defer s.killWhenDone(ctx, tag)()
-		return stream(session, response, request)
+		release := s.killWhenDone(ctx, session.tag)
+		err := stream(session.Connection, response, request)
+		reusable = release() && err == nil
+		return err
 	}
 	// What changes something runs to its end even if the client goes away.
-	return query(session, response, request)
+	return query(session.Connection, response, request)
+}
+
+// session takes one that waits for such a request, or opens one.
+func (s *Server) session(request *request) (*session, error) {
+	like := request.session()
+	if waiting := s.idle.take(like); waiting != nil {
+		return waiting, nil
+	}
+	connection, err := s.connect()
+	if err != nil {
+		return nil, err
+	}
+	opened := &session{connection, like, fmt.Sprintf("%s #%d", request.settings["log_comment"], s.serial.Add(1))}
+	if err := prepare(connection, request, opened.tag); err != nil {
+		connection.Close()
+		return nil, err
+	}
+	return opened, nil
 }
 
 // prepare sets the request's database and settings on its session. The tag names the
@@ -159,8 +185,9 @@ func query(session *chdb.Connection, response *response, request *request) error
 
 // killWhenDone stops the tagged statement when the context ends. The engine notices a client
 // that went away only when it writes to it, which a long aggregation does late. The statement
-// may not have started yet, so it is killed until the returned function is called.
-func (s *Server) killWhenDone(ctx context.Context, tag string) (release func()) {
+// may not have started yet, so it is killed until the returned function is called, which
+// says whether nothing was: else the session's next statement could be.
+func (s *Server) killWhenDone(ctx context.Context, tag string) (release func() bool) {
 	finished := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		killer, err := s.connect()
@@ -180,9 +207,10 @@ func (s *Server) killWhenDone(ctx context.Context, tag string) (release func()) 
 			}
 		}
 	})
-	return func() {
-		stop()
+	return func() bool {
+		untouched := stop()
 		close(finished)
+		return untouched
 	}
 }
 

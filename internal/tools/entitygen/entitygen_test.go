@@ -11,7 +11,6 @@ const head = `
 directive @entity(immutable: Boolean! = false) on OBJECT
 directive @derivedFrom(field: String!) on FIELD_DEFINITION
 directive @column(type: String!) on FIELD_DEFINITION
-directive @sorted on FIELD_DEFINITION
 scalar BigInt
 scalar Unheard
 enum Colour { RED }
@@ -23,7 +22,7 @@ func TestTablesAndRows(t *testing.T) {
 	definitions, migration, rows := filepath.Join(dir, "d.graphql"), filepath.Join(dir, "m.sql"), filepath.Join(dir, "zoo", "rows.go")
 	write(t, definitions, head+`
 "A house."
-type BigHouse @entity { id: ID! colour: Colour! index: BigInt timestamp: BigInt! @column(type: "UInt64") street: Street! @sorted dogs: [Dog!]! @derivedFrom(field: "house") }
+type BigHouse @entity { id: ID! colour: Colour! index: BigInt timestamp: BigInt! @column(type: "UInt64") street: Street! dogs: [Dog!]! @derivedFrom(field: "house") }
 "A street."
 type Street @entity { id: ID! houses: [BigHouse!]! @derivedFrom(field: "street") }
 "A dog."
@@ -38,8 +37,10 @@ type Dog @entity(immutable: true) { id: ID! house: BigHouse friends: [Dog!]! age
 	contains(t, migration,
 		"CREATE TABLE IF NOT EXISTS zoo_big_house (\n    chain UInt64,\n    `id` String,\n    `colour` LowCardinality(String),\n    `index` Nullable(UInt256),",
 		"CREATE TABLE IF NOT EXISTS zoo_big_house_history AS zoo_big_house\n    ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id, block_number)",
-		"ADD PROJECTION IF NOT EXISTS by_street (SELECT chain, `street`, `timestamp`, `id` ORDER BY (chain, `street`, `timestamp`, `id`))",
-		"ADD INDEX IF NOT EXISTS by_house `house` TYPE bloom_filter",
+		"SELECT concat(toString(chain), ' Street ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ') AS row, chain, version FROM zoo_street;",
+		"':', toString(`colour`), ifNull(concat(toString(length(toString(`index`))), ':', toString(`index`)), '-'), ",
+		"ARRAY JOIN [xxHash64(concat(toString(chain), ' BigHouse ')), ifNull(xxHash64(concat(toString(chain), ' street ', `street`)), 0)] AS list WHERE",
+		"SELECT list, 0 AS time, concat(id, ' Dog') AS target, chain, version\n    FROM zoo_dog ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' house ', `house`)), 0)] AS list",
 		"`friends` Array(String),\n    `age` Int64,\n    `good` Bool,")
 	contains(t, rows, "package zoo\n", "Index     *big.Int `ch:\"index\"`", "House   *string", "Friends []string", "entity.ListOf(&r.Dog)",
 		`table.Of("zoo_big_house_history", r.BigHouseHistory)`)

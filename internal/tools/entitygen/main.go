@@ -34,7 +34,7 @@ func generate(definitions, prefix, migration, rows string) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", definitions, err)
 	}
-	job := job{Definitions: definitions, Package: filepath.Base(filepath.Dir(rows)), Entities: entities}
+	job := job{Definitions: definitions, Prefix: prefix, Package: filepath.Base(filepath.Dir(rows)), Entities: entities}
 	if err := job.write(migration, writeMigration); err != nil {
 		return err
 	}

@@ -28,7 +28,6 @@ type column struct {
 	Nullable bool
 	List     bool
 	Lookup   bool // entities are found by it: other entities have fields derived from it
-	Sorted   bool // rows are kept in its order, too
 }
 
 // read returns the entities of the definitions, in their order.
@@ -55,7 +54,6 @@ func read(name, text, prefix string) ([]entity, error) {
 			}
 			if stored {
 				c.Lookup = lookups[definition.Name+"."+field.Name]
-				c.Sorted = field.Directives.ForName("sorted") != nil
 				e.Columns = append(e.Columns, c)
 			}
 		}
@@ -76,12 +74,18 @@ func read(name, text, prefix string) ([]entity, error) {
 // added are the columns that every table has beside its entity's fields.
 var added = []string{"chain", "block_number", "version", "deleted"}
 
+// viewed are the columns of the tables that views fill.
+var viewed = []string{"key", "row", "list", "time", "target"}
+
 // check refuses what would not make a table.
 func (e *entity) check() error {
 	if len(e.Columns) == 0 || e.Columns[0].Name != "id" || e.Columns[0].Nullable {
 		return fmt.Errorf("the first field has to be id, and never null")
 	}
 	for _, c := range e.Columns {
+		if slices.Contains(viewed, c.Name) {
+			return fmt.Errorf("the field %s has the name of a column that views make", c.Name)
+		}
 		if slices.Contains(added, c.Name) || slices.Contains([]string{"Chain", "Block", "Version", "Deleted"}, c.Go) {
 			return fmt.Errorf("the field %s has the name of a column that every table has", c.Name)
 		}
@@ -182,21 +186,61 @@ func (c column) SQLType() string {
 // Amount says whether the column's values are numbers that Go has no zero value for.
 func (c column) Amount() bool { return c.Type == "UInt256" && !c.Nullable && !c.List }
 
-// SortedBy are the columns by which a column that is sorted is, after the chain.
-func (e *entity) SortedBy(c column) string {
-	by := quoted(c.Name) + ", `id`"
-	if c.Name != "timestamp" && slices.ContainsFunc(e.Columns, func(c column) bool { return c.Name == "timestamp" }) {
-		by = quoted(c.Name) + ", `timestamp`, `id`"
+// text is the column's value as the endpoint's statements spell it.
+func (c column) text() string {
+	switch {
+	case c.List:
+		return "toJSONString(" + quoted(c.Name) + ")"
+	case c.Type == "String":
+		return quoted(c.Name)
+	default:
+		return "toString(" + quoted(c.Name) + ")"
 	}
-	return by
 }
 
-// Settings are those that the table's projections need.
-func (e *entity) Settings() string {
-	if !slices.ContainsFunc(e.Columns, func(c column) bool { return c.Sorted }) {
-		return ""
+// packed is the column's value in a packed row.
+func (c column) packed() string {
+	text := "toString(length(" + c.text() + ")), ':', " + c.text()
+	if c.Nullable {
+		return "ifNull(concat(" + text + "), '-')"
 	}
-	return ", deduplicate_merge_projection_mode = 'rebuild', allow_nullable_key = 1"
+	return text
+}
+
+// Packed is a row in one text, without its id.
+func (e *entity) Packed() string {
+	parts := []string{"toString(version), ' ', toString(block_number), ' ', toString(deleted), ' '"}
+	for _, c := range e.Columns[1:] {
+		parts = append(parts, c.packed())
+	}
+	return "concat(" + strings.Join(parts, ", ") + ")"
+}
+
+// Time is an entity's place in lists by time: that of a signed timestamp begins at -2⁶³.
+func (e *entity) Time() string {
+	switch i := slices.IndexFunc(e.Columns, func(c column) bool { return c.Name == "timestamp" }); {
+	case i < 0:
+		return "0"
+	case e.Columns[i].Type == "UInt64":
+		return "timestamp"
+	default:
+		return "bitXor(toUInt64(timestamp), 0x8000000000000000)"
+	}
+}
+
+// Links are the lists that an entity is in: that of all of its type, if they have a time, and
+// those of the entities that it refers to. 0 is of references to nothing.
+func (e *entity) Links() string {
+	var links []string
+	if e.Time() != "0" {
+		links = append(links, "xxHash64(concat(toString(chain), ' "+e.Name+" '))")
+	}
+	for _, c := range e.Columns {
+		if c.Lookup && !c.List {
+			links = append(links, "ifNull(xxHash64(concat(toString(chain), ' "+c.Name+" ', "+quoted(c.Name)+")), 0)")
+		}
+	}
+	return strings.Join(links, ", ")
 }
 
 // exported spells a field's name as Go wants it.

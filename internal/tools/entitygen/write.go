@@ -13,6 +13,7 @@ import (
 // job is what the templates write.
 type job struct {
 	Definitions string
+	Prefix      string // of the tables' names
 	Package     string
 	Entities    []entity
 }
