@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math/rand"
 	"net"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -15,7 +14,6 @@ import (
 	"assay/graphql/analytics"
 	"assay/graphql/loadtest"
 	endpoint "assay/graphql/subgraph"
-	"assay/schema/graphql/subgraph"
 )
 
 // lasting is how long each load lasts: ASSAY_BENCH_SECONDS, by default so short that it
@@ -70,32 +68,31 @@ func (b *bench) load(t *testing.T, name, url string, clients int, bodies func(*r
 		milliseconds(r.P50), milliseconds(r.P99), r.Statements, 100*r.Database, milliseconds(r.CPU))
 }
 
-// TestPages loads the endpoints with the pages of an explorer: each kind alone, all that are
-// different mixed, and few of them again and again; then with a year's series.
+// TestPages loads the endpoints, as `assay serve` has them, with the pages of an explorer: each
+// kind alone, all that are different mixed, and few of them again and again; then with a
+// year's series.
 func TestPages(t *testing.T) {
 	b := newBench(t)
-	handler, err := endpoint.New(endpoint.Config{
-		Database: b.conn, Definition: subgraph.PoCo, Tables: "subgraph", Chain: loadtest.Chain, Deployment: "load", Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(handler)
-	defer server.Close()
+	kept, site := freely(), fmt.Sprintf("/subgraphs/name/%d/poco-v5", loadtest.Chain)
+	none := kept
+	none.Largest = 1 // byte of an answer that is kept
 	for _, page := range loadtest.Pages {
-		b.load(t, page.Name, server.URL, 1, func(r *rand.Rand) []byte { return page.Body(b.market, r) })
+		b.load(t, page.Name, b.serve(t, none)+site, 1, func(r *rand.Rand) []byte { return page.Body(b.market, r) })
 	}
 	mixed := func(r *rand.Rand) []byte { return loadtest.Pages[r.Intn(len(loadtest.Pages))].Body(b.market, r) }
-	b.load(t, "all, distinct", server.URL, loadtest.Clients, mixed)
+	b.load(t, "all, distinct", b.serve(t, none)+site, loadtest.Clients, mixed)
 	var repeated [][]byte
 	for range 20 {
 		repeated = append(repeated, mixed(rand.New(rand.NewSource(int64(len(repeated))))))
 	}
 	again := func(r *rand.Rand) []byte { return repeated[r.Intn(len(repeated))] }
-	b.load(t, "all, repeated, no answer kept", server.URL, loadtest.Clients, again)
-	site := strings.TrimSuffix(b.serve(t, freely()), "/graphql") + fmt.Sprintf("/subgraphs/name/%d/poco-v5", loadtest.Chain)
-	b.load(t, "all, repeated, answers kept", site, loadtest.Clients, again)
-	b.series(t)
+	b.load(t, "all, repeated, no answer kept", b.serve(t, none)+site, loadtest.Clients, again)
+	b.load(t, "all, repeated, answers kept", b.serve(t, kept)+site, loadtest.Clients, again)
+	year := func(r *rand.Rand) []byte { return loadtest.Series.Body(b.market, r) }
+	series := b.serve(t, kept) + "/graphql"
+	b.load(t, "a year by the day", series, 1, year)
+	b.load(t, "a year by the day", series, loadtest.Clients, year)
+	b.load(t, "a year by the day, no answer kept", b.serve(t, none)+"/graphql", loadtest.Clients, year)
 }
 
 // freely are the default limits for clients that all have one address.
@@ -105,19 +102,7 @@ func freely() analytics.Limits {
 	return limits
 }
 
-// series loads the analytics endpoint, once without what it keeps of its answers.
-func (b *bench) series(t *testing.T) {
-	t.Helper()
-	limits := freely()
-	year := func(r *rand.Rand) []byte { return loadtest.Series.Body(b.market, r) }
-	kept := b.serve(t, limits)
-	b.load(t, "a year by the day", kept, 1, year)
-	b.load(t, "a year by the day", kept, loadtest.Clients, year)
-	limits.Largest = 1
-	b.load(t, "a year by the day, no answer kept", b.serve(t, limits), loadtest.Clients, year)
-}
-
-// serve starts the analytics endpoint.
+// serve starts all endpoints: the address of their server.
 func (b *bench) serve(t *testing.T, limits analytics.Limits) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -140,7 +125,7 @@ func (b *bench) serve(t *testing.T, limits analytics.Limits) string {
 			t.Error(err)
 		}
 	})
-	return "http://" + listener.Addr().String() + "/graphql"
+	return "http://" + listener.Addr().String()
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

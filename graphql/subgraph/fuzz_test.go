@@ -171,7 +171,7 @@ func compiles(t *testing.T, db *empty, h http.Handler, document string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answer := post(t, h, string(body)); strings.Contains(answer, "errors") || len(db.statements) != 3 {
+	if answer := post(t, h, string(body)); strings.Contains(answer, "errors") || len(db.statements) > 3 || len(db.statements) < 2 { // a list that is known costs none
 		t.Errorf("%s\ntook %d statements and is answered with %s", document, len(db.statements), answer)
 	}
 }
