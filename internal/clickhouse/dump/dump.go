@@ -14,13 +14,15 @@ import (
 
 // Rows are the rows of each table as readers see them (FINAL), in order, but for the columns
 // and tables that are left out. What only keeps rows for other tables, as a view does, has
-// none of its own.
+// none of its own; nor has what views make of other tables' rows for readers who compare them
+// (<prefix>_rows and <prefix>_links), which keeps what is gone.
 func Rows(ctx context.Context, db driver.Conn, column string, tables ...string) (map[string][]string, error) {
 	with, err := texts(ctx, db, "SELECT table FROM system.columns WHERE database = currentDatabase() AND name = '"+column+"'")
 	if err != nil {
 		return nil, err
 	}
-	names, err := texts(ctx, db, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine IN ('ReplacingMergeTree', 'SummingMergeTree')")
+	names, err := texts(ctx, db, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine IN ('ReplacingMergeTree', 'SummingMergeTree') "+
+		"AND NOT match(name, '_(rows|links)$')")
 	if err != nil {
 		return nil, err
 	}
