@@ -223,7 +223,9 @@ func (p *Projection) retract(rows *Rows, retraction *assaypb.Retraction, version
 	for _, m := range past.measures {
 		rows.Measures = append(rows.Measures, m.negated())
 	}
+	stood := p.head
 	if head, lowered := p.lower(past, version); lowered {
+		rows.stood(stood)
 		rows.Heads = []Head{head}
 		rows.lower([]Head{head})
 	}
@@ -248,6 +250,7 @@ func (p *Projection) mark(rows *Rows, mark *assaypb.Mark, version uint64) error 
 	for _, fold := range p.folds {
 		fold.Final(mark.FinalizedNumber)
 	}
+	rows.stood(p.head)
 	p.head = p.headRow(mark, version)
 	rows.Coverage, rows.Heads = []Coverage{p.coverageRow(mark, version)}, []Head{p.head}
 	return nil

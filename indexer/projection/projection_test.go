@@ -46,6 +46,56 @@ func TestForksLeaveNoTrace(t *testing.T) {
 	})
 }
 
+// TestTheHeadIsLoweredFirst: whatever records a batch holds, before its other rows the head
+// is lowered below what they take back of what the database has, and it is never raised.
+func TestTheHeadIsLoweredFirst(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		m, log := market.New(choices(rt)), &market.Log{}
+		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
+			log.Fork(m, rapid.IntRange(0, 4).Draw(rt, "depth"))
+			log.Block(m.Grow(rapid.IntRange(0, 12).Draw(rt, "calls")))
+			if rapid.Bool().Draw(rt, "mark") {
+				log.Mark(m, 12)
+			}
+		}
+		p, rows, head := projection.New(market.Preset), projection.Rows{}, uint64(0)
+		for _, record := range log.Records {
+			if err := p.ApplyTo(&rows, record); err != nil {
+				rt.Fatal(err)
+			}
+			if rapid.IntRange(0, 3).Draw(rt, "more") > 0 {
+				continue
+			}
+			if now := lowered(rows, head); now > head || now > taken(rows, head) {
+				rt.Fatalf("at block %d a batch first sets the head to %d, and takes back from block %d on", head, now, taken(rows, head)+1)
+			}
+			for _, h := range rows.Heads {
+				head = h.HeadNumber
+			}
+			rows = projection.Rows{}
+		}
+	})
+}
+
+// lowered is where the head is once a batch has lowered it, if it does.
+func lowered(rows projection.Rows, head uint64) uint64 {
+	for _, h := range rows.Lowered {
+		head = h.HeadNumber
+	}
+	return head
+}
+
+// taken is the newest block below all that a batch takes back of those up to the head.
+func taken(rows projection.Rows, head uint64) uint64 {
+	below := head
+	for _, b := range rows.Blocks {
+		if b.Deleted != 0 && b.Number <= below {
+			below = b.Number - 1
+		}
+	}
+	return below
+}
+
 func diff(got, want string) string {
 	seen := map[string]bool{}
 	for _, line := range strings.Split(want, "\n") {

@@ -37,7 +37,9 @@ type Rows struct {
 
 	// Lowered is how far the chain stands while blocks are taken back, at most one row of
 	// heads: it is to be written before all else, so that nobody reads at a head above.
-	Lowered []Head
+	// Stood is how far it stood before these rows, if they move it: a head that only they
+	// raise is not lowered, for before all else nothing is there up to it.
+	Lowered, Stood []Head
 }
 
 // History is the rows of the tables of history: each thing after each block that changed it,
@@ -59,8 +61,13 @@ func Schema() []table.Table {
 	return slices.Concat(none.Tables(), entities.Tables(), allowed.Tables(), sharing.Tables(), none.Heading())
 }
 
-// Tables lists the tables of what happened, which can be written in any order.
+// Tables lists the tables of what happened. That of the blocks (Announced) is to be written
+// before the others, which can be in any order.
 func (r *Rows) Tables() []table.Table { return append(r.lasting(), r.changing()...) }
+
+// Announced is the name of the table that says which blocks come and go: by it readers tell
+// whether they may have seen rows that came while they read.
+const Announced = "blocks"
 
 // lasting are the tables whose rows all count.
 func (r *Rows) lasting() []table.Table {
@@ -116,7 +123,7 @@ func (r *Rows) Drain(all bool, take func(table.Table) error) error {
 	}
 	left := *r
 	r.Reset()
-	r.Coverage, r.Heads, r.Lowered = left.Coverage, left.Heads, left.Lowered
+	r.Coverage, r.Heads, r.Lowered, r.Stood = left.Coverage, left.Heads, left.Lowered, left.Stood
 	if !all {
 		r.Deals, r.Tasks, r.Contributions = left.Deals, left.Tasks, left.Contributions
 		r.Accounts, r.Resources, r.Categories = left.Accounts, left.Resources, left.Categories
@@ -203,14 +210,24 @@ func (r *Rows) Add(later Rows) {
 	if len(later.Heads) > 0 {
 		r.Heads = later.Heads
 	}
+	if len(later.Stood) > 0 {
+		r.stood(later.Stood[0])
+	}
 	r.lower(later.Lowered)
+}
+
+// stood notes where the head was before these rows move it for the first time.
+func (r *Rows) stood(head Head) {
+	if len(r.Stood) == 0 {
+		r.Stood = []Head{head}
+	}
 }
 
 // lower keeps the lowest of the lowered heads, with the version of the first: the head that
 // is written last has to be the newer row.
 func (r *Rows) lower(later []Head) {
 	switch {
-	case len(later) == 0:
+	case len(later) == 0 || later[0].HeadNumber >= r.Stood[0].HeadNumber:
 	case len(r.Lowered) == 0:
 		r.Lowered = later
 	case later[0].HeadNumber < r.Lowered[0].HeadNumber:

@@ -8,7 +8,8 @@
 //
 //	plans      which records it holds: first, last, number, by whom
 //	heads      lowered, if blocks are taken back
-//	tables     the rows, several tables at a time
+//	blocks     which come and go: readers who see rows of theirs see that, too
+//	tables     the other rows, several tables at a time
 //	heads      how far the chain is now written
 //	progress   the offset to go on from
 //

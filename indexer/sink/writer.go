@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -95,8 +94,8 @@ func (w *writer) unsummed(ctx context.Context) error {
 	return nil
 }
 
-// write inserts a batch: its plan if it has none yet, then its rows, then the head, then its
-// progress. What can pass is tried again, with the very same rows and tokens, until ctx ends.
+// write inserts a batch: its plan if it has none yet, then its blocks, its other rows, the head
+// and its progress. What can pass is tried again, with the very same rows and tokens, until ctx ends.
 func (w *writer) write(ctx context.Context, b *batch) error {
 	if !b.planned {
 		if err := w.begin(ctx, b.plan); err != nil {
@@ -116,12 +115,25 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
-	for step, blocks := range [][]*block{lowered, slices.Collect(maps.Values(b.blocks)), heading, written} {
+	announced, others := b.announced()
+	for step, blocks := range [][]*block{lowered, announced, others, heading, written} {
 		if err := w.step(ctx, b.plan, step+1, blocks); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// announced parts the rows that are to be written first from the others.
+func (b *batch) announced() (first, others []*block) {
+	for name, rows := range b.blocks {
+		if name == projection.Announced {
+			first = append(first, rows)
+		} else {
+			others = append(others, rows)
+		}
+	}
+	return first, others
 }
 
 // blocks are the rows of tables.

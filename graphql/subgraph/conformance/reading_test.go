@@ -37,6 +37,7 @@ type reading struct {
 
 	changed map[string]map[string]bool // what the block changes whose state the contracts know: type, id
 	marks   []mark                     // of blocks, oldest first
+	told    func()                     // after each block with logs, and each before one; nil: nothing
 	now     counts
 }
 
@@ -130,12 +131,28 @@ func (r *reading) read(header *types.Header) {
 	}
 	r.block = referencetest.Block{Number: header.Number.Uint64(), Time: header.Time, Hash: hexOf(hash[:]), Parent: hexOf(header.ParentHash[:])}
 	r.at = contracts.AtHash(hash)
+	r.before()
 	r.world.Add(r.block)
 	r.changed = map[string]map[string]bool{}
 	for _, log := range logs {
 		r.handle(log)
 	}
 	r.settle()
+	if r.told != nil {
+		r.told()
+	}
+}
+
+// before tells of the block before, which may hold no logs and yet be the head while this
+// one is taken back.
+func (r *reading) before() {
+	if r.told == nil || len(r.world.Blocks) == 0 || r.world.Head().Hash == r.block.Parent {
+		return
+	}
+	newest := r.world.Head()
+	r.world.Add(referencetest.Block{Number: r.block.Number - 1, Hash: r.block.Parent})
+	r.told()
+	r.world.Fork(newest.Number)
 }
 
 func (r *reading) concerns(log types.Log) bool {
