@@ -20,7 +20,7 @@ const DefaultStateRows = 250_000
 
 // shelveEvery is after how many records a fold's state is put on disk: so many are folded
 // again after a crash, in a second or so.
-const shelveEvery = 20_000
+const shelveEvery = 5_000
 
 // keeper keeps a fold's state in a directory, so that a sink that starts need not fold the
 // log from its beginning, and so that memory is bounded.
