@@ -62,7 +62,7 @@ func (e endless) Select(ctx context.Context, dest any, query string, args ...any
 // A statement whose client has gone ends in the database.
 func TestStatementsEndWithTheirClient(t *testing.T) {
 	conn := newDatabase(t)
-	server := newServer(t, endless{conn}, func(c *Config) { c.Limits.Rows, c.Limits.Timeout = 1<<62, time.Hour })
+	server := newServer(t, endless{conn}, func(c *Config) { c.Limits.Rows, c.Limits.Timeout = 1<<62, time.Minute })
 	running := func() uint64 {
 		var rows []struct {
 			Count uint64 `ch:"count"`
