@@ -17,6 +17,7 @@ import (
 const (
 	pocoName          = "poco-v5"
 	dataProtectorName = "dataprotector-v2"
+	dataProtectorWas  = "dataprotector" // in the first version of its SDK, with the same contract
 )
 
 // site serves the subgraphs of all chains at graph-node's paths.
@@ -42,6 +43,7 @@ type deployment struct {
 //	/subgraphs/name/<chain>/poco-v5, /subgraphs/name/<chain>/dataprotector-v2
 //	/subgraphs/id/<id>, /api/subgraphs/id/<id>
 //
+// With /graphql behind any of them, graph-node serves GraphiQL.
 // A chain is named by its preset's name or by its number, an id is the official one.
 func Site(log *slog.Logger) (func(*http.ServeMux, *edge.Front), error) {
 	s := &site{log: log, kinds: map[string]*kind{}, chains: map[string]uint64{}, hosted: map[string]deployment{}, servers: map[deployment]*server{}}
@@ -70,9 +72,10 @@ func Site(log *slog.Logger) (func(*http.ServeMux, *edge.Front), error) {
 
 func (s *site) mount(mux *http.ServeMux, front *edge.Front) {
 	s.front = front
-	mux.Handle("/subgraphs/name/{chain}/{name}", s)
-	mux.Handle("/subgraphs/id/{id}", s)
-	mux.Handle("/api/subgraphs/id/{id}", s)
+	for _, path := range []string{"/subgraphs/name/{chain}/{name}", "/subgraphs/id/{id}", "/api/subgraphs/id/{id}"} {
+		mux.Handle(path, s)
+		mux.Handle(path+"/graphql", s)
+	}
 }
 
 // ServeHTTP answers a request for any deployment.
@@ -94,7 +97,9 @@ func (s *site) find(r *http.Request) (*server, error) {
 	called := r.PathValue("id")
 	if !known && called == "" {
 		called = r.PathValue("chain") + "/" + r.PathValue("name")
-		wanted.name = r.PathValue("name")
+		if wanted.name = r.PathValue("name"); wanted.name == dataProtectorWas {
+			wanted.name = dataProtectorName
+		}
 		wanted.chain, known = s.chain(r.Context(), r.PathValue("chain"))
 	}
 	kind := s.kinds[wanted.name]

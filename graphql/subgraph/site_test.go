@@ -64,6 +64,8 @@ func TestPaths(t *testing.T) {
 	for path, answer := range map[string]string{
 		"/subgraphs/name/bellecour/poco-v5":                             `{"data":{"_meta":{"deployment":"bellecour/poco-v5","block":{"number":9}}}}`,
 		"/subgraphs/name/134/poco-v5":                                   `{"data":{"_meta":{"deployment":"bellecour/poco-v5","block":{"number":9}}}}`,
+		"/subgraphs/name/bellecour/dataprotector":                       `{"data":{"_meta":{"deployment":"bellecour/dataprotector-v2","block":{"number":9}}}}`,
+		"/subgraphs/name/bellecour/poco-v5/graphql":                     `{"data":{"_meta":{"deployment":"bellecour/poco-v5","block":{"number":9}}}}`,
 		"/subgraphs/name/bellecour/dataprotector-v2":                    `{"data":{"_meta":{"deployment":"bellecour/dataprotector-v2","block":{"number":9}}}}`,
 		"/subgraphs/id/B1comLe9SANBLrjdnoNTJSubbeC7cY7EoNu6zD82HeKy":    `{"errors":[{"message":"subgraph B1comLe9SANBLrjdnoNTJSubbeC7cY7EoNu6zD82HeKy has not started syncing yet"}],"data":null}`,
 		"/api/subgraphs/id/5YjRPLtjS6GH6bB4yY55Qg4HzwtRGQ8TaHtGf9UBWWd": `{"errors":[{"message":"subgraph 5YjRPLtjS6GH6bB4yY55Qg4HzwtRGQ8TaHtGf9UBWWd has not started syncing yet"}],"data":null}`,
