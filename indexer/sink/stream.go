@@ -17,7 +17,7 @@ import (
 // Records read ahead are bounded in number and in bytes.
 const (
 	readAhead      = 4096
-	readAheadBytes = 16 << 20
+	readAheadBytes = 8 << 20
 )
 
 // encodeEvery is after how many rows those of a batch are encoded. What changes again and
@@ -26,7 +26,7 @@ const encodeEvery = 2_000
 
 // A batch is no larger than this when it is encoded, so that its two (one is written while
 // the other one grows) stay small beside the rest of the program.
-const maxBytes = 32 << 20
+const maxBytes = 24 << 20
 
 // While it catches up, a sink waits a little for a batch to grow: larger ones cost the database
 // far less for each row. lingerRows is how large the last one has to be to say that it does,
