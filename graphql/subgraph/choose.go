@@ -20,6 +20,7 @@ type choice struct {
 	whole    bool    // there are no others
 	sorted   bool    // they are in the page's order
 	looking  []entry // whose rows are being read
+	step     int     // how many are looked at the next time, if there are as many
 	taken    []*record
 	complete bool
 	dense    bool // the page cannot be made so: it has to be read from the entities' tables
@@ -96,8 +97,8 @@ func (w *want) choose(chain uint64, parent *node) *choice {
 	return c
 }
 
-// wanted is how many candidates are looked at first: a few more than are asked for, as some
-// may have been replaced.
+// wanted is how many candidates a page begins with: more than are asked for, as some may
+// have been replaced.
 func (p page) wanted() int { return p.skip + p.first + 32 }
 
 // root is the run of a root list that is of all entities of a type.
@@ -183,12 +184,14 @@ func (c *choice) sort(order ordering) {
 	c.left = slices.CompactFunc(c.left, func(a, b entry) bool { return compare(a, b) == 0 })
 }
 
-// next are the entities to be looked at next.
+// next are the entities to be looked at next: hardly more than are missing, and each time twice
+// as many, as there may be whole stretches that have been replaced.
 func (c *choice) next() []entityKey {
 	n := len(c.left)
 	if c.sorted {
-		n = min(n, c.page.wanted()-len(c.taken))
+		n = min(n, max(c.page.skip+c.page.first-len(c.taken)+2, c.step))
 	}
+	c.step = 2 * n
 	c.looking, c.left = c.left[:n], c.left[n:]
 	keys := make([]entityKey, n)
 	for i, e := range c.looking {
