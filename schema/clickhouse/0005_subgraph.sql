@@ -23,11 +23,10 @@ CREATE TABLE IF NOT EXISTS subgraph_rows (
     key String,
     row String,
     chain UInt64,
-    version UInt64
+    version UInt64,
+    INDEX written version TYPE minmax GRANULARITY 64
 ) ENGINE = ReplacingMergeTree(version) ORDER BY key
     SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 64, min_compress_block_size = 4096, max_compress_block_size = 65536;
-ALTER TABLE subgraph_rows
-    ADD INDEX IF NOT EXISTS written version TYPE minmax GRANULARITY 64;
 
 -- Which entities refer to another one: list is xxHash64('<chain> <field> <id of the other>').
 CREATE TABLE IF NOT EXISTS subgraph_links (
@@ -35,11 +34,10 @@ CREATE TABLE IF NOT EXISTS subgraph_links (
     time UInt64,
     target String,
     chain UInt64,
-    version UInt64
+    version UInt64,
+    INDEX written version TYPE minmax GRANULARITY 16
 ) ENGINE = ReplacingMergeTree(version) ORDER BY (list, time, target)
     SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 256, min_compress_block_size = 4096, max_compress_block_size = 65536;
-ALTER TABLE subgraph_links
-    ADD INDEX IF NOT EXISTS written version TYPE minmax GRANULARITY 16;
 
 -- A transaction that made at least one of the chain's events below.
 CREATE TABLE IF NOT EXISTS subgraph_transaction (
@@ -55,7 +53,9 @@ CREATE TABLE IF NOT EXISTS subgraph_transaction (
     `blockNumber` UInt64,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_transaction_to_rows TO subgraph_rows AS
@@ -63,9 +63,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_transaction_to_rows TO subgraph_
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_transaction_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' Transaction') AS target, chain, version
     FROM subgraph_transaction ARRAY JOIN [xxHash64(concat(toString(chain), ' Transaction ')), ifNull(xxHash64(concat(toString(chain), ' from ', `from`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_transaction
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An address that takes part in the market, in any role.
 CREATE TABLE IF NOT EXISTS subgraph_account (
@@ -76,7 +73,8 @@ CREATE TABLE IF NOT EXISTS subgraph_account (
     `score` UInt256,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_account_history AS subgraph_account
@@ -85,8 +83,6 @@ CREATE TABLE IF NOT EXISTS subgraph_account_history AS subgraph_account
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_account_to_history TO subgraph_account_history AS SELECT * FROM subgraph_account;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_account_to_rows TO subgraph_rows AS
     SELECT concat(toString(chain), ' Account ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`balance`))), ':', toString(`balance`), toString(length(toString(`frozen`))), ':', toString(`frozen`), toString(length(toString(`score`))), ':', toString(`score`)) AS row, chain, version FROM subgraph_account;
-ALTER TABLE subgraph_account
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- Stake that moved from one account to another. From the zero address it is a deposit, to it a withdrawal.
 CREATE TABLE IF NOT EXISTS subgraph_transfer (
@@ -99,7 +95,9 @@ CREATE TABLE IF NOT EXISTS subgraph_transfer (
     `value` UInt256,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_transfer_to_rows TO subgraph_rows AS
@@ -107,9 +105,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_transfer_to_rows TO subgraph_row
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_transfer_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' Transfer') AS target, chain, version
     FROM subgraph_transfer ARRAY JOIN [xxHash64(concat(toString(chain), ' Transfer ')), ifNull(xxHash64(concat(toString(chain), ' from ', `from`)), 0), ifNull(xxHash64(concat(toString(chain), ' to ', `to`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_transfer
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An account was paid for a task, or the kitty was filled by one that failed.
 CREATE TABLE IF NOT EXISTS subgraph_reward (
@@ -122,7 +117,9 @@ CREATE TABLE IF NOT EXISTS subgraph_reward (
     `task` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_reward_to_rows TO subgraph_rows AS
@@ -130,9 +127,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_reward_to_rows TO subgraph_rows 
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_reward_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' Reward') AS target, chain, version
     FROM subgraph_reward ARRAY JOIN [xxHash64(concat(toString(chain), ' Reward ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_reward
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An account lost locked stake because of a task: as its price, or as a penalty.
 CREATE TABLE IF NOT EXISTS subgraph_seize (
@@ -145,7 +139,9 @@ CREATE TABLE IF NOT EXISTS subgraph_seize (
     `task` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_seize_to_rows TO subgraph_rows AS
@@ -153,9 +149,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_seize_to_rows TO subgraph_rows A
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_seize_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' Seize') AS target, chain, version
     FROM subgraph_seize ARRAY JOIN [xxHash64(concat(toString(chain), ' Seize ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_seize
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An account's stake was locked.
 CREATE TABLE IF NOT EXISTS subgraph_lock (
@@ -167,7 +160,9 @@ CREATE TABLE IF NOT EXISTS subgraph_lock (
     `value` UInt256,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_lock_to_rows TO subgraph_rows AS
@@ -175,9 +170,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_lock_to_rows TO subgraph_rows AS
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_lock_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' Lock') AS target, chain, version
     FROM subgraph_lock ARRAY JOIN [xxHash64(concat(toString(chain), ' Lock ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_lock
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An account's locked stake was given back to it.
 CREATE TABLE IF NOT EXISTS subgraph_unlock (
@@ -189,7 +181,9 @@ CREATE TABLE IF NOT EXISTS subgraph_unlock (
     `value` UInt256,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_unlock_to_rows TO subgraph_rows AS
@@ -197,9 +191,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_unlock_to_rows TO subgraph_rows 
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_unlock_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' Unlock') AS target, chain, version
     FROM subgraph_unlock ARRAY JOIN [xxHash64(concat(toString(chain), ' Unlock ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_unlock
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A worker's result turned out to be right: its score rises by one.
 CREATE TABLE IF NOT EXISTS subgraph_accurate_contribution (
@@ -212,7 +203,9 @@ CREATE TABLE IF NOT EXISTS subgraph_accurate_contribution (
     `score` UInt256,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_accurate_contribution_to_rows TO subgraph_rows AS
@@ -220,9 +213,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_accurate_contribution_to_rows TO
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_accurate_contribution_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' AccurateContribution') AS target, chain, version
     FROM subgraph_accurate_contribution ARRAY JOIN [xxHash64(concat(toString(chain), ' AccurateContribution ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_accurate_contribution
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A worker's result was wrong, or it did not reveal it: its score falls by a third.
 CREATE TABLE IF NOT EXISTS subgraph_faulty_contribution (
@@ -235,7 +225,9 @@ CREATE TABLE IF NOT EXISTS subgraph_faulty_contribution (
     `score` UInt256,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_faulty_contribution_to_rows TO subgraph_rows AS
@@ -243,9 +235,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_faulty_contribution_to_rows TO s
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_faulty_contribution_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' FaultyContribution') AS target, chain, version
     FROM subgraph_faulty_contribution ARRAY JOIN [xxHash64(concat(toString(chain), ' FaultyContribution ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' account ', `account`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_faulty_contribution
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A program that can be bought for tasks.
 CREATE TABLE IF NOT EXISTS subgraph_app (
@@ -262,7 +251,9 @@ CREATE TABLE IF NOT EXISTS subgraph_app (
     `lastUsageTimestamp` UInt64,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_app_history AS subgraph_app
@@ -274,9 +265,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_to_rows TO subgraph_rows AS
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' App') AS target, chain, version
     FROM subgraph_app ARRAY JOIN [xxHash64(concat(toString(chain), ' App ')), ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_app
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- Data that can be bought for tasks.
 CREATE TABLE IF NOT EXISTS subgraph_dataset (
@@ -289,7 +277,9 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset (
     `timestamp` UInt64,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_dataset_history AS subgraph_dataset
@@ -301,9 +291,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_to_rows TO subgraph_rows
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' Dataset') AS target, chain, version
     FROM subgraph_dataset ARRAY JOIN [xxHash64(concat(toString(chain), ' Dataset ')), ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_dataset
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A scheduler and its workers, whose work can be bought.
 CREATE TABLE IF NOT EXISTS subgraph_workerpool (
@@ -318,7 +305,9 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool (
     `lastUsageTimestamp` UInt64,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_workerpool_history AS subgraph_workerpool
@@ -330,9 +319,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_to_rows TO subgraph_r
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' Workerpool') AS target, chain, version
     FROM subgraph_workerpool ARRAY JOIN [xxHash64(concat(toString(chain), ' Workerpool ')), ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_workerpool
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An app changed hands.
 CREATE TABLE IF NOT EXISTS subgraph_app_transfer (
@@ -345,7 +331,9 @@ CREATE TABLE IF NOT EXISTS subgraph_app_transfer (
     `to` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_transfer_to_rows TO subgraph_rows AS
@@ -353,9 +341,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_transfer_to_rows TO subgraph
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_transfer_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' AppTransfer') AS target, chain, version
     FROM subgraph_app_transfer ARRAY JOIN [xxHash64(concat(toString(chain), ' AppTransfer ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' app ', `app`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_app_transfer
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A dataset changed hands.
 CREATE TABLE IF NOT EXISTS subgraph_dataset_transfer (
@@ -368,7 +353,9 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset_transfer (
     `to` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_transfer_to_rows TO subgraph_rows AS
@@ -376,9 +363,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_transfer_to_rows TO subg
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_transfer_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' DatasetTransfer') AS target, chain, version
     FROM subgraph_dataset_transfer ARRAY JOIN [xxHash64(concat(toString(chain), ' DatasetTransfer ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' dataset ', `dataset`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_dataset_transfer
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A workerpool changed hands.
 CREATE TABLE IF NOT EXISTS subgraph_workerpool_transfer (
@@ -391,7 +375,9 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool_transfer (
     `to` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_transfer_to_rows TO subgraph_rows AS
@@ -399,9 +385,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_transfer_to_rows TO s
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_transfer_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' WorkerpoolTransfer') AS target, chain, version
     FROM subgraph_workerpool_transfer ARRAY JOIN [xxHash64(concat(toString(chain), ' WorkerpoolTransfer ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' workerpool ', `workerpool`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_workerpool_transfer
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A workerpool's scheduler was told of a deal.
 CREATE TABLE IF NOT EXISTS subgraph_scheduler_notice (
@@ -413,7 +396,9 @@ CREATE TABLE IF NOT EXISTS subgraph_scheduler_notice (
     `deal` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_scheduler_notice_to_rows TO subgraph_rows AS
@@ -421,9 +406,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_scheduler_notice_to_rows TO subg
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_scheduler_notice_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' SchedulerNotice') AS target, chain, version
     FROM subgraph_scheduler_notice ARRAY JOIN [xxHash64(concat(toString(chain), ' SchedulerNotice ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' workerpool ', `workerpool`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_scheduler_notice
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A workerpool asks something else of its workers, or keeps something else for itself.
 CREATE TABLE IF NOT EXISTS subgraph_policy_update (
@@ -438,7 +420,9 @@ CREATE TABLE IF NOT EXISTS subgraph_policy_update (
     `newSchedulerRewardRatio` UInt256,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_policy_update_to_rows TO subgraph_rows AS
@@ -446,9 +430,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_policy_update_to_rows TO subgrap
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_policy_update_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' PolicyUpdate') AS target, chain, version
     FROM subgraph_policy_update ARRAY JOIN [xxHash64(concat(toString(chain), ' PolicyUpdate ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' workerpool ', `workerpool`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_policy_update
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- An app's owner offers it. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_app_order (
@@ -465,7 +446,8 @@ CREATE TABLE IF NOT EXISTS subgraph_app_order (
     `sign` Nullable(String),
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_app_order_history AS subgraph_app_order
@@ -477,8 +459,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_order_to_rows TO subgraph_ro
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_app_order_to_links TO subgraph_links AS
     SELECT list, 0 AS time, concat(id, ' AppOrder') AS target, chain, version
     FROM subgraph_app_order ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' app ', `app`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_app_order
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A dataset's owner offers it. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_dataset_order (
@@ -495,7 +475,8 @@ CREATE TABLE IF NOT EXISTS subgraph_dataset_order (
     `sign` Nullable(String),
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_dataset_order_history AS subgraph_dataset_order
@@ -507,8 +488,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_order_to_rows TO subgrap
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_dataset_order_to_links TO subgraph_links AS
     SELECT list, 0 AS time, concat(id, ' DatasetOrder') AS target, chain, version
     FROM subgraph_dataset_order ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' dataset ', `dataset`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_dataset_order
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A workerpool's owner offers work. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_workerpool_order (
@@ -527,7 +506,8 @@ CREATE TABLE IF NOT EXISTS subgraph_workerpool_order (
     `sign` Nullable(String),
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_workerpool_order_history AS subgraph_workerpool_order
@@ -539,8 +519,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_order_to_rows TO subg
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_workerpool_order_to_links TO subgraph_links AS
     SELECT list, 0 AS time, concat(id, ' WorkerpoolOrder') AS target, chain, version
     FROM subgraph_workerpool_order ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' workerpool ', `workerpool`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_workerpool_order
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A requester asks for work. Null: the chain does not tell.
 CREATE TABLE IF NOT EXISTS subgraph_request_order (
@@ -564,7 +542,8 @@ CREATE TABLE IF NOT EXISTS subgraph_request_order (
     `sign` Nullable(String),
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_request_order_history AS subgraph_request_order
@@ -576,8 +555,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_request_order_to_rows TO subgrap
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_request_order_to_links TO subgraph_links AS
     SELECT list, 0 AS time, concat(id, ' RequestOrder') AS target, chain, version
     FROM subgraph_request_order ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' requester ', `requester`)), 0), ifNull(xxHash64(concat(toString(chain), ' beneficiary ', `beneficiary`)), 0), ifNull(xxHash64(concat(toString(chain), ' callback ', `callback`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_request_order
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A size of task.
 CREATE TABLE IF NOT EXISTS subgraph_category (
@@ -589,7 +566,9 @@ CREATE TABLE IF NOT EXISTS subgraph_category (
     `timestamp` UInt64,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_category_history AS subgraph_category
@@ -601,9 +580,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_category_to_rows TO subgraph_row
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_category_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' Category') AS target, chain, version
     FROM subgraph_category ARRAY JOIN [xxHash64(concat(toString(chain), ' Category '))] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_category
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- Orders that fit were matched: so many tasks are bought.
 CREATE TABLE IF NOT EXISTS subgraph_deal (
@@ -641,7 +617,9 @@ CREATE TABLE IF NOT EXISTS subgraph_deal (
     `bulk` Nullable(String),
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_deal_history AS subgraph_deal
@@ -653,9 +631,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_deal_to_rows TO subgraph_rows AS
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_deal_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' Deal') AS target, chain, version
     FROM subgraph_deal ARRAY JOIN [xxHash64(concat(toString(chain), ' Deal ')), ifNull(xxHash64(concat(toString(chain), ' app ', `app`)), 0), ifNull(xxHash64(concat(toString(chain), ' dataset ', `dataset`)), 0), ifNull(xxHash64(concat(toString(chain), ' workerpool ', `workerpool`)), 0), ifNull(xxHash64(concat(toString(chain), ' category ', `category`)), 0), ifNull(xxHash64(concat(toString(chain), ' requester ', `requester`)), 0), ifNull(xxHash64(concat(toString(chain), ' beneficiary ', `beneficiary`)), 0), ifNull(xxHash64(concat(toString(chain), ' callback ', `callback`)), 0), ifNull(xxHash64(concat(toString(chain), ' apporder ', `apporder`)), 0), ifNull(xxHash64(concat(toString(chain), ' datasetorder ', `datasetorder`)), 0), ifNull(xxHash64(concat(toString(chain), ' workerpoolorder ', `workerpoolorder`)), 0), ifNull(xxHash64(concat(toString(chain), ' requestorder ', `requestorder`)), 0), ifNull(xxHash64(concat(toString(chain), ' bulk ', `bulk`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_deal
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- The list of datasets of a deal that uses many, published off chain.
 CREATE TABLE IF NOT EXISTS subgraph_bulk (
@@ -664,13 +639,12 @@ CREATE TABLE IF NOT EXISTS subgraph_bulk (
     `hash` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_bulk_to_rows TO subgraph_rows AS
     SELECT concat(toString(chain), ' Bulk ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(`hash`)), ':', `hash`) AS row, chain, version FROM subgraph_bulk;
-ALTER TABLE subgraph_bulk
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- The datasets that one task of a bulk deal uses.
 CREATE TABLE IF NOT EXISTS subgraph_bulk_slice (
@@ -684,7 +658,8 @@ CREATE TABLE IF NOT EXISTS subgraph_bulk_slice (
     `datasetOrders` Array(String),
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_bulk_slice_to_rows TO subgraph_rows AS
@@ -692,8 +667,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_bulk_slice_to_rows TO subgraph_r
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_bulk_slice_to_links TO subgraph_links AS
     SELECT list, 0 AS time, concat(id, ' BulkSlice') AS target, chain, version
     FROM subgraph_bulk_slice ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' bulk ', `bulk`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_bulk_slice
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- One piece of a deal's work.
 CREATE TABLE IF NOT EXISTS subgraph_task (
@@ -714,7 +687,9 @@ CREATE TABLE IF NOT EXISTS subgraph_task (
     `timestamp` UInt64,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_task_history AS subgraph_task
@@ -726,9 +701,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_to_rows TO subgraph_rows AS
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' Task') AS target, chain, version
     FROM subgraph_task ARRAY JOIN [xxHash64(concat(toString(chain), ' Task ')), ifNull(xxHash64(concat(toString(chain), ' deal ', `deal`)), 0), ifNull(xxHash64(concat(toString(chain), ' requester ', `requester`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_task
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A worker's commitment to a task's result.
 CREATE TABLE IF NOT EXISTS subgraph_contribution (
@@ -743,7 +715,9 @@ CREATE TABLE IF NOT EXISTS subgraph_contribution (
     `challenge` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_contribution_history AS subgraph_contribution
@@ -755,9 +729,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_contribution_to_rows TO subgraph
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_contribution_to_links TO subgraph_links AS
     SELECT list, bitXor(toUInt64(timestamp), 0x8000000000000000) AS time, concat(id, ' Contribution') AS target, chain, version
     FROM subgraph_contribution ARRAY JOIN [xxHash64(concat(toString(chain), ' Contribution ')), ifNull(xxHash64(concat(toString(chain), ' worker ', `worker`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_contribution
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A deal was made.
 CREATE TABLE IF NOT EXISTS subgraph_orders_matched (
@@ -768,7 +739,9 @@ CREATE TABLE IF NOT EXISTS subgraph_orders_matched (
     `deal` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_orders_matched_to_rows TO subgraph_rows AS
@@ -776,9 +749,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_orders_matched_to_rows TO subgra
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_orders_matched_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' OrdersMatched') AS target, chain, version
     FROM subgraph_orders_matched ARRAY JOIN [xxHash64(concat(toString(chain), ' OrdersMatched ')), ifNull(xxHash64(concat(toString(chain), ' deal ', `deal`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_orders_matched
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A task was initialized.
 CREATE TABLE IF NOT EXISTS subgraph_task_initialize (
@@ -790,7 +760,9 @@ CREATE TABLE IF NOT EXISTS subgraph_task_initialize (
     `workerpool` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_initialize_to_rows TO subgraph_rows AS
@@ -798,9 +770,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_initialize_to_rows TO subgr
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_initialize_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' TaskInitialize') AS target, chain, version
     FROM subgraph_task_initialize ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskInitialize ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_task_initialize
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A worker contributed to a task.
 CREATE TABLE IF NOT EXISTS subgraph_task_contribute (
@@ -813,7 +782,9 @@ CREATE TABLE IF NOT EXISTS subgraph_task_contribute (
     `hash` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_contribute_to_rows TO subgraph_rows AS
@@ -821,9 +792,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_contribute_to_rows TO subgr
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_contribute_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' TaskContribute') AS target, chain, version
     FROM subgraph_task_contribute ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskContribute ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_task_contribute
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- Enough weight agrees on a result.
 CREATE TABLE IF NOT EXISTS subgraph_task_consensus (
@@ -835,7 +803,9 @@ CREATE TABLE IF NOT EXISTS subgraph_task_consensus (
     `consensus` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_consensus_to_rows TO subgraph_rows AS
@@ -843,9 +813,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_consensus_to_rows TO subgra
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_consensus_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' TaskConsensus') AS target, chain, version
     FROM subgraph_task_consensus ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskConsensus ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_task_consensus
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A worker revealed a task's result.
 CREATE TABLE IF NOT EXISTS subgraph_task_reveal (
@@ -858,7 +825,9 @@ CREATE TABLE IF NOT EXISTS subgraph_task_reveal (
     `digest` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_reveal_to_rows TO subgraph_rows AS
@@ -866,9 +835,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_reveal_to_rows TO subgraph_
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_reveal_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' TaskReveal') AS target, chain, version
     FROM subgraph_task_reveal ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskReveal ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_task_reveal
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- Nobody revealed the agreed result in time: the task is active again.
 CREATE TABLE IF NOT EXISTS subgraph_task_reopen (
@@ -879,7 +845,9 @@ CREATE TABLE IF NOT EXISTS subgraph_task_reopen (
     `task` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_reopen_to_rows TO subgraph_rows AS
@@ -887,9 +855,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_reopen_to_rows TO subgraph_
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_reopen_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' TaskReopen') AS target, chain, version
     FROM subgraph_task_reopen ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskReopen ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_task_reopen
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A task was completed and paid.
 CREATE TABLE IF NOT EXISTS subgraph_task_finalize (
@@ -901,7 +866,9 @@ CREATE TABLE IF NOT EXISTS subgraph_task_finalize (
     `results` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_finalize_to_rows TO subgraph_rows AS
@@ -909,9 +876,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_finalize_to_rows TO subgrap
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_finalize_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' TaskFinalize') AS target, chain, version
     FROM subgraph_task_finalize ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskFinalize ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_task_finalize
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- A task failed, and everyone had their money back.
 CREATE TABLE IF NOT EXISTS subgraph_task_claimed (
@@ -922,7 +886,9 @@ CREATE TABLE IF NOT EXISTS subgraph_task_claimed (
     `task` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1,
+    INDEX by_timestamp `timestamp` TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_claimed_to_rows TO subgraph_rows AS
@@ -930,9 +896,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_claimed_to_rows TO subgraph
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_task_claimed_to_links TO subgraph_links AS
     SELECT list, timestamp AS time, concat(id, ' TaskClaimed') AS target, chain, version
     FROM subgraph_task_claimed ARRAY JOIN [xxHash64(concat(toString(chain), ' TaskClaimed ')), ifNull(xxHash64(concat(toString(chain), ' transaction ', `transaction`)), 0), ifNull(xxHash64(concat(toString(chain), ' task ', `task`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE subgraph_task_claimed
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1,
-    ADD INDEX IF NOT EXISTS by_timestamp `timestamp` TYPE minmax GRANULARITY 1;
 
 -- The market as a whole.
 CREATE TABLE IF NOT EXISTS subgraph_protocol (
@@ -949,7 +912,8 @@ CREATE TABLE IF NOT EXISTS subgraph_protocol (
     `tvl` UInt256,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS subgraph_protocol_history AS subgraph_protocol
@@ -958,8 +922,6 @@ CREATE TABLE IF NOT EXISTS subgraph_protocol_history AS subgraph_protocol
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_protocol_to_history TO subgraph_protocol_history AS SELECT * FROM subgraph_protocol;
 CREATE MATERIALIZED VIEW IF NOT EXISTS subgraph_protocol_to_rows TO subgraph_rows AS
     SELECT concat(toString(chain), ' Protocol ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`categoriesCount`))), ':', toString(`categoriesCount`), toString(length(toString(`appsCount`))), ':', toString(`appsCount`), toString(length(toString(`datasetsCount`))), ':', toString(`datasetsCount`), toString(length(toString(`workerpoolsCount`))), ':', toString(`workerpoolsCount`), toString(length(toString(`dealsCount`))), ':', toString(`dealsCount`), toString(length(toString(`tasksCount`))), ':', toString(`tasksCount`), toString(length(toString(`completedTasksCount`))), ':', toString(`completedTasksCount`), toString(length(toString(`claimedTasksCount`))), ':', toString(`claimedTasksCount`), toString(length(toString(`tvl`))), ':', toString(`tvl`)) AS row, chain, version FROM subgraph_protocol;
-ALTER TABLE subgraph_protocol
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A database that was filled before has none of these rows: see 0002.
 TRUNCATE TABLE IF EXISTS series; -- sums are made anew with them

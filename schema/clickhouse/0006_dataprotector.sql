@@ -23,11 +23,10 @@ CREATE TABLE IF NOT EXISTS dataprotector_rows (
     key String,
     row String,
     chain UInt64,
-    version UInt64
+    version UInt64,
+    INDEX written version TYPE minmax GRANULARITY 64
 ) ENGINE = ReplacingMergeTree(version) ORDER BY key
     SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 64, min_compress_block_size = 4096, max_compress_block_size = 65536;
-ALTER TABLE dataprotector_rows
-    ADD INDEX IF NOT EXISTS written version TYPE minmax GRANULARITY 64;
 
 -- Which entities refer to another one: list is xxHash64('<chain> <field> <id of the other>').
 CREATE TABLE IF NOT EXISTS dataprotector_links (
@@ -35,11 +34,10 @@ CREATE TABLE IF NOT EXISTS dataprotector_links (
     time UInt64,
     target String,
     chain UInt64,
-    version UInt64
+    version UInt64,
+    INDEX written version TYPE minmax GRANULARITY 16
 ) ENGINE = ReplacingMergeTree(version) ORDER BY (list, time, target)
     SETTINGS non_replicated_deduplication_window = 1000, index_granularity = 256, min_compress_block_size = 4096, max_compress_block_size = 65536;
-ALTER TABLE dataprotector_links
-    ADD INDEX IF NOT EXISTS written version TYPE minmax GRANULARITY 16;
 
 -- A field that some protected data has, by its path and its type.
 CREATE TABLE IF NOT EXISTS dataprotector_schema_entry (
@@ -49,7 +47,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_schema_entry (
     `type` Nullable(String),
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS dataprotector_schema_entry_history AS dataprotector_schema_entry
@@ -58,8 +57,6 @@ CREATE TABLE IF NOT EXISTS dataprotector_schema_entry_history AS dataprotector_s
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_schema_entry_to_history TO dataprotector_schema_entry_history AS SELECT * FROM dataprotector_schema_entry;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_schema_entry_to_rows TO dataprotector_rows AS
     SELECT concat(toString(chain), ' SchemaEntry ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', ifNull(concat(toString(length(`path`)), ':', `path`), '-'), ifNull(concat(toString(length(`type`)), ':', `type`), '-')) AS row, chain, version FROM dataprotector_schema_entry;
-ALTER TABLE dataprotector_schema_entry
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A dataset whose owner has said what is in it. What it holds stays encrypted.
 CREATE TABLE IF NOT EXISTS dataprotector_protected_data (
@@ -82,7 +79,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_protected_data (
     `blockNumber` UInt64,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS dataprotector_protected_data_history AS dataprotector_protected_data
@@ -94,8 +92,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_protected_data_to_rows TO d
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_protected_data_to_links TO dataprotector_links AS
     SELECT list, 0 AS time, concat(id, ' ProtectedData') AS target, chain, version
     FROM dataprotector_protected_data ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0), ifNull(xxHash64(concat(toString(chain), ' collection ', `collection`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE dataprotector_protected_data
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- An address that owns, rents, buys or subscribes.
 CREATE TABLE IF NOT EXISTS dataprotector_account (
@@ -103,7 +99,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_account (
     `id` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS dataprotector_account_history AS dataprotector_account
@@ -112,8 +109,6 @@ CREATE TABLE IF NOT EXISTS dataprotector_account_history AS dataprotector_accoun
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_account_to_history TO dataprotector_account_history AS SELECT * FROM dataprotector_account;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_account_to_rows TO dataprotector_rows AS
     SELECT concat(toString(chain), ' Account ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ') AS row, chain, version FROM dataprotector_account;
-ALTER TABLE dataprotector_account
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- Protected data that is shared under one owner's terms, an ERC-721 token.
 CREATE TABLE IF NOT EXISTS dataprotector_collection (
@@ -126,7 +121,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_collection (
     `transactionHash` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS dataprotector_collection_history AS dataprotector_collection
@@ -138,8 +134,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_to_rows TO datap
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_to_links TO dataprotector_links AS
     SELECT list, 0 AS time, concat(id, ' Collection') AS target, chain, version
     FROM dataprotector_collection ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE dataprotector_collection
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- For what one can subscribe to a collection.
 CREATE TABLE IF NOT EXISTS dataprotector_subscription_param (
@@ -149,7 +143,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_subscription_param (
     `price` UInt256,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS dataprotector_subscription_param_history AS dataprotector_subscription_param
@@ -158,8 +153,6 @@ CREATE TABLE IF NOT EXISTS dataprotector_subscription_param_history AS dataprote
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_subscription_param_to_history TO dataprotector_subscription_param_history AS SELECT * FROM dataprotector_subscription_param;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_subscription_param_to_rows TO dataprotector_rows AS
     SELECT concat(toString(chain), ' SubscriptionParam ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`duration`))), ':', toString(`duration`), toString(length(toString(`price`))), ':', toString(`price`)) AS row, chain, version FROM dataprotector_subscription_param;
-ALTER TABLE dataprotector_subscription_param
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A subscription to a collection.
 CREATE TABLE IF NOT EXISTS dataprotector_collection_subscription (
@@ -173,7 +166,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_collection_subscription (
     `transactionHash` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_subscription_to_rows TO dataprotector_rows AS
@@ -181,8 +175,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_subscription_to_
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_collection_subscription_to_links TO dataprotector_links AS
     SELECT list, 0 AS time, concat(id, ' CollectionSubscription') AS target, chain, version
     FROM dataprotector_collection_subscription ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' collection ', `collection`)), 0), ifNull(xxHash64(concat(toString(chain), ' subscriber ', `subscriber`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE dataprotector_collection_subscription
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A rental of protected data.
 CREATE TABLE IF NOT EXISTS dataprotector_rental (
@@ -198,7 +190,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_rental (
     `transactionHash` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_rental_to_rows TO dataprotector_rows AS
@@ -206,8 +199,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_rental_to_rows TO dataprote
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_rental_to_links TO dataprotector_links AS
     SELECT list, 0 AS time, concat(id, ' Rental') AS target, chain, version
     FROM dataprotector_rental ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' protectedData ', `protectedData`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE dataprotector_rental
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- For what protected data can be rented.
 CREATE TABLE IF NOT EXISTS dataprotector_rental_param (
@@ -217,7 +208,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_rental_param (
     `price` UInt256,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS dataprotector_rental_param_history AS dataprotector_rental_param
@@ -226,8 +218,6 @@ CREATE TABLE IF NOT EXISTS dataprotector_rental_param_history AS dataprotector_r
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_rental_param_to_history TO dataprotector_rental_param_history AS SELECT * FROM dataprotector_rental_param;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_rental_param_to_rows TO dataprotector_rows AS
     SELECT concat(toString(chain), ' RentalParam ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`duration`))), ':', toString(`duration`), toString(length(toString(`price`))), ':', toString(`price`)) AS row, chain, version FROM dataprotector_rental_param;
-ALTER TABLE dataprotector_rental_param
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A sale of protected data.
 CREATE TABLE IF NOT EXISTS dataprotector_sale (
@@ -242,7 +232,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_sale (
     `transactionHash` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_sale_to_rows TO dataprotector_rows AS
@@ -250,8 +241,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_sale_to_rows TO dataprotect
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_sale_to_links TO dataprotector_links AS
     SELECT list, 0 AS time, concat(id, ' Sale') AS target, chain, version
     FROM dataprotector_sale ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' protectedData ', `protectedData`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE dataprotector_sale
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- For what protected data can be bought.
 CREATE TABLE IF NOT EXISTS dataprotector_sale_param (
@@ -260,7 +249,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_sale_param (
     `price` UInt256,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS dataprotector_sale_param_history AS dataprotector_sale_param
@@ -269,8 +259,6 @@ CREATE TABLE IF NOT EXISTS dataprotector_sale_param_history AS dataprotector_sal
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_sale_param_to_history TO dataprotector_sale_param_history AS SELECT * FROM dataprotector_sale_param;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_sale_param_to_rows TO dataprotector_rows AS
     SELECT concat(toString(chain), ' SaleParam ', id) AS key, concat(toString(version), ' ', toString(block_number), ' ', toString(deleted), ' ', toString(length(toString(`price`))), ':', toString(`price`)) AS row, chain, version FROM dataprotector_sale_param;
-ALTER TABLE dataprotector_sale_param
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A deal that uses protected data by a subscription or a rental.
 CREATE TABLE IF NOT EXISTS dataprotector_consumption (
@@ -284,7 +272,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_consumption (
     `transactionHash` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_consumption_to_rows TO dataprotector_rows AS
@@ -292,8 +281,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_consumption_to_rows TO data
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_consumption_to_links TO dataprotector_links AS
     SELECT list, 0 AS time, concat(id, ' Consumption') AS target, chain, version
     FROM dataprotector_consumption ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' protectedData ', `protectedData`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE dataprotector_consumption
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- Apps that may use protected data of whoever chooses the list. None can be taken off.
 CREATE TABLE IF NOT EXISTS dataprotector_add_only_app_whitelist (
@@ -302,7 +289,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_add_only_app_whitelist (
     `owner` String,
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS dataprotector_add_only_app_whitelist_history AS dataprotector_add_only_app_whitelist
@@ -314,8 +302,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_add_only_app_whitelist_to_r
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_add_only_app_whitelist_to_links TO dataprotector_links AS
     SELECT list, 0 AS time, concat(id, ' AddOnlyAppWhitelist') AS target, chain, version
     FROM dataprotector_add_only_app_whitelist ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE dataprotector_add_only_app_whitelist
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- An app on a whitelist.
 CREATE TABLE IF NOT EXISTS dataprotector_app (
@@ -325,7 +311,8 @@ CREATE TABLE IF NOT EXISTS dataprotector_app (
     `addOnlyAppWhitelists` Array(String),
     block_number UInt64,
     version UInt64,
-    deleted UInt8
+    deleted UInt8,
+    INDEX changed block_number TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree(version, deleted) ORDER BY (chain, id)
     SETTINGS non_replicated_deduplication_window = 1000;
 CREATE TABLE IF NOT EXISTS dataprotector_app_history AS dataprotector_app
@@ -337,8 +324,6 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_app_to_rows TO dataprotecto
 CREATE MATERIALIZED VIEW IF NOT EXISTS dataprotector_app_to_links TO dataprotector_links AS
     SELECT list, 0 AS time, concat(id, ' App') AS target, chain, version
     FROM dataprotector_app ARRAY JOIN [ifNull(xxHash64(concat(toString(chain), ' owner ', `owner`)), 0)] AS list WHERE deleted = 0 AND list != 0;
-ALTER TABLE dataprotector_app
-    ADD INDEX IF NOT EXISTS changed block_number TYPE minmax GRANULARITY 1;
 
 -- A database that was filled before has none of these rows: see 0002.
 TRUNCATE TABLE IF EXISTS series; -- sums are made anew with them
