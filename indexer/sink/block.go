@@ -38,6 +38,9 @@ func newBlock(t table.Table, columns []clickhouse.ColumnNameAndType) (*block, er
 
 // append adds rows of the table.
 func (b *block) append(t table.Table) error {
+	if t.Len() == 0 {
+		return nil // there is no first row to point to
+	}
 	rows := t.Rows()
 	first, size := rows.UnsafePointer(), rows.Type().Elem().Size()
 	for i := range b.columns {
