@@ -81,13 +81,13 @@ func (e *execution) read(ctx context.Context, roots []*root) error {
 		group, inner := errgroup.WithContext(ctx)
 		group.SetLimit(e.limits.Together)
 		for at, some := range byMoment {
-			group.Go(func() error {
+			group.Go(database.Guarded(func() error {
 				found, err := e.level(inner, at, some)
 				mutex.Lock()
 				defer mutex.Unlock()
 				all = append(all, found...)
 				return err
-			})
+			}))
 		}
 		if err := group.Wait(); err != nil {
 			return err
@@ -307,10 +307,10 @@ func (l *level) readDense(ctx context.Context) ([]found, error) {
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(l.limits.Together)
 	for i, w := range l.dense {
-		group.Go(func() (err error) {
+		group.Go(database.Guarded(func() (err error) {
 			results[i], err = l.readList(inner, w)
 			return err
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err

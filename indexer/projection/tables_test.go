@@ -42,6 +42,9 @@ func schemaTables(t testing.TB) map[string]schemaTable {
 		for _, match := range create.FindAllStringSubmatch(string(sql), -1) {
 			var columns []string
 			for _, line := range strings.Split(match[2], "\n") {
+				if strings.HasPrefix(strings.TrimSpace(line), "INDEX ") {
+					continue
+				}
 				columns = append(columns, strings.Trim(strings.Fields(line)[0], "`"))
 			}
 			out[match[1]] = schemaTable{columns: columns, key: strings.Split(match[3], ", ")}

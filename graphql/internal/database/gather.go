@@ -92,7 +92,10 @@ func (g *Gather[K, V]) begin() {
 	go func() {
 		defer g.end(r)
 		defer cancel()
-		r.found, r.err = g.read(ctx, keys)
+		r.err = Guarded(func() (err error) {
+			r.found, err = g.read(ctx, keys)
+			return err
+		})()
 	}()
 }
 
