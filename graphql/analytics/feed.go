@@ -44,8 +44,8 @@ type news[T any] struct {
 	at    func(*T) (lane, place)
 }
 
-// chainMarks are the heads: the rows of all records to a chain's mark are written.
-const chainMarks = "SELECT chain, toUInt64(0) AS lane_partition, version FROM heads FINAL"
+// chainMarks are how far each chain is written.
+const chainMarks = "SELECT chain, toUInt64(0) AS lane_partition, written AS version FROM heads FINAL"
 
 // read is how far each lane is written.
 func (n *news[T]) read(ctx context.Context, r *reader) (places, error) {

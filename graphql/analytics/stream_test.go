@@ -276,6 +276,19 @@ func TestStreamGoesByHeads(t *testing.T) {
 	if e := s.event(); e.name() != "7 2 1" {
 		t.Fatalf("told of %s, want 7 2 1", e.name())
 	}
+	// A retraction lowers the head, and only then come rows of its batch.
+	insert(t, conn, "heads", row{"chain": uint64(7), "head_number": uint64(1), "version": uint64(6), "written": uint64(3)})
+	other := dial(t, server)
+	other.subscribe("1", nil, nil)
+	waitSubscribers(t, server, 2)
+	insert(t, conn, "payouts", l.payout(7, 5, 0))
+	l.version[7] = 7
+	l.head(t, 7)
+	for _, each := range []*socket{s, other} {
+		if e := each.event(); e.name() != "7 5 0" {
+			t.Fatalf("told of %s, want 7 5 0", e.name())
+		}
+	}
 	l.version[7] = 9
 	l.head(t, 7)
 	if e := s.event(); e.name() != "7 9 5" {

@@ -11,7 +11,7 @@ import (
 type moment struct {
 	block   uint64
 	quiet   bool   // nothing beyond the block is in the database: all that there is counts
-	version uint64 // of the head at which the response is read
+	written uint64 // the rows of all records to this one are there
 }
 
 // compiler writes one statement, which reads one chain as of one moment.

@@ -153,7 +153,7 @@ type pointed struct {
 
 // level reads one level of what is wanted at one moment.
 func (e *execution) level(ctx context.Context, at moment, wants []*want) ([]found, error) {
-	if err := e.shelf.stand(ctx, at.version); err != nil {
+	if err := e.shelf.stand(ctx, at.written); err != nil {
 		return nil, err
 	}
 	l := &level{execution: e, at: at, nodes: map[entityKey]*node{}}

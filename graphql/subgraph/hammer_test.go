@@ -57,10 +57,16 @@ func (w *writer) add() {
 	w.mark()
 }
 
-// undo retracts the newest blocks, in one batch with what comes instead.
-func (w *writer) undo(blocks int) {
+// undo retracts the newest blocks, in one batch with what comes instead: first it lowers the
+// head. While the rows come, meanwhile is called, if it is not nil.
+func (w *writer) undo(blocks int, meanwhile func()) {
+	written := w.version
 	w.version++
 	kept := w.values[:len(w.values)-blocks]
+	w.head(uint64(len(kept)), kept[len(kept)-1], written)
+	if meanwhile != nil {
+		meanwhile()
+	}
 	for n := len(w.values); n > len(kept); n-- {
 		insert(w.t, w.db, "blocks", fields{"chain": testChain, "number": n, "version": w.version, "deleted": 1})
 	}
@@ -74,8 +80,34 @@ func (w *writer) undo(blocks int) {
 }
 
 func (w *writer) mark() {
-	n := len(w.values)
-	insert(w.t, w.db, "heads", fields{"chain": testChain, "head_number": n, "head_hash": fmt.Sprintf("0x%064x", w.values[n-1]), "head_time": "2026-01-01 00:00:00", "finalized_number": 2, "version": w.version})
+	w.head(uint64(len(w.values)), w.values[len(w.values)-1], w.version)
+}
+
+func (w *writer) head(number, value, written uint64) {
+	insert(w.t, w.db, "heads", fields{
+		"chain": testChain, "head_number": number, "head_hash": fmt.Sprintf("0x%064x", value), "head_time": "2026-01-01 00:00:00", "finalized_number": 2,
+		"version": w.version, "written": written,
+	})
+}
+
+// TestNothingOfALoweredHeadIsKept: what an answer reads when the head is lowered and the blocks
+// above are still there is not taken for what is so at the next head.
+func TestNothingOfALoweredHeadIsKept(t *testing.T) {
+	db := newDatabase(t)
+	server := newEndpoint(t, db, poco)
+	w := &writer{t: t, db: db}
+	for range 6 {
+		w.add()
+	}
+	const document, four = `{ transfers { id } }`, `{"transfers":[{"id":"000001-0"},{"id":"000002-0"},{"id":"000003-0"},{"id":"000004-0"}]}`
+	w.undo(2, func() { wants(t, server, document, nil, four) })
+	wants(t, server, document, nil, four)
+	w.version++ // other blocks, without transfers
+	for n := range uint64(2) {
+		insert(t, db, "blocks", fields{"chain": testChain, "number": 5 + n, "hash": fmt.Sprintf("0x%064x", 100+n), "version": w.version})
+	}
+	w.head(6, 101, w.version)
+	wants(t, server, document, nil, four)
 }
 
 // One answer is one head, while rows arrive and forks are undone: all that it says is of
@@ -113,7 +145,7 @@ func TestAnswersAreOfOneHead(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	for deadline := time.Now().Add(10 * time.Second); w.version < 60 && time.Now().Before(deadline) && !t.Failed(); {
 		if len(w.values) > 6 && random.Intn(3) == 0 {
-			w.undo(1 + random.Intn(3))
+			w.undo(1+random.Intn(3), nil)
 		} else {
 			w.add()
 		}

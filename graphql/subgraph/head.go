@@ -25,12 +25,12 @@ func (s *server) locate(ctx context.Context, b block) (at, error) {
 	if err != nil {
 		return at{}, err
 	}
-	latest := at{moment{head.Number, quiet, head.Version}, head.Hash, &head.Time}
+	latest := at{moment{head.Number, quiet, head.Written}, head.Hash, &head.Time}
 	switch {
 	case b.number != nil && *b.number > head.Number:
 		return at{}, notYet("block.number", s.Deployment, head.Number, *b.number)
 	case b.number != nil:
-		return at{moment: moment{*b.number, quiet && *b.number == head.Number, head.Version}}, nil
+		return at{moment: moment{*b.number, quiet && *b.number == head.Number, head.Written}}, nil
 	case b.least != nil && *b.least > head.Number:
 		return at{}, notYet("block.number_gte", s.Deployment, head.Number, *b.least)
 	case b.hash != "" && b.hash != head.Hash:
@@ -76,7 +76,7 @@ func (s *server) locateHash(ctx context.Context, hash string, head *database.Hea
 	if len(rows) == 0 || rows[0].Number > head.Number {
 		return at{}, undecodable("block.hash", "no block with that hash found")
 	}
-	return at{moment{block: rows[0].Number, version: head.Version}, hash, &rows[0].Time}, nil
+	return at{moment{block: rows[0].Number, written: head.Written}, hash, &rows[0].Time}, nil
 }
 
 // meta finds what _meta says of a block: its hash, time and parent only where the client

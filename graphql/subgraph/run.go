@@ -70,7 +70,7 @@ func (s *shelf) lists(ctx context.Context, at moment, runs []run) (map[run]*list
 	known, asked := make(map[run]*list, len(runs)), map[run]run{}
 	var missing []run
 	for _, r := range runs {
-		if kept, _ := s.get(at.version, r.kept()); kept != nil && kept.(*list).serves(r) {
+		if kept, _ := s.get(at.written, r.kept()); kept != nil && kept.(*list).serves(r) {
 			known[r] = kept.(*list)
 			continue
 		}
@@ -91,7 +91,7 @@ func (s *shelf) lists(ctx context.Context, at moment, runs []run) (map[run]*list
 	for r, wanted := range asked {
 		known[r] = read[wanted]
 		if key := r.kept(); key != nil {
-			s.put(at.version, key, read[wanted], 100+100*len(read[wanted].entries))
+			s.put(at.written, key, read[wanted], 100+100*len(read[wanted].entries))
 		}
 		if r.need == 0 && !read[wanted].whole {
 			s.markLong(r.list)
@@ -142,13 +142,13 @@ func (s *shelf) readRuns(ctx context.Context, runs []run) (map[run]*list, error)
 			long = append(long, r)
 		}
 	}
-	for begin := 0; begin < len(short); begin += maxKeys {
-		if err := s.readShort(ctx, short[begin:min(begin+maxKeys, len(short))], found); err != nil {
+	for some := range slices.Chunk(short, maxKeys) {
+		if err := s.readShort(ctx, some, found); err != nil {
 			return nil, err
 		}
 	}
-	for begin := 0; begin < len(long); begin += maxUnion {
-		if err := s.readLong(ctx, long[begin:min(begin+maxUnion, len(long))], found); err != nil {
+	for some := range slices.Chunk(long, maxUnion) {
+		if err := s.readLong(ctx, some, found); err != nil {
 			return nil, err
 		}
 	}

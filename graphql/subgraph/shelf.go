@@ -12,8 +12,8 @@ import (
 	"assay/graphql/internal/database"
 )
 
-// shelf keeps entities and lists of a chain in memory, as they are at one head. What changes
-// with the next head is looked up and taken away; the rest stays. It also reads what it has
+// shelf keeps entities and lists of a chain in memory, as they are after the records up to one. What
+// later ones change is looked up when they are written, and taken away; the rest stays. It also reads what it has
 // not got, for all responses at once.
 type shelf struct {
 	reader  *database.Reader
@@ -25,7 +25,7 @@ type shelf struct {
 
 	turn    chan struct{} // who looks up what has changed
 	mutex   sync.Mutex
-	version uint64 // of the head; 0: none yet
+	version uint64 // what is kept is so after all records to this one; 0: none yet
 	kept    lru.BasicLRU[any, kept]
 	size    int
 	long    lru.BasicLRU[uint64, struct{}] // lists that had better not be read whole
@@ -60,7 +60,7 @@ func newShelf(reader *database.Reader, d *Definition, prefix string, chain uint6
 	return s
 }
 
-// stand makes the shelf stand at a head, unless it stands at a later one.
+// stand makes the shelf stand at a record, unless it stands at a later one.
 func (s *shelf) stand(ctx context.Context, version uint64) error {
 	if s.stands(version) {
 		return nil
@@ -134,7 +134,7 @@ func (s *shelf) drop(key any) {
 	}
 }
 
-// get takes what is known at a head.
+// get takes what is known after a record.
 func (s *shelf) get(version uint64, key any) (any, bool) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -145,7 +145,7 @@ func (s *shelf) get(version uint64, key any) (any, bool) {
 	return found.value, known
 }
 
-// put keeps what was read for a response at a head, and is so since.
+// put keeps what was read for a response, was so after a record and is so since.
 func (s *shelf) put(version uint64, key, value any, size int) {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -167,7 +167,7 @@ func (s *shelf) find(ctx context.Context, at moment, keys []entityKey) (map[enti
 		if _, twice := known[key]; twice {
 			continue
 		}
-		found, is := s.get(at.version, key)
+		found, is := s.get(at.written, key)
 		known[key], _ = found.(*record)
 		if !is {
 			missing = append(missing, key)
@@ -181,8 +181,8 @@ func (s *shelf) find(ctx context.Context, at moment, keys []entityKey) (map[enti
 		for _, key := range missing {
 			r := read[key]
 			known[key] = r
-			if r.version <= at.version { // else it is of a block that is being written
-				s.put(at.version, key, r, r.size()+len(key.id))
+			if r.version <= at.written { // else it is of a block that is being written
+				s.put(at.written, key, r, r.size()+len(key.id))
 			}
 		}
 	}

@@ -5,7 +5,7 @@ import "assay/schema/assaypb"
 func (p *Projection) headRow(mark *assaypb.Mark, version uint64) Head {
 	return Head{
 		Chain: p.chain, HeadNumber: mark.HeadNumber, HeadHash: hexOf(mark.HeadHash), HeadTime: at(mark.HeadTime),
-		FinalizedNumber: mark.FinalizedNumber, FinalizedHash: hexOf(mark.FinalizedHash), Version: version,
+		FinalizedNumber: mark.FinalizedNumber, FinalizedHash: hexOf(mark.FinalizedHash), Version: version, Written: version,
 	}
 }
 
@@ -16,7 +16,8 @@ func (p *Projection) lower(gone past, version uint64) (Head, bool) {
 	if p.head.HeadNumber < gone.number {
 		return Head{}, false
 	}
-	p.head.HeadNumber, p.head.HeadHash, p.head.Version = gone.number-1, hexOf(gone.parent), version
+	p.head.HeadNumber, p.head.HeadHash = gone.number-1, hexOf(gone.parent)
+	p.head.Version, p.head.Written = version, version
 	p.head.HeadTime = at(gone.before)
 	return p.head, true
 }

@@ -47,7 +47,8 @@ func TestForksLeaveNoTrace(t *testing.T) {
 }
 
 // TestTheHeadIsLoweredFirst: whatever records a batch holds, before its other rows the head
-// is lowered below what they take back of what the database has, and it is never raised.
+// is lowered below what they take back of what the database has, and it is never raised. That
+// head's row says that what was written before the batch is there, and no more.
 func TestTheHeadIsLoweredFirst(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m, log := market.New(choices(rt)), &market.Log{}
@@ -58,7 +59,7 @@ func TestTheHeadIsLoweredFirst(t *testing.T) {
 				log.Mark(m, 12)
 			}
 		}
-		p, rows, head := projection.New(market.Preset), projection.Rows{}, uint64(0)
+		p, rows, head, written := projection.New(market.Preset), projection.Rows{}, uint64(0), uint64(0)
 		for _, record := range log.Records {
 			if err := p.ApplyTo(&rows, record); err != nil {
 				rt.Fatal(err)
@@ -69,8 +70,15 @@ func TestTheHeadIsLoweredFirst(t *testing.T) {
 			if now := lowered(rows, head); now > head || now > taken(rows, head) {
 				rt.Fatalf("at block %d a batch first sets the head to %d, and takes back from block %d on", head, now, taken(rows, head)+1)
 			}
+			for _, h := range rows.Lowered {
+				if h.Written != written || h.Version <= written {
+					rt.Fatalf("the lowered head, of record %d, says that all to record %d is written: that is so to %d", h.Version, h.Written, written)
+				}
+			}
 			for _, h := range rows.Heads {
-				head = h.HeadNumber
+				if head, written = h.HeadNumber, h.Written; h.Written != h.Version {
+					rt.Fatalf("the head of record %d says that all to record %d is written", h.Version, h.Written)
+				}
 			}
 			rows = projection.Rows{}
 		}

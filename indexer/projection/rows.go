@@ -224,15 +224,17 @@ func (r *Rows) stood(head Head) {
 }
 
 // lower keeps the lowest of the lowered heads, with the version of the first: the head that
-// is written last has to be the newer row.
+// is written last has to be the newer row. When it is written, only what was there before is.
 func (r *Rows) lower(later []Head) {
 	switch {
 	case len(later) == 0 || later[0].HeadNumber >= r.Stood[0].HeadNumber:
 	case len(r.Lowered) == 0:
-		r.Lowered = later
+		lowered := later[0]
+		lowered.Written = r.Stood[0].Written
+		r.Lowered = []Head{lowered}
 	case later[0].HeadNumber < r.Lowered[0].HeadNumber:
 		lowest := later[0]
-		lowest.Version = r.Lowered[0].Version
+		lowest.Version, lowest.Written = r.Lowered[0].Version, r.Lowered[0].Written
 		r.Lowered = []Head{lowest}
 	}
 }
@@ -534,6 +536,7 @@ type Head struct {
 	FinalizedNumber uint64    `ch:"finalized_number"`
 	FinalizedHash   string    `ch:"finalized_hash"`
 	Version         uint64    `ch:"version"`
+	Written         uint64    `ch:"written"`
 }
 
 // Measure is a row of measures.

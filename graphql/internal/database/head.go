@@ -16,7 +16,8 @@ type Head struct {
 	Time            time.Time `ch:"head_time"`
 	FinalizedNumber uint64    `ch:"finalized_number"`
 	FinalizedHash   string    `ch:"finalized_hash"` // empty: none is known yet
-	Version         uint64    `ch:"version"`        // sequence of the mark in the chain log
+	Version         uint64    `ch:"version"`        // sequence of the record in the chain log that set it
+	Written         uint64    `ch:"written"`        // the rows of all records to this one are written; less while blocks are taken back
 	Progress        uint64    `ch:"progress" sql:"(SELECT sum(next_offset) FROM progress FINAL)"`
 
 	// The ledger of what was looked through: ranges, oldest first, one element of each for
