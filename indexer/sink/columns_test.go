@@ -172,7 +172,7 @@ func store(t *testing.T, db driver.Conn, parts ...table.Table) {
 	for _, part := range parts {
 		ok(t, b.append(part))
 	}
-	ok(t, w.insert(t.Context(), b, ""))
+	ok(t, w.insert(t.Context(), b, "", nil))
 }
 
 // TestLittleEndian compares with what two's complement means.

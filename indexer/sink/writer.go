@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -162,11 +163,7 @@ func (w *writer) step(ctx context.Context, p plan, step int, blocks []*block) er
 			continue
 		}
 		g.Go(func() error {
-			insert := func() error { return w.insert(ctx, b, p.token(step, b.name)) }
-			if b.name == sums {
-				insert = func() error { return w.add(ctx, p, b, p.token(step, b.name)) }
-			}
-			if err := w.retry(ctx, insert); err != nil {
+			if err := w.retry(ctx, func() error { return w.put(ctx, p, b, p.token(step, b.name)) }); err != nil {
 				return fmt.Errorf("writing %d rows of %s (%s/%d, offsets %d to %d): %w",
 					b.rows, b.name, p.Topic, p.Partition, p.First, p.Last, err)
 			}
@@ -180,21 +177,25 @@ func (w *writer) step(ctx context.Context, p plan, step int, blocks []*block) er
 // remembered.
 const sums = "measures"
 
-// add inserts rows that are added up, if their plan is still the newest. If it is not, another
-// sink has written them, perhaps so long ago that the database has forgotten their token.
-func (w *writer) add(ctx context.Context, p plan, b *block, token string) error {
-	if err := w.newest(ctx, p); err != nil {
-		return err
-	}
-	return w.insert(ctx, b, token)
-}
-
 // addSeconds is how long the database may take to add rows up. It is far less than the time of
 // the thousand batches whose tokens are remembered.
 const addSeconds = 60
 
+// put inserts a block of a batch; rows that are added up only if their plan is still the newest.
+// If it is not, another sink has written them, perhaps so long ago that the database has
+// forgotten their token.
+func (w *writer) put(ctx context.Context, p plan, b *block, token string) error {
+	if b.name != sums {
+		return w.insert(ctx, b, token, nil)
+	}
+	if err := w.newest(ctx, p); err != nil {
+		return err
+	}
+	return w.insert(ctx, b, token, clickhouse.Settings{"max_execution_time": addSeconds})
+}
+
 func (w *writer) insist(ctx context.Context, b *block, token string) error {
-	return w.retry(ctx, func() error { return w.insert(ctx, b, token) })
+	return w.retry(ctx, func() error { return w.insert(ctx, b, token, nil) })
 }
 
 // retry does what may fail for a while again and again, until ctx ends.
@@ -213,7 +214,7 @@ func (w *writer) retry(ctx context.Context, do func() error) error {
 
 // insert sends a block. Of an insert that breaks off the database keeps nothing: it is one
 // block of far less than min_insert_block_size_rows, stored whole when its end has come.
-func (w *writer) insert(ctx context.Context, b *block, token string) error {
+func (w *writer) insert(ctx context.Context, b *block, token string, more clickhouse.Settings) error {
 	settings := clickhouse.Settings{
 		"async_insert":               0,
 		"insert_deduplicate":         1,
@@ -221,9 +222,7 @@ func (w *writer) insert(ctx context.Context, b *block, token string) error {
 		"insert_distributed_sync":    1, // on a cluster: answer when the shards have the rows
 		"optimize_on_insert":         0, // older rows of the same thing are dropped when parts are merged, not before
 	}
-	if b.name == sums {
-		settings["max_execution_time"] = addSeconds
-	}
+	maps.Copy(settings, more)
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(settings))
 	return w.db.InsertFormat(ctx, "Native", b.statement(), b.native())
 }

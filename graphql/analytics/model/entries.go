@@ -188,7 +188,11 @@ func (e *RoleEarning) EarnedRLC() string { return RLC(e.Earned) }
 func (e *RoleEarning) SeizedRLC() string { return RLC(e.Seized) }
 
 // Risk is what is locked for tasks that have not ended.
-type Risk struct{ Payers, Scheduler, Workers string }
+type Risk struct {
+	Payers    string `ch:"payers"`
+	Scheduler string `ch:"scheduler"`
+	Workers   string `ch:"workers"`
+}
 
 // TeeFramework is the framework for trusted execution that the deal's tag asks for.
 func (d *Deal) TeeFramework() string { return FrameworkOf(d.Tag) }
