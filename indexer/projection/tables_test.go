@@ -33,7 +33,7 @@ func schemaTables(t testing.TB) map[string]schemaTable {
 	out := map[string]schemaTable{}
 	create := regexp.MustCompile(`(?s)CREATE TABLE (?:IF NOT EXISTS )?(\w+) \(\n(.*?)\n\) ENGINE = \S+(?: deleted\))?(?: ORDER BY \(?([^)\n]*))?`)
 	twin := regexp.MustCompile(`CREATE TABLE IF NOT EXISTS (\w+) AS (\w+)\n.* ORDER BY \(([^)\n]*)`)
-	addColumn := regexp.MustCompile(`ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+) \w+ AFTER (\w+)`)
+	addColumn := regexp.MustCompile(`ALTER TABLE (\w+) ADD COLUMN IF NOT EXISTS (\w+) \w+(?: DEFAULT \w+)? AFTER (\w+)`)
 	for _, file := range files {
 		sql, err := clickhouse.Migrations.ReadFile(file)
 		if err != nil {
@@ -163,7 +163,7 @@ func (ts tables) dump() string {
 			out.WriteString(name)
 			for i := range row.NumField() {
 				tag := row.Type().Field(i).Tag.Get("ch")
-				if tag != "version" && tag != "deleted" && tag != "chain" {
+				if tag != "version" && tag != "written" && tag != "deleted" && tag != "chain" {
 					fmt.Fprintf(&out, " %s=%s", tag, text(row.Field(i)))
 				}
 			}

@@ -150,7 +150,7 @@ func (r *reorgs) awaitRows(topic string) {
 // which forks move. Of the ledger of ranges it depends on the levels that were asked for.
 func (r *reorgs) rows(topic string) map[string][]string {
 	r.Helper()
-	rows, err := dump.Rows(r.Context(), r.db[topic], "version", "plans", "progress", "coverage")
+	rows, err := dump.Rows(r.Context(), r.db[topic], "plans", "progress", "coverage")
 	r.ok(err)
 	return rows
 }

@@ -4,7 +4,7 @@
 -- +goose Up
 
 -- The rows of all records to this one are written.
-ALTER TABLE heads ADD COLUMN IF NOT EXISTS written UInt64 DEFAULT version;
+ALTER TABLE heads ADD COLUMN IF NOT EXISTS written UInt64 DEFAULT version AFTER version;
 
 -- +goose Down
 ALTER TABLE heads DROP COLUMN written;

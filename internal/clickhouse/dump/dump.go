@@ -12,15 +12,11 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
-// Rows are the rows of each table as readers see them (FINAL), in order, but for the columns
-// and tables that are left out. What only keeps rows for other tables, as a view does, has
+// Rows are the rows of each table as readers see them (FINAL), in order, but for versions (they
+// are records' places in a log) and the tables that are left out. What only keeps rows for other tables, as a view does, has
 // none of its own; nor has what views make of other tables' rows for readers who compare them
 // (<prefix>_rows and <prefix>_links), which keeps what is gone.
-func Rows(ctx context.Context, db driver.Conn, column string, tables ...string) (map[string][]string, error) {
-	with, err := texts(ctx, db, "SELECT table FROM system.columns WHERE database = currentDatabase() AND name = '"+column+"'")
-	if err != nil {
-		return nil, err
-	}
+func Rows(ctx context.Context, db driver.Conn, tables ...string) (map[string][]string, error) {
 	names, err := texts(ctx, db, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine IN ('ReplacingMergeTree', 'SummingMergeTree') "+
 		"AND NOT match(name, '_(rows|links)$')")
 	if err != nil {
@@ -28,14 +24,10 @@ func Rows(ctx context.Context, db driver.Conn, column string, tables ...string) 
 	}
 	rows := map[string][]string{}
 	for _, name := range names {
-		columns := "*"
-		if slices.Contains(with, name) {
-			columns = "* EXCEPT " + column
-		}
 		if slices.Contains(tables, name) {
 			continue
 		}
-		if rows[name], err = texts(ctx, db, "SELECT toString(tuple("+columns+")) FROM `"+name+"` FINAL ORDER BY 1"); err != nil {
+		if rows[name], err = texts(ctx, db, "SELECT toString(tuple(* EXCEPT('^(version|written)$'))) FROM `"+name+"` FINAL ORDER BY 1"); err != nil {
 			return nil, fmt.Errorf("reading %s: %w", name, err)
 		}
 	}
