@@ -80,7 +80,7 @@ func (q query) Overview(ctx context.Context, chain *uint64, since, until *time.T
 
 // total adds up all hours.
 func total(ctx context.Context, r *reader, h hourly) (*model.Measures, error) {
-	s, err := h.from(ctx, r, database.Selection[model.Measures]())
+	s, err := h.from(ctx, r, sumsAsked(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -93,19 +93,19 @@ func total(ctx context.Context, r *reader, h hourly) (*model.Measures, error) {
 
 // measures adds up all hours of one of many, who are read together.
 func measures(ctx context.Context, r *reader, dimension string, of model.Key, since, until *time.Time) (*model.Measures, error) {
-	h := hourly{dimension: dimension, since: since, until: until}
+	h, sums := hourly{dimension: dimension, since: since, until: until}, sumsAsked(ctx)
 	v, err := viewBelow(ctx, r, of)
 	if err != nil {
 		return nil, err
 	}
-	name := "measures " + dimension + " " + printed(since) + " " + printed(until) + " " + v.Name()
+	name := "measures " + dimension + " " + printed(since) + " " + printed(until) + " " + v.Name() + " " + sums
 	m, err := load(ctx, name, of, func(ctx context.Context, keys []model.Key) (map[model.Key]*model.Measures, error) {
 		type row struct {
 			Chain uint64 `ch:"chain"`
 			Key   string `ch:"key"`
 			model.Measures
 		}
-		s, err := h.from(ctx, r, "chain, key, "+database.Selection[model.Measures]())
+		s, err := h.from(ctx, r, "chain, key, "+sums)
 		if err != nil {
 			return nil, err
 		}
@@ -147,7 +147,7 @@ func (q query) Series(ctx context.Context, dimension string, key *string, chain 
 	if err != nil {
 		return nil, err
 	}
-	s, err := hourly{dimension, key, chain, since, until}.from(ctx, q.reader, "toUInt64(0) AS of_chain, '' AS of_key, "+pointColumns(step))
+	s, err := hourly{dimension, key, chain, since, until}.from(ctx, q.reader, "toUInt64(0) AS of_chain, '' AS of_key, "+pointColumns(ctx, step))
 	if err != nil {
 		return nil, err
 	}
@@ -162,8 +162,8 @@ var periods = list[model.SeriesPoint]{
 	at: func(p *model.SeriesPoint) []any { return []any{uint64(p.Start.Unix())} },
 }
 
-func pointColumns(step string) string {
-	return steps[step].sql + " AS start, " + database.Selection[model.Measures]()
+func pointColumns(ctx context.Context, step string) string {
+	return steps[step].sql + " AS start, " + sumsAsked(ctx)
 }
 
 // ended says of each period when it ends.
@@ -186,9 +186,10 @@ func pointsOf(ctx context.Context, r *reader, h hourly, of model.Key, step strin
 	if err != nil {
 		return nil, err
 	}
-	name := strings.Join([]string{"series", h.dimension, step, printed(h.since), printed(h.until), v.Name()}, " ")
+	columns := pointColumns(ctx, step)
+	name := strings.Join([]string{"series", h.dimension, columns, printed(h.since), printed(h.until), v.Name()}, " ")
 	page, err := periods.pagesOf(ctx, r, name, func(ctx context.Context, keys []model.Key) (*database.Statement, error) {
-		s, err := h.from(ctx, r, "chain AS of_chain, key AS of_key, "+pointColumns(step))
+		s, err := h.from(ctx, r, "chain AS of_chain, key AS of_key, "+columns)
 		if err == nil {
 			s.Add(" AND (chain, key) IN ", pairs(s, keys), " GROUP BY chain, key, start")
 		}

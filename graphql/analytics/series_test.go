@@ -213,6 +213,57 @@ func TestSeries(t *testing.T) {
 	})
 }
 
+// What is asked for alone is what it is among all others, by whatever name and fragment.
+func TestMeasuresByThemselves(t *testing.T) {
+	conn := newDatabase(t)
+	fillSeries(t, conn, 9)
+	insert(t, conn, "resources", row{"chain": uint64(7), "kind": "WORKERPOOL", "address": pool(0)})
+	server := newServer(t, conn)
+	type answer struct {
+		Overview map[string]any
+		Series   struct{ Nodes []struct{ Measures map[string]any } }
+		Pool     struct {
+			Measures map[string]any
+			Series   struct {
+				Edges []struct{ Node struct{ Sums map[string]any } }
+			}
+		}
+	}
+	ask := func(fields string) answer {
+		return get[answer](t, server, `{ overview { ...some } series(step: MONTH, first: 20) { nodes { measures { ...some } } }
+			pool: workerpool(chain: 7, address: "`+pool(0)+`") { measures { __typename ... on Measures { `+fields+` } } series(step: MONTH, first: 20) { edges { node { sums: measures { ...some } } } } } }
+			fragment some on Measures { `+fields+` }`, nil)
+	}
+	fields := get[struct {
+		Type struct{ Fields []struct{ Name string } }
+	}](t, server, `{ type: __type(name: "Measures") { fields { name } } }`, nil).Type.Fields
+	var names []string
+	for _, field := range fields {
+		names = append(names, field.Name)
+	}
+	all, none := ask(strings.Join(names, " ")), ask("__typename")
+	if len(names) < 29 || len(all.Series.Nodes) < 3 || len(all.Pool.Series.Edges) < 3 || len(none.Series.Nodes) != len(all.Series.Nodes) {
+		t.Fatalf("%d fields, %d months, %d of the pool", len(names), len(all.Series.Nodes), len(all.Pool.Series.Edges))
+	}
+	for _, name := range names {
+		alone := ask("it: " + name)
+		same := func(where string, alone, all map[string]any) {
+			t.Helper()
+			if alone["it"] != all[name] {
+				t.Errorf("%s of %s is %v alone, %v among others", name, where, alone["it"], all[name])
+			}
+		}
+		same("all", alone.Overview, all.Overview)
+		same("the pool", alone.Pool.Measures, all.Pool.Measures)
+		for i := range all.Series.Nodes {
+			same("a month", alone.Series.Nodes[i].Measures, all.Series.Nodes[i].Measures)
+		}
+		for i := range all.Pool.Series.Edges {
+			same("the pool's month", alone.Pool.Series.Edges[i].Node.Sums, all.Pool.Series.Edges[i].Node.Sums)
+		}
+	}
+}
+
 func checkSeries(t tester, server *httptest.Server, rows []row, a asked, step string) {
 	t.Helper()
 	variables := a.variables()

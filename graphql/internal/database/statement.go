@@ -2,6 +2,7 @@ package database
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,11 +55,14 @@ type Condition struct {
 }
 
 // Selection is what to select to fill a row: its columns, or the expressions that its
-// tags give for them.
-func Selection[T any]() string {
+// tags give for them. If fields are named, it is only for these.
+func Selection[T any](fields ...string) string {
 	row := reflect.TypeFor[T]()
 	var columns []string
 	for i := range row.NumField() {
+		if len(fields) > 0 && !slices.Contains(fields, row.Field(i).Name) {
+			continue
+		}
 		tag := row.Field(i).Tag
 		column := tag.Get("ch")
 		if expression := tag.Get("sql"); expression != "" {
