@@ -221,8 +221,10 @@ func TestMeasuresByThemselves(t *testing.T) {
 	server := newServer(t, conn)
 	type answer struct {
 		Overview map[string]any
-		Series   struct{ Nodes []struct{ Measures map[string]any } }
-		Pool     struct {
+		Series   struct {
+			Nodes []struct{ Measures map[string]any }
+		}
+		Pool struct {
 			Measures map[string]any
 			Series   struct {
 				Edges []struct{ Node struct{ Sums map[string]any } }
