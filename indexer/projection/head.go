@@ -9,17 +9,22 @@ func (p *Projection) headRow(mark *assaypb.Mark, version uint64) Head {
 	}
 }
 
-// lower takes the head back below a block that has left the chain, if it is not there yet.
-// The block below may be in no log: its hash is known from its child, its time is that of
-// the newest block in the log at or below it.
-func (p *Projection) lower(gone past, version uint64) (Head, bool) {
-	if p.head.HeadNumber < gone.number {
-		return Head{}, false
+// lower takes the head back below a block that leaves the chain, or that comes where another
+// without events was, unless it is there already: that of the database, of which these rows
+// make another, and the fold's. The block below may be in no log: its hash is known from its
+// child, its time is that of the newest block in the log at or below it.
+func (p *Projection) lower(rows *Rows, number uint64, parent []byte, before, version uint64) {
+	rows.stood(p.head)
+	if max(p.head.HeadNumber, rows.Stood[0].HeadNumber) < number {
+		return
 	}
-	p.head.HeadNumber, p.head.HeadHash = gone.number-1, hexOf(gone.parent)
-	p.head.Version, p.head.Written = version, version
-	p.head.HeadTime = at(gone.before)
-	return p.head, true
+	below := p.head
+	below.HeadNumber, below.HeadHash, below.HeadTime = number-1, hexOf(parent), at(before)
+	below.Version, below.Written = version, version
+	rows.lower([]Head{below})
+	if p.head.HeadNumber >= number {
+		p.head, rows.Heads = below, []Head{below}
+	}
 }
 
 // coverageRow is the ledger of a mark.

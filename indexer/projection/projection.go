@@ -150,6 +150,7 @@ func (p *Projection) block(rows *Rows, block *assaypb.Block, record *assaypb.Cha
 	}
 	p.date(past.touched, block.Number)
 
+	p.lower(rows, block.Number, block.ParentHash, p.time, version)
 	rows.Blocks = append(rows.Blocks, p.blockRow(block, version))
 	txs := transactions(block)
 	past.events = p.eventRows(rows, block, txs, version)
@@ -223,12 +224,7 @@ func (p *Projection) retract(rows *Rows, retraction *assaypb.Retraction, version
 	for _, m := range past.measures {
 		rows.Measures = append(rows.Measures, m.negated())
 	}
-	stood := p.head
-	if head, lowered := p.lower(past, version); lowered {
-		rows.stood(stood)
-		rows.Heads = []Head{head}
-		rows.lower([]Head{head})
-	}
+	p.lower(rows, past.number, past.parent, past.before, version)
 	return nil
 }
 

@@ -35,10 +35,10 @@ type Rows struct {
 	Coverage      []Coverage // at most one, the newest
 	Heads         []Head     // at most one, the newest
 
-	// Lowered is how far the chain stands while blocks are taken back, at most one row of
-	// heads: it is to be written before all else, so that nobody reads at a head above.
-	// Stood is how far it stood before these rows, if they move it: a head that only they
-	// raise is not lowered, for before all else nothing is there up to it.
+	// Lowered is how far the chain stands while blocks are taken back or replaced, at most one
+	// row of heads: it is to be written before all else, so that nobody reads at a head above.
+	// Stood is how far it stood before these rows, if they tell of blocks or move it: a head
+	// that only they raise is not lowered, for before all else nothing is there up to it.
 	Lowered, Stood []Head
 }
 
@@ -216,7 +216,7 @@ func (r *Rows) Add(later Rows) {
 	r.lower(later.Lowered)
 }
 
-// stood notes where the head was before these rows move it for the first time.
+// stood notes where the head was before these rows.
 func (r *Rows) stood(head Head) {
 	if len(r.Stood) == 0 {
 		r.Stood = []Head{head}

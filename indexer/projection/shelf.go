@@ -23,7 +23,7 @@ var ErrShelf = errors.New("what lies on the shelf is not of this chain and versi
 
 // shelfFormat is the version of what is put on a shelf. It changes with each change to the
 // fields of notes, to the tables of poco.State, or to what a fold keeps.
-const shelfFormat = 1
+const shelfFormat = 2
 
 // The tables on a shelf; those of poco.State come before.
 const (
@@ -46,7 +46,7 @@ func headerFields(c *entity.Codec, h *header) {
 	c.Hash(&h.preset)
 	seconds := uint64(max(0, h.head.HeadTime.Unix())) // none: before 1970
 	for _, x := range []*uint64{
-		&h.next, &h.offset, &h.time, &h.head.Chain, &h.head.HeadNumber, &seconds, &h.head.FinalizedNumber, &h.head.Version,
+		&h.next, &h.offset, &h.time, &h.head.Chain, &h.head.HeadNumber, &seconds, &h.head.FinalizedNumber, &h.head.Version, &h.head.Written,
 	} {
 		c.Number(x)
 	}

@@ -7,7 +7,7 @@
 // # A batch
 //
 //	plans      which records it holds: first, last, number, by whom
-//	heads      lowered, if blocks are taken back; it says that no row of the batch is there yet
+//	heads      lowered, if blocks are taken back or replaced; it says that no row of the batch is there yet
 //	blocks     which come and go: readers who see rows of theirs see that, too
 //	tables     the other rows, several tables at a time
 //	heads      how far the chain is now written

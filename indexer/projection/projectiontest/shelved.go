@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 
 	"assay/indexer/projection"
+	"assay/indexer/projection/table"
 	"assay/schema/assaypb"
 	"assay/schema/chains"
 )
@@ -103,7 +105,10 @@ func restart(preset chains.Preset, on Shelf, records []*assaypb.ChainRecord) (*p
 // spell writes rows so that all that can be told from them is in the text.
 func spell(rows projection.Rows) string {
 	var out strings.Builder
-	for _, t := range append(rows.Tables(), rows.Heading()...) {
+	for _, h := range rows.Stood {
+		fmt.Fprintf(&out, "stood at %d %s, by record %d, written to %d\n", h.HeadNumber, h.HeadHash, h.Version, h.Written)
+	}
+	for _, t := range slices.Concat([]table.Table{table.Of("lowered", rows.Lowered)}, rows.Tables(), rows.Heading()) {
 		if t.Len() == 0 {
 			continue
 		}
