@@ -1,12 +1,14 @@
 package subgraph
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,6 +110,67 @@ func TestNothingOfALoweredHeadIsKept(t *testing.T) {
 	}
 	w.head(6, 101, w.version)
 	wants(t, server, document, nil, four)
+}
+
+// TestTheFirstRecordIsAMark: nothing of what there is before anything has happened is kept.
+func TestTheFirstRecordIsAMark(t *testing.T) {
+	db := newDatabase(t)
+	server := newEndpoint(t, db, poco)
+	w := &writer{t: t, db: db}
+	w.head(0, 0, 0) // record 0
+	const document = `{ transfers { id } account(id: "0x0") { score } }`
+	wants(t, server, document, nil, `{"transfers":[],"account":null}`)
+	w.add()
+	wants(t, server, document, nil, `{"transfers":[{"id":"000001-0"}],"account":{"score":"1"}}`)
+}
+
+// late is a database in which rows arrive while it looks up, one after the other, which rows its
+// tables have that the first statement with a history reads.
+type late struct {
+	driver.Conn
+	arrive string // the statement that writes them
+	after  time.Duration
+	begun  atomic.Bool
+	failed error
+}
+
+const pace = 50 * time.Millisecond // of looking up a table
+
+func (l *late) Select(ctx context.Context, dest any, query string, args ...any) error {
+	if !strings.Contains(query, "_history") || l.begun.Swap(true) {
+		return l.Conn.Select(ctx, dest, query, args...)
+	}
+	arrived := make(chan error)
+	go func() {
+		time.Sleep(l.after)
+		arrived <- l.Exec(context.Background(), l.arrive)
+	}()
+	err := l.Conn.Select(ctx, dest, query+fmt.Sprint(" SETTINGS merge_tree_storage_snapshot_sleep_ms = ", pace.Milliseconds()), args...)
+	l.failed = <-arrived
+	return err
+}
+
+// TestAStatementReadsOneState: of a list that is read as it was before rows that are arriving,
+// each entity is there once, whenever they arrive.
+func TestAStatementReadsOneState(t *testing.T) {
+	db := newDatabase(t)
+	w := &writer{t: t, db: db}
+	for range 6 {
+		w.add()
+	}
+	for step := range 6 {
+		announced := w.version + 1
+		insert(t, db, "blocks", fields{"chain": testChain, "number": len(w.values) + 1, "version": announced})
+		conn := &late{Conn: db, after: pace/2 + time.Duration(step)*pace, arrive: fmt.Sprintf(
+			"INSERT INTO subgraph_account SELECT * REPLACE (score + 1 AS score, block_number + 1 AS block_number, %d AS version) FROM subgraph_account FINAL", announced)}
+		score := fmt.Sprint(w.serial)
+		wants(t, newEndpoint(t, conn, poco), `{ accounts(orderBy: score) { id score } }`, nil,
+			strings.ReplaceAll(`{"accounts":[{"id":"0x0","score":"N"},{"id":"0x1","score":"N"},{"id":"0x2","score":"N"}]}`, "N", score))
+		if conn.failed != nil || !conn.begun.Load() {
+			t.Fatalf("no rows arrived: %v", conn.failed)
+		}
+		w.add()
+	}
 }
 
 // One answer is one head, while rows arrive and forks are undone: all that it says is of

@@ -25,7 +25,7 @@ type shelf struct {
 
 	turn    chan struct{} // who looks up what has changed
 	mutex   sync.Mutex
-	version uint64 // what is kept is so after all records to this one; 0: none yet
+	version uint64 // what is kept is so after all records to this one; 0: that is thrown away
 	kept    lru.BasicLRU[any, kept]
 	size    int
 	long    lru.BasicLRU[uint64, struct{}] // lists that had better not be read whole
@@ -87,7 +87,7 @@ func (s *shelf) stand(ctx context.Context, version uint64) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	s.version = version
-	if len(changed) > maxChanged {
+	if before == 0 || len(changed) > maxChanged {
 		s.kept.Purge()
 		s.size = 0
 	}

@@ -129,7 +129,8 @@ func Rows[T any](ctx context.Context, r *Reader, s *Statement) ([]*T, error) {
 }
 
 // settings are the limits of one statement. A column's name means the column, also where
-// an expression is selected under the same name. A statement whose client went away is
+// an expression is selected under the same name. A table that is read twice, as it was at a
+// block while rows arrive, is the same both times. A statement whose client went away is
 // ended by the server as well: it notices that nobody reads the answer.
 func (r *Reader) settings() clickhouse.Settings {
 	return clickhouse.Settings{
@@ -138,6 +139,7 @@ func (r *Reader) settings() clickhouse.Settings {
 		"max_memory_usage":                             r.limits.Memory,
 		"max_result_bytes":                             r.limits.Result,
 		"max_query_size":                               1 << 20,
+		"enable_shared_storage_snapshot_in_query":      1,
 		"prefer_column_name_to_alias":                  1,
 		"optimize_move_to_prewhere_if_final":           1, // conditions on a table's key: only those
 		"cancel_http_readonly_queries_on_client_close": 1,
