@@ -17,7 +17,7 @@ import (
 // Records read ahead are bounded in number and in bytes.
 const (
 	readAhead      = 4096
-	readAheadBytes = 8 << 20
+	readAheadBytes = 4 << 20
 )
 
 // encodeEvery is after how many rows those of a batch are encoded. What changes again and

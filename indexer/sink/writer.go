@@ -153,7 +153,7 @@ func (w *writer) blocks(tables ...table.Table) ([]*block, error) {
 	return blocks, nil
 }
 
-// step inserts several blocks at once, the largest first.
+// step inserts several blocks at once, the largest first. Each is empty once it is written.
 func (w *writer) step(ctx context.Context, p plan, step int, blocks []*block) error {
 	slices.SortFunc(blocks, func(a, b *block) int { return cmp.Or(b.bytes()-a.bytes(), strings.Compare(a.name, b.name)) })
 	g, ctx := errgroup.WithContext(ctx)
@@ -167,6 +167,7 @@ func (w *writer) step(ctx context.Context, p plan, step int, blocks []*block) er
 				return fmt.Errorf("writing %d rows of %s (%s/%d, offsets %d to %d): %w",
 					b.rows, b.name, p.Topic, p.Partition, p.First, p.Last, err)
 			}
+			b.reset() // the batch that is growing meanwhile takes its room
 			return nil
 		})
 	}

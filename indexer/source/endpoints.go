@@ -141,9 +141,9 @@ func (n *node) batchSize() int {
 }
 
 const (
-	firstSpan = 200     // blocks in the first range of history: nobody knows yet how many logs they have
+	firstSpan = 100     // blocks in the first range of history: nobody knows yet how many logs they have
 	maxSpan   = 100_000 // blocks in a range at most
-	fullRange = 4_000   // logs in a range: with more it would only take memory
+	fullRange = 2_000   // logs in a range: with more it would only take memory
 	firmly    = 20      // ranges after which a larger one is tried again
 )
 
