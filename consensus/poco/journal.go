@@ -144,12 +144,19 @@ func (j *journal) changed(since Mark) ([]Key, error) {
 	}
 	changes := j.changes[j.marks[i].at-j.first:]
 	keys := make([]Key, 0, len(changes))
-	seen := make(map[Key]bool, len(changes))
+	var seen map[Key]bool
+	if i < len(j.marks)-1 { // under one mark a row is saved but once
+		seen = make(map[Key]bool, len(changes))
+	}
 	for _, c := range changes {
-		if key, named := c.key(); named && !seen[key] {
-			seen[key] = true
-			keys = append(keys, key)
+		key, named := c.key()
+		if !named || seen[key] {
+			continue
 		}
+		if seen != nil {
+			seen[key] = true
+		}
+		keys = append(keys, key)
 	}
 	return keys, nil
 }

@@ -95,7 +95,7 @@ func (p *Projection) touched(since poco.Mark, events []poco.Event) ([]thing, err
 		return nil, fmt.Errorf("listing what the block changed: %w", err)
 	}
 	for _, event := range events {
-		keys = append(keys, p.implied(event)...)
+		keys = p.implied(keys, event)
 	}
 	if clear(p.seen); len(keys) > 1000 || p.seen == nil {
 		p.seen = make(map[poco.Key]bool, len(keys)) // clearing takes as long as the largest block ever did
@@ -128,20 +128,20 @@ func (p *Projection) resourceOf(key poco.Key) (*poco.Resource, bool) {
 	return p.state.Resource(key.Address)
 }
 
-// implied lists what an event changes in rows though perhaps not in the contract's
+// implied adds to keys what an event changes in rows though perhaps not in the contract's
 // state: totals of accounts, and what a task's end says of its contributions.
-func (p *Projection) implied(event poco.Event) []poco.Key {
+func (p *Projection) implied(keys []poco.Key, event poco.Event) []poco.Key {
 	switch e := event.(type) {
 	case poco.Reward:
-		return []poco.Key{{Kind: poco.KindAccount, Address: e.Owner}}
+		return append(keys, poco.Key{Kind: poco.KindAccount, Address: e.Owner})
 	case poco.Seize:
-		return []poco.Key{{Kind: poco.KindAccount, Address: e.Owner}}
+		return append(keys, poco.Key{Kind: poco.KindAccount, Address: e.Owner})
 	case poco.Transfer:
-		return []poco.Key{{Kind: poco.KindAccount, Address: e.From}, {Kind: poco.KindAccount, Address: e.To}}
+		return append(keys, poco.Key{Kind: poco.KindAccount, Address: e.From}, poco.Key{Kind: poco.KindAccount, Address: e.To})
 	case poco.TaskFinalize:
-		return p.contributionsOf(e.Task)
+		return append(keys, p.contributionsOf(e.Task)...)
 	}
-	return nil
+	return keys
 }
 
 func (p *Projection) contributionsOf(id poco.Hash) []poco.Key {
@@ -161,18 +161,17 @@ func (p *Projection) date(touched []thing, number uint64) {
 	for _, e := range touched {
 		switch e.Kind {
 		case poco.KindAccount:
-			p.accounts.Set(number, e.Address, p.accounts.Get(e.Address))
+			p.accounts.Touch(number, e.Address)
 		case poco.KindDeal:
-			p.deals.Set(number, e.Hash, p.deals.Get(e.Hash))
+			p.deals.Touch(number, e.Hash)
 		case poco.KindTask:
-			p.tasks.Set(number, e.Hash, p.tasks.Get(e.Hash))
+			p.tasks.Touch(number, e.Hash)
 		case poco.KindContribution:
-			id := contributionID{e.Hash, e.Address}
-			p.contributions.Set(number, id, p.contributions.Get(id))
+			p.contributions.Touch(number, contributionID{e.Hash, e.Address})
 		case poco.KindResource:
-			p.resources.Set(number, e.Address, p.resources.Get(e.Address))
+			p.resources.Touch(number, e.Address)
 		case poco.KindCategory:
-			p.categories.Set(number, e.Number, struct{}{})
+			p.categories.Touch(number, e.Number)
 		}
 	}
 }

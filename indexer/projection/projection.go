@@ -240,7 +240,8 @@ func (p *Projection) mark(rows *Rows, mark *assaypb.Mark, version uint64) error 
 			return fmt.Errorf("finalizing block %d: %w", mark.FinalizedNumber, err)
 		}
 		p.state.Forget()
-		p.past = append([]past(nil), p.past[final:]...)
+		clear(p.past[:final])
+		p.past = p.past[final:]
 		p.release(p.settled())
 	}
 	for _, fold := range p.folds {

@@ -2,6 +2,7 @@ package entity
 
 import (
 	"iter"
+	"slices"
 
 	"assay/consensus/poco"
 )
@@ -158,7 +159,15 @@ func (n *Notes[K, N]) remove(key K) {
 // Set changes a note in a block, or makes it.
 func (n *Notes[K, N]) Set(block uint64, key K, value N) {
 	was, had := n.find(key)
+	n.set(block, key, was, had, value)
+}
+
+// set is Set of a note that was found so.
+func (n *Notes[K, N]) set(block uint64, key K, was note[N], had bool, value N) {
 	if !had || was.block != block { // else it has changed in this block before
+		if len(n.undo) == cap(n.undo) { // as much again: Release cuts off what append would make room with
+			n.undo = slices.Grow(n.undo, len(n.undo)+1)
+		}
 		n.undo = append(n.undo, former[K, N]{key, was, had})
 	}
 	if n.shelf != nil && !(had && was.dirty) {
@@ -169,9 +178,17 @@ func (n *Notes[K, N]) Set(block uint64, key K, value N) {
 
 // Edit is Set of what edit makes of the note.
 func (n *Notes[K, N]) Edit(block uint64, key K, edit func(*N)) {
-	value := n.Get(key)
+	was, had := n.find(key)
+	value := was.value
 	edit(&value)
-	n.Set(block, key, value)
+	n.set(block, key, was, had, value)
+}
+
+// Touch is Set of what the note is already: it dates its last change.
+func (n *Notes[K, N]) Touch(block uint64, key K) {
+	if was, had := n.find(key); !had || was.block != block {
+		n.set(block, key, was, had, was.value)
+	}
 }
 
 // Position is where the next change goes.
