@@ -23,10 +23,15 @@ import (
 // What a shelf takes of memory beside what is put and not committed. The tables in memory,
 // of which there are up to three, count against the cache.
 const (
-	cacheBytes    = 48 << 20
+	cacheBytes    = 64 << 20
 	memTableBytes = 8 << 20
-	openFiles     = 128
+	openFiles     = 1000
 )
+
+// loadsEach is how many are answered of one view of the store. What was committed is searched
+// without filters, and takes room of the cache, until no view is left that is older than the
+// table it became.
+const loadsEach = 2000
 
 // Shelf is one directory's. It is not safe for concurrent use. An error of the disk is kept
 // until the shelf is emptied (Err): what was not found may have been there.
@@ -37,6 +42,7 @@ type Shelf struct {
 	db   *pebble.DB
 	next *pebble.Batch    // what was put and is not on the disk yet; nil: nothing
 	seek *pebble.Iterator // that Load uses until something is put; unlike Get it asks the filters of the last level, too
+	left int              // times that Load may still use it
 	err  error
 }
 
@@ -92,7 +98,11 @@ func (l logger) Fatalf(format string, args ...any) {
 
 // Load returns what was put for a key, good until the next call; ok is false for nothing.
 func (s *Shelf) Load(key []byte) (value []byte, ok bool) {
+	if s.left--; s.left < 0 {
+		s.settle()
+	}
 	if s.seek == nil {
+		s.left = loadsEach
 		var err error
 		if s.seek, err = s.reader().NewIter(&pebble.IterOptions{UseL6Filters: true}); err != nil {
 			s.fail(err)
