@@ -33,7 +33,9 @@ func (h hourly) from(ctx context.Context, r *reader, columns string) (*database.
 			return nil, refuse("sums are kept by the hour: give since and until as full hours")
 		}
 	}
-	database.Quiet(ctx)
+	if err := r.Quiet(ctx); err != nil {
+		return nil, err
+	}
 	var s database.Statement
 	s.Add("SELECT ", columns, " FROM series WHERE 1")
 	where := conditions{columnIs("dimension", "String", h.dimension)}

@@ -676,6 +676,30 @@ func TestSeriesPages(t *testing.T) {
 	})
 }
 
+// Sums are told while nothing is being written, also below where a longer fork once ended.
+func TestSumsBelowAForgottenFork(t *testing.T) {
+	conn := newDatabase(t)
+	insert(t, conn, "series", row{"chain": uint64(7), "dimension": "ALL", "deals": int64(5)})
+	server := newServer(t, conn)
+	told := func(try string) bool { // which no answer is kept of
+		return len(ask(t, server, "{ "+try+": overview { deals } }", nil).Errors) == 0
+	}
+	insert(t, conn, "blocks", row{"chain": uint64(7), "number": uint64(9), "version": uint64(1)})
+	insert(t, conn, "heads", row{"chain": uint64(7), "head_number": uint64(9), "version": uint64(2)})
+	if !told("before") {
+		t.Error("no sums at the end of the fork")
+	}
+	insert(t, conn, "heads", row{"chain": uint64(7), "head_number": uint64(8), "version": uint64(3), "written": uint64(2)})
+	insert(t, conn, "blocks", row{"chain": uint64(7), "number": uint64(9), "version": uint64(3), "deleted": uint8(1)})
+	if told("meanwhile") {
+		t.Error("sums while the fork is being taken back")
+	}
+	insert(t, conn, "heads", row{"chain": uint64(7), "head_number": uint64(8), "version": uint64(4)})
+	if !told("after") {
+		t.Error("no sums once the fork is taken back")
+	}
+}
+
 // As of an earlier block, sums are those of the hours in which nothing happened after it.
 func TestSumsAsOf(t *testing.T) {
 	conn := newDatabase(t)

@@ -113,7 +113,9 @@ func (s session) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	operation := operationOf(ctx)
 	ctx = s.reader.WithBudget(withLoaders(ctx, s.wait))
 	if operation == ast.Subscription {
-		ctx, _ = s.reader.Begin(ctx, 0)
+		var reading *database.Reading
+		ctx, reading = s.reader.Begin(ctx, 0)
+		reading.Again() // an event is made once: from the first it leaves out what is beyond the heads
 	}
 	text, past := new(atomic.Int64), new(sync.Map)
 	ctx = context.WithValue(context.WithValue(ctx, textKey{}, text), pastKey{}, past)

@@ -498,6 +498,25 @@ func TestEventsHaveFields(t *testing.T) {
 	}
 }
 
+// What is beyond the head that an event names is none of its fields.
+func TestEventsAreOfOneHead(t *testing.T) {
+	conn := newDatabase(t)
+	l := newLedger(conn)
+	l.write(t, 7, 1)
+	server := newServer(t, conn)
+	s := dial(t, server)
+	s.send(message{ID: "1", Type: "subscribe", Payload: json.RawMessage(`{"query": "subscription { payouts { payout { task { status } } } }"}`)})
+	waitSubscribers(t, server, 1)
+	task := row{"chain": uint64(7), "id": hash(1), "status": "ACTIVE", "block_number": uint64(1), "version": uint64(1)}
+	insert(t, conn, "tasks_history", task)
+	task["status"], task["block_number"], task["version"] = "COMPLETED", uint64(3), uint64(3)
+	insert(t, conn, "tasks", task)
+	l.write(t, 7, 1)
+	if got, want := string(s.next().Payload), `{"data":{"payouts":{"payout":{"task":{"status":"ACTIVE"}}}},`; !strings.HasPrefix(got, want) {
+		t.Fatalf("got %s, want %s", got, want)
+	}
+}
+
 // When the server ends, streams are told so and closed, and Serve returns.
 func TestStreamsEndWithTheServer(t *testing.T) {
 	conn := newDatabase(t)

@@ -102,11 +102,11 @@ func asOfIn(ctx context.Context) *model.AsOf {
 
 // blockOf is the number of the block that asOf names. It must be indexed.
 func blockOf(ctx context.Context, r *reader, asOf *model.AsOf) (uint64, error) {
-	block, err := numberOf(ctx, r, asOf)
+	indexed, err := r.Indexed(ctx) // before the block, which may be taken back
 	if err != nil {
 		return 0, err
 	}
-	indexed, err := r.Indexed(ctx)
+	block, err := numberOf(ctx, r, asOf)
 	if err != nil {
 		return 0, err
 	}

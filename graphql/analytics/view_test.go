@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"assay/graphql/internal/database"
 )
 
 // past is a chain whose every block changes some tasks and accounts and pays somebody.
@@ -91,7 +93,7 @@ func (p *past) retract(t testing.TB) {
 	number := p.head()
 	gone, left := p.at[number], p.at[number-1]
 	p.at, p.hashes = p.at[:number], p.hashes[:number]
-	insert(t, p.conn, "heads", row{"chain": uint64(7), "head_number": number - 1, "head_hash": p.hashes[number-1], "head_time": clock(int(number - 1)), "version": p.version})
+	insert(t, p.conn, "heads", row{"chain": uint64(7), "head_number": number - 1, "head_hash": p.hashes[number-1], "head_time": clock(int(number - 1)), "version": p.version, "written": p.version - 1})
 	insert(t, p.conn, "blocks", row{"chain": uint64(7), "number": number, "hash": "", "time": clock(0), "version": p.version, "deleted": uint8(1)})
 	for _, payout := range p.paid[left.paid:] {
 		tombstone := maps.Clone(payout)
@@ -281,6 +283,44 @@ func TestAsOfNested(t *testing.T) {
 				t.Errorf("as of %d: the last payout's task is %v, want %s", number, account.Payouts.Nodes[0].Task, want)
 			}
 		}
+	}
+}
+
+// moving is a database in which the chain is reorganized once a block was looked up by its hash.
+type moving struct {
+	database.Conn
+	move func()
+}
+
+func (m *moving) Select(ctx context.Context, dest any, query string, args ...any) error {
+	err := m.Conn.Select(ctx, dest, query, args...)
+	if strings.HasPrefix(query, "SELECT chain, hash, number FROM blocks") && m.move != nil {
+		m.move()
+		m.move = nil
+	}
+	return err
+}
+
+// As of a block that is taken back when its number is known there is nothing to tell: least of
+// all what the block says that took its place. Over a WebSocket no answer is kept.
+func TestAsOfABlockThatGoes(t *testing.T) {
+	conn := newDatabase(t)
+	task := func(id int, version uint64, deleted uint8) row {
+		return row{"chain": uint64(7), "id": hash(id), "block_number": uint64(1), "version": version, "deleted": deleted}
+	}
+	insert(t, conn, "blocks", row{"chain": uint64(7), "number": uint64(1), "hash": hash(1), "version": uint64(1)})
+	insert(t, conn, "tasks", task(1, 1, 0))
+	insert(t, conn, "heads", row{"chain": uint64(7), "head_number": uint64(1), "head_hash": hash(1), "version": uint64(1)})
+	db := &moving{conn, func() {
+		insert(t, conn, "heads", row{"chain": uint64(7), "head_number": uint64(0), "version": uint64(2), "written": uint64(1)})
+		insert(t, conn, "blocks", row{"chain": uint64(7), "number": uint64(1), "hash": hash(2), "version": uint64(3)})
+		insert(t, conn, "tasks", task(1, 2, 1), task(2, 3, 0), task(3, 3, 0))
+		insert(t, conn, "heads", row{"chain": uint64(7), "head_number": uint64(1), "head_hash": hash(2), "version": uint64(4)})
+	}}
+	s := dial(t, newServer(t, db))
+	s.send(message{ID: "1", Type: "subscribe", Payload: json.RawMessage(fmt.Sprintf(`{"query": "{ tasks(asOf: {chain: 7, hash: \"%s\"}) { totalCount } }"}`, hash(1)))})
+	if got := string(s.next().Payload); !strings.Contains(got, "no block of chain 7") {
+		t.Fatalf("got %s", got)
 	}
 }
 

@@ -167,13 +167,17 @@ func (r *Reading) Busy() bool {
 }
 
 // Quiet notes that the response of ctx reads sums, of which rows that are being written
-// cannot be left out: it stands only if none are.
-func Quiet(ctx context.Context) {
-	if r := ReadingOf(ctx); r != nil {
-		r.mutex.Lock()
-		defer r.mutex.Unlock()
-		r.strict = true
+// cannot be left out: it stands only if none are, from before the sums are read.
+func (r *Reader) Quiet(ctx context.Context) error {
+	reading := ReadingOf(ctx)
+	if reading == nil {
+		return nil
 	}
+	reading.mutex.Lock()
+	reading.strict = true
+	reading.mutex.Unlock()
+	_, err := r.Indexed(ctx)
+	return err
 }
 
 // View is that of all chains at their heads.
@@ -220,21 +224,28 @@ func (r *Reader) readStands(ctx context.Context, questions []standing) (map[stan
 	return answers, nil
 }
 
+// statement counts the blocks for which it does not. One beyond a head that was taken back, with
+// all rows of it, is as if it had never been.
 func (q standing) statement() *Statement {
 	var s Statement
-	s.Add("SELECT count() AS count FROM blocks WHERE 0")
-	known := make([]uint64, len(q.seen.Heads))
+	s.Add("SELECT count() AS count FROM (SELECT number FROM blocks WHERE 0")
+	known, having := make([]uint64, len(q.seen.Heads)), ""
 	for i, head := range q.seen.Heads {
 		known[i] = head.Chain
+		chain := "chain = " + s.Bind("UInt64", head.Chain)
 		later := "(version > " + s.Bind("UInt64", head.Version) + " AND number <= " + s.Bind("UInt64", head.Number) + ")"
 		if !q.busy {
 			later = "(" + later + " OR number > " + s.Bind("UInt64", head.Number) + ")"
 		}
-		s.Add(" OR (chain = ", s.Bind("UInt64", head.Chain), " AND number > ", s.Bind("UInt64", head.FinalizedNumber), " AND ", later, ")")
+		s.Add(" OR (", chain, " AND number > ", s.Bind("UInt64", head.FinalizedNumber), " AND ", later, ")")
+		having += " OR (" + chain + " AND max(version) > " + s.Bind("UInt64", head.Written) + ")"
 	}
 	if !q.busy {
-		s.Add(" OR chain NOT IN ", s.Bind("Array(UInt64)", known))
+		unknown := " OR chain NOT IN " + s.Bind("Array(UInt64)", known)
+		s.Add(unknown)
+		having += unknown
 	}
+	s.Add(" GROUP BY chain, number HAVING argMax(deleted, version) = 0", having, ")")
 	return &s
 }
 
