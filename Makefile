@@ -47,7 +47,7 @@ deps: ## install the pinned npm packages: PoCo's contracts and the ClickHouse en
 
 # -vet=off: make check vets. Two packages at a time: most tests of the shells start a
 # chain, a broker or a database of their own.
-test_flags := -vet=off -p 2 -timeout 8m
+test_flags := -vet=off -p 2 -timeout 20m
 
 .PHONY: test
 test: deps ## run every test, with the race detector where there are goroutines

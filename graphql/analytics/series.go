@@ -69,8 +69,11 @@ func keyed(dimension string, key *string) (*string, error) {
 		return nil, nil
 	case key == nil:
 		return nil, refuse("say which one by the argument key")
-	case dimension == "CATEGORY":
+	case dimension == "CATEGORY", dimension == "TEE":
 		return key, nil
+	case dimension == "TAG":
+		tag, err := model.UnmarshalHash(*key)
+		return &tag, err
 	}
 	address, err := model.UnmarshalAddress(*key)
 	return &address, err

@@ -22,7 +22,7 @@ var (
 	amountColumns = []string{"volume", "refunded", "earned_workers", "earned_workerpool", "earned_app", "earned_dataset", "seized", "kitty_in", "kitty_out"}
 	dimensions    = map[string][]string{
 		"ALL": {""}, "WORKERPOOL": {pool(0), pool(1), pool(2)}, "WORKER": {worker(0), worker(1), worker(2), worker(3)},
-		"APP": {app(0), app(1)}, "DATASET": {address(5)}, "REQUESTER": {requester(0), requester(1), requester(2)}, "CATEGORY": {"0", "4"},
+		"APP": {app(0), app(1)}, "DATASET": {address(5)}, "REQUESTER": {requester(0), requester(1), requester(2)}, "CATEGORY": {"0", "4"}, "TAG": {hash(0), hash(3)}, "TEE": {"NONE", "SCONE"},
 	}
 )
 

@@ -154,7 +154,7 @@ SELECT concat(kind, ' ', thing) AS id, max(expected) AS expected, max(found) AS 
 // The sums by the hour, from events, tasks, deals and payouts.
 var tablesAreSeries = `
 WITH
-	dealt AS (SELECT id, app, dataset, workerpool, requester, toString(category) AS category, start_time, app_price + dataset_price + workerpool_price AS price FROM deals FINAL WHERE chain = $),
+	dealt AS (SELECT id, app, dataset, workerpool, requester, toString(category) AS category, tag, start_time, app_price + dataset_price + workerpool_price AS price FROM deals FINAL WHERE chain = $),
 	ended AS (SELECT deal, status, ended_at AS time FROM tasks FINAL WHERE chain = $ AND status IN ('COMPLETED', 'FAILED')),
 	happened AS (SELECT e.time AS time, t.deal AS deal, name, worker
 		FROM (SELECT time, toString(name) AS name, JSONExtractString(args, 'task') AS task, JSONExtractString(args, 'worker') AS worker FROM events FINAL
@@ -173,7 +173,8 @@ WITH
 SELECT concat(dimension, '/', key, '/', toString(hour), ' ', what) AS id, toString(sum(expected)) AS expected, toString(sum(found)) AS found FROM (
 	SELECT of.1 AS dimension, of.2 AS key, toStartOfHour(time) AS hour, what, n AS expected, toInt256(0) AS found
 	FROM (SELECT * FROM counted LEFT JOIN dealt AS d ON deal = d.id)
-	ARRAY JOIN [('ALL', ''), ('WORKERPOOL', workerpool), ('WORKER', worker), ('APP', app), ('DATASET', dataset), ('REQUESTER', requester), ('CATEGORY', category)] AS of
+	ARRAY JOIN [('ALL', ''), ('WORKERPOOL', workerpool), ('WORKER', worker), ('APP', app), ('DATASET', dataset), ('REQUESTER', requester), ('CATEGORY', category), ('TAG', tag),
+		('TEE', multiIf(tag = '', '', substring(tag, -1) IN ('0', '2', '4', '6', '8', 'a', 'c', 'e'), 'NONE', endsWith(tag, '3'), 'SCONE', endsWith(tag, '5'), 'GRAMINE', endsWith(tag, '9'), 'TDX', 'OTHER'))] AS of
 	WHERE of.1 = 'ALL' OR of.2 NOT IN ('', ` + nobody + `)
 	UNION ALL SELECT dimension, key, hour, one.1, toInt256(0), one.2 FROM series
 	ARRAY JOIN [` + sumsByName() + `] AS one WHERE chain = $

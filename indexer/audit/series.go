@@ -19,7 +19,7 @@ import (
 type sums map[[3]string][]*big.Int
 
 // firstSum is the place of the first field of projection.Measure that is summed.
-const firstSum = 8
+const firstSum = 9
 
 // sumColumns are the columns of series that are sums, which are those of measures.
 func sumColumns() []string {
@@ -35,11 +35,30 @@ func sumColumns() []string {
 func (s sums) add(m *projection.Measure) {
 	hour := seconds(uint64(m.Time.Truncate(time.Hour).Unix()))
 	for _, of := range [][2]string{{"ALL", ""}, {"WORKERPOOL", m.Workerpool}, {"WORKER", m.Worker}, {"APP", m.App},
-		{"DATASET", m.Dataset}, {"REQUESTER", m.Requester}, {"CATEGORY", m.Category}} {
+		{"DATASET", m.Dataset}, {"REQUESTER", m.Requester}, {"CATEGORY", m.Category}, {"TAG", m.Tag}, {"TEE", framework(m.Tag)}} {
 		if of[0] == "ALL" || of[1] != "" {
 			s.addTo([3]string{of[0], of[1], hour}, m)
 		}
 	}
+}
+
+// framework is the one for trusted execution that a tag asks for, by its lowest four bits
+// (iexec-commons TeeUtils).
+func framework(tag string) string {
+	if tag == "" {
+		return ""
+	}
+	switch bits := tag[len(tag)-1]; {
+	case strings.IndexByte("02468ace", bits) >= 0:
+		return "NONE"
+	case bits == '3':
+		return "SCONE"
+	case bits == '5':
+		return "GRAMINE"
+	case bits == '9':
+		return "TDX"
+	}
+	return "OTHER"
 }
 
 func (s sums) addTo(key [3]string, m *projection.Measure) {

@@ -42,7 +42,7 @@ func (p *Projection) measure(block *assaypb.Block, id poco.Hash) Measure {
 		return m
 	}
 	m.Workerpool, m.App, m.Dataset = optionalAddress(deal.Workerpool.Pointer), optionalAddress(deal.App.Pointer), optionalAddress(deal.Dataset.Pointer)
-	m.Requester, m.Category = optionalAddress(deal.Requester), deal.Category.Dec()
+	m.Requester, m.Category, m.Tag = optionalAddress(deal.Requester), deal.Category.Dec(), hexOf(deal.Tag[:])
 	return m
 }
 

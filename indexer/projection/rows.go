@@ -549,6 +549,7 @@ type Measure struct {
 	Dataset          string    `ch:"dataset"`
 	Requester        string    `ch:"requester"`
 	Category         string    `ch:"category"`
+	Tag              string    `ch:"tag"`
 	Deals            int64     `ch:"deals"`
 	Tasks            int64     `ch:"tasks"`
 	Initialized      int64     `ch:"initialized"`

@@ -108,7 +108,7 @@ func (ts tables) add(m projection.Measure) {
 	}
 	for _, of := range [][2]string{
 		{"ALL", ""}, {"WORKERPOOL", m.Workerpool}, {"WORKER", m.Worker}, {"APP", m.App}, {"DATASET", m.Dataset},
-		{"REQUESTER", m.Requester}, {"CATEGORY", m.Category},
+		{"REQUESTER", m.Requester}, {"CATEGORY", m.Category}, {"TAG", m.Tag},
 	} {
 		if of[0] != "ALL" && of[1] == "" {
 			continue

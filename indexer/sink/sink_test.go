@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/big"
 	"math/rand"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +17,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"assay/indexer/internal/market"
+	"assay/indexer/projection"
+	"assay/indexer/projection/table"
 	"assay/schema/assaypb"
 )
 
@@ -151,6 +155,8 @@ func sumsAreTheRows(t *testing.T, db driver.Conn) {
 		"REQUESTER seized":             "SELECT toString(sum(amount)) FROM payouts FINAL WHERE kind = 'SEIZE' AND role IN ('WORKER', 'WORKERPOOL')",
 		"CATEGORY kitty_in":            "SELECT toString(sum(kitty_fill)) FROM settlements FINAL",
 		"CATEGORY kitty_out":           "SELECT toString(sum(kitty_draw)) FROM settlements FINAL",
+		"TAG tasks":                    "SELECT toString(sum(bot_size)) FROM deals FINAL",
+		"TEE completed":                "SELECT toString(count()) FROM settlements FINAL WHERE call != 'CLAIM'",
 		"ALL latency":                  "SELECT toString(sum(dateDiff('second', start_time, time))) FROM settlements AS s FINAL JOIN (SELECT id, start_time FROM deals FINAL) AS d ON s.deal = d.id WHERE call != 'CLAIM'",
 	} {
 		dimension, counted, _ := strings.Cut(measure, " ")
@@ -158,6 +164,42 @@ func sumsAreTheRows(t *testing.T, db driver.Conn) {
 		if want := texts(t, db, rows)[0]; got != want {
 			t.Errorf("%s add up to %s, the rows to %s", measure, got, want)
 		}
+	}
+	of := func(dimension, key string) {
+		t.Helper()
+		got := texts(t, db, "SELECT concat(key, ' ', toString(sum(tasks))) FROM series WHERE dimension = '"+dimension+"' GROUP BY key ORDER BY key")
+		want := texts(t, db, "SELECT concat("+key+" AS of, ' ', toString(sum(bot_size))) FROM deals FINAL GROUP BY of ORDER BY of")
+		if !slices.Equal(got, want) || len(want) == 0 {
+			t.Errorf("tasks of each %s add up to %v, the rows to %v", dimension, got, want)
+		}
+	}
+	of("TAG", "tag")
+	of("TEE", "multiIf(match(tag, '[02468ace]$'), 'NONE', endsWith(tag, '3'), 'SCONE', endsWith(tag, '5'), 'GRAMINE', endsWith(tag, '9'), 'TDX', 'OTHER')")
+}
+
+// TestSumsByTag: a deal counts for its tag, and for the framework that the tag's lowest four bits
+// name; of a deal that is not known nobody knows either.
+func TestSumsByTag(t *testing.T) {
+	db := database(t, "tags")
+	var rows []projection.Measure
+	for i, tag := range append(strings.Split("0123456789abcdef", ""), "13", "") {
+		if tag != "" {
+			tag = "0x" + strings.Repeat("0", 64-len(tag)) + tag
+		}
+		m := projection.Measure{Chain: 1, Time: time.Unix(3_600, 0), Tag: tag, Tasks: 1 << i}
+		for _, sum := range []**big.Int{&m.Volume, &m.Refunded, &m.EarnedWorkers, &m.EarnedWorkerpool, &m.EarnedApp, &m.EarnedDataset, &m.Seized, &m.KittyIn, &m.KittyOut} {
+			*sum = new(big.Int)
+		}
+		rows = append(rows, m)
+	}
+	store(t, db, table.Of("measures", rows))
+	got := texts(t, db, "SELECT concat(key, ' ', toString(sum(tasks))) FROM series WHERE dimension = 'TEE' GROUP BY key ORDER BY key")
+	want := []string{"GRAMINE 32", "NONE 21845", "OTHER 43138", "SCONE 65544", "TDX 512"}
+	if !slices.Equal(got, want) {
+		t.Errorf("tasks of each framework add up to %v, want %v", got, want)
+	}
+	if tags := texts(t, db, "SELECT key FROM series WHERE dimension = 'TAG' GROUP BY key"); len(tags) != 17 {
+		t.Errorf("%d tags have sums, want 17", len(tags))
 	}
 }
 

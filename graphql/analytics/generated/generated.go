@@ -7210,6 +7210,10 @@ enum Dimension {
   REQUESTER
   "A category, by its number."
   CATEGORY
+  "What a deal asks of its workers, by the tag: 256 bits in hexadecimal."
+  TAG
+  "The framework for trusted execution that a deal asks for, by its name: see TEEFramework."
+  TEE
 }
 
 "One of the measures."
@@ -7298,7 +7302,7 @@ type Leader {
   rank: Uint64!
   "EVM chain id."
   chain: Uint64!
-  "Address, or number of a category."
+  "Address, number of a category, tag or name of a framework."
   key: String!
   "The measure: a number, or an amount in nRLC."
   value: BigInt!
@@ -7958,7 +7962,7 @@ type Query {
   """
   overview("EVM chain id. All chains where it is left out." chain: Uint64, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "Read as of this block: the hours in which nothing happened after it." asOf: AsOf): Measures!
   "What was counted of a part of the marketplace, period by period. Periods in which nothing happened are left out."
-  series("Of what." of: Dimension! = ALL, "Its address, or the number of a category. Of ALL none." key: String, "EVM chain id. All chains where it is left out." chain: Uint64, "How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366, "Continue after this cursor." after: Cursor, "Read as of this block: the hours in which nothing happened after it." asOf: AsOf): SeriesPointConnection!
+  series("Of what." of: Dimension! = ALL, "Its address, the number of a category, a tag, or the name of a framework. Of ALL none." key: String, "EVM chain id. All chains where it is left out." chain: Uint64, "How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366, "Continue after this cursor." after: Cursor, "Read as of this block: the hours in which nothing happened after it." asOf: AsOf): SeriesPointConnection!
   "What the kitty took in, gave and had, period by period. Periods in which nothing happened are left out."
   kitty("EVM chain id. All chains where it is left out." chain: Uint64, "How long each period is." step: Step! = DAY, "Only what happened at this full hour or later." since: Time, "Only what happened before this full hour." until: Time, "How many periods at most, to 10000." first: Int! = 366, "Continue after this cursor." after: Cursor, "Read as of this block: the hours in which nothing happened after it." asOf: AsOf): KittyPointConnection!
   "Who did, earned or lost the most. Who has none of the measure is left out; who has the same of it comes in order of chain and key."
