@@ -221,9 +221,14 @@ func (l *list[T]) pageOf(ctx context.Context, r *reader, of *database.Statement,
 	if err != nil {
 		return nil, err
 	}
-	return l.connection(rows, p, func(ctx context.Context) (uint64, error) {
+	return l.connection(rows, p, totalOf(r, of)), nil
+}
+
+// totalOf counts the rows of a statement.
+func totalOf(r *reader, of *database.Statement) func(context.Context) (uint64, error) {
+	return func(ctx context.Context) (uint64, error) {
 		return database.Count(ctx, r, wrapped("count() AS count", of))
-	}), nil
+	}
 }
 
 // pagesOf reads the pages of many parents of the rows of another statement, which say in the

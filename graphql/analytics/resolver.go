@@ -11,12 +11,13 @@ import (
 // resolver answers the fields that need the database.
 type resolver struct {
 	reader *reader
+	points *points
 	feeds  *feeds
 }
 
 type reader = database.Reader
 
-func (r *resolver) Query() generated.QueryResolver               { return query{r.reader} }
+func (r *resolver) Query() generated.QueryResolver               { return query{r.reader, r.points} }
 func (r *resolver) Subscription() generated.SubscriptionResolver { return streams{r.feeds} }
 func (r *resolver) Account() generated.AccountResolver           { return accountFields{r.reader} }
 func (r *resolver) Contribution() generated.ContributionResolver { return contributionFields{r.reader} }
@@ -32,7 +33,10 @@ func (r *resolver) Verdict() generated.VerdictResolver       { return verdictFie
 func (r *resolver) Workerpool() generated.WorkerpoolResolver { return workerpoolFields{r.reader} }
 
 // query answers the fields of Query. Where a field has the argument asOf, viewOf finds it.
-type query struct{ *reader }
+type query struct {
+	*reader
+	points *points
+}
 
 // named asks for the row that a column names, on a chain where one is given.
 func named(column, value string, chain *uint64) (c conditions) {

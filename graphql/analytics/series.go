@@ -152,13 +152,22 @@ func (q query) Series(ctx context.Context, dimension string, key *string, chain 
 	if err != nil {
 		return nil, err
 	}
-	s, err := hourly{dimension, key, chain, since, until}.from(ctx, q.reader, "toUInt64(0) AS of_chain, '' AS of_key, "+pointColumns(ctx, step))
+	columns := pointColumns(ctx, step)
+	s, err := hourly{dimension, key, chain, since, until}.from(ctx, q.reader, "toUInt64(0) AS of_chain, '' AS of_key, "+columns)
 	if err != nil {
 		return nil, err
 	}
 	s.Add(" GROUP BY start")
-	page, err := periods.pageOf(ctx, q.reader, s, p)
-	return ended(page, step), err
+	if key == nil || chain == nil || asOfIn(ctx) != nil {
+		page, err := periods.pageOf(ctx, q.reader, s, p)
+		return ended(page, step), err
+	}
+	asked := pointsAsked{pointsKind{dimension, step, columns, orNothing(since).UTC(), orNothing(until).UTC(), first, orNothing(after)}, model.Key{Chain: *chain, ID: *key}}
+	rows, err := q.points.Get(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	return periods.connection(rows[asked], p, totalOf(q.reader, s)), nil
 }
 
 // periods are the points of a series.
@@ -194,11 +203,7 @@ func pointsOf(ctx context.Context, r *reader, h hourly, of model.Key, step strin
 	columns := pointColumns(ctx, step)
 	name := strings.Join([]string{"series", h.dimension, columns, printed(h.since), printed(h.until), v.Name()}, " ")
 	page, err := periods.pagesOf(ctx, r, name, func(ctx context.Context, keys []model.Key) (*database.Statement, error) {
-		s, err := h.from(ctx, r, "chain AS of_chain, key AS of_key, "+columns)
-		if err == nil {
-			s.Add(" AND (chain, key) IN ", pairs(s, keys), " GROUP BY chain, key, start")
-		}
-		return s, err
+		return h.perKey(ctx, r, columns, keys)
 	}, of, func(point *model.SeriesPoint) model.Key { return model.Key{Chain: point.Chain, ID: point.Key} }, p)
 	return ended(page, step), err
 }

@@ -9,11 +9,14 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"pgregory.net/rapid"
+
+	"assay/graphql/analytics/model"
 )
 
 // The columns of series: whole numbers, and amounts.
@@ -264,6 +267,48 @@ func TestMeasuresByThemselves(t *testing.T) {
 			same("the pool's month", alone.Pool.Series.Edges[i].Node.Sums, all.Pool.Series.Edges[i].Node.Sums)
 		}
 	}
+}
+
+// Series that are asked for at the same time are read together, of each kind with one
+// statement, and everyone gets their own.
+func TestSeriesTogether(t *testing.T) {
+	conn := newDatabase(t)
+	rows := fillSeries(t, conn, 11)
+	db := &counted{Conn: conn}
+	of := func(dimension, key string, chain uint64) asked {
+		return asked{dimension: dimension, key: &key, chain: &chain}
+	}
+	var all []pointsAsked
+	want := map[pointsAsked]int{}
+	for dimension, keys := range dimensions {
+		for _, key := range keys {
+			for _, chain := range chains {
+				months := groupSums(rows, of(dimension, key, chain), func(r row) time.Time { return periodOf("MONTH", as[time.Time](r["hour"])) })
+				one := pointsAsked{pointsKind{dimension: dimension, step: "MONTH", columns: "toDateTime(toStartOfMonth(hour), 'UTC') AS start", first: 3}, model.Key{Chain: chain, ID: key}}
+				all, want[one] = append(all, one), min(len(months), 4)
+			}
+		}
+	}
+	found, err := newPoints(newReader(db)).Get(t.Context(), all...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for one, n := range want {
+		if len(found[one]) != n {
+			t.Errorf("%s %s on %d: %d months, want %d", one.dimension, one.of.ID, one.of.Chain, len(found[one]), n)
+		}
+	}
+	if got := db.statements.Load(); got != int64(len(dimensions)) {
+		t.Errorf("%d questions of %d kinds: %d statements", len(all), len(dimensions), got)
+	}
+	server := newServer(t, conn)
+	var clients sync.WaitGroup
+	for _, requester := range dimensions["REQUESTER"] {
+		for _, step := range []string{"DAY", "MONTH"} {
+			clients.Go(func() { checkSeries(t, server, rows, of("REQUESTER", requester, 7), step) })
+		}
+	}
+	clients.Wait()
 }
 
 func checkSeries(t tester, server *httptest.Server, rows []row, a asked, step string) {

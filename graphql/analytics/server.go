@@ -145,7 +145,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func newExecutor(r *reader, f *feeds, m *metrics, config Config, wait time.Duration) *handler.Server {
 	limits, log := config.Limits, config.Log
 	executor := handler.New(generated.NewExecutableSchema(generated.Config{
-		Resolvers:  &resolver{reader: r, feeds: f},
+		Resolvers:  &resolver{reader: r, points: newPoints(r), feeds: f},
 		Complexity: costs(),
 	}))
 	socket := transport.Websocket{PingPongInterval: pingInterval, KeepAlivePingInterval: pingInterval, InitTimeout: edge.BodyTimeout}
