@@ -31,18 +31,21 @@ import (
 // TestAnswersAreOfTheHeadTheySay lets the real sink write a log with forks, some of which
 // the real chain had and many that are made up, while clients ask both endpoints as they
 // stand beside each other in production. Whenever an answer comes, it is the reference's
-// at the head that it says.
+// at the head that it says. Between the sink's steps one comes. A subscriber is told of every
+// change.
 func TestAnswersAreOfTheHeadTheySay(t *testing.T) {
 	db, id := database(t)
-	h := &hammer{t: t, chain: id, known: map[string]truth{}}
+	h := &hammer{t: t, chain: id, known: map[string]truth{}, listener: listener{told: map[string]string{}}}
 	h.record()
 	h.serve(db)
-	feed := h.feed(db)
+	h.listen()
+	sink := &steps{Conn: db, hammer: h, random: rand.New(rand.NewSource(5))}
+	feed := h.feed(sink)
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	for _, ask := range []func() (string, error){
 		func() (string, error) { return h.askSubgraph(0) }, func() (string, error) { return h.askSubgraph(1) },
-		func() (string, error) { return h.askSubgraph(2) }, h.askAnalytics,
+		func() (string, error) { return h.askSubgraph(2) }, func() (string, error) { return h.askAnalytics(true) },
 	} {
 		clients.Go(func() { h.client(ask, stop) })
 	}
@@ -52,7 +55,7 @@ func TestAnswersAreOfTheHeadTheySay(t *testing.T) {
 	clients.Wait()
 	heads := 0
 	h.seen.Range(func(any, any) bool { heads++; return true })
-	t.Logf("%d records, %d answers at %d heads, %d refused as the chain was reorganized", feed.written, h.answers.Load(), heads, h.overtaken.Load())
+	t.Logf("%d records, %d answers at %d heads, %d refused as the chain was reorganized, %d between steps", feed.written, h.answers.Load(), heads, h.overtaken.Load(), sink.asked.Load())
 	if heads < 5 || h.overtaken.Load() > h.answers.Load() {
 		t.Error("too little was answered to tell")
 	}
@@ -75,6 +78,8 @@ type hammer struct {
 	log    []*assaypb.ChainRecord // of the real chain
 	server *httptest.Server
 
+	serving            atomic.Bool // the early blocks are indexed
+	listener           listener
 	seen               sync.Map // heads
 	answers, overtaken atomic.Int64
 }
@@ -169,7 +174,7 @@ func (h *hammer) serve(db driver.Conn) {
 	}
 	limits := analytics.DefaultLimits()
 	limits.Rate, limits.Burst = 1e6, 1e6
-	h.server = httptest.NewServer(analytics.Handler(h.t.Context(), analytics.Config{Database: db, Log: quiet, Limits: limits, Beside: site}))
+	h.server = httptest.NewServer(analytics.Handler(h.t.Context(), analytics.Config{Database: &polled{db, &h.listener.polls}, Log: quiet, Limits: limits, Poll: 20 * time.Millisecond, Beside: site}))
 	h.t.Cleanup(h.server.Close)
 }
 
@@ -196,7 +201,8 @@ func (h *hammer) feed(db driver.Conn) *feed {
 		f.next()
 	}
 	f.mark()
-	indexed(h.t, db, f.hammer.chain, hexOf(f.head().Hash))
+	f.settle()
+	h.serving.Store(true)
 	return f
 }
 
@@ -260,10 +266,16 @@ func (h *hammer) more(f *feed) bool {
 		f.next()
 	}
 	f.mark()
-	if f.random.Intn(3) > 0 {
-		indexed(h.t, f.db, h.chain, hexOf(f.head().Hash))
+	if f.random.Intn(3) > 0 || len(f.left) == 0 {
+		f.settle()
 	}
 	return len(f.left) > 0
+}
+
+// settle waits until all is written, and told to the subscriber.
+func (f *feed) settle() {
+	indexed(f.t, f.db, f.hammer.chain, hexOf(f.head().Hash))
+	f.heard(hexOf(f.head().Hash))
 }
 
 // wobble takes blocks back and puts them in again.
@@ -277,6 +289,9 @@ func (f *feed) wobble() {
 	}
 	if f.random.Intn(2) == 0 {
 		f.mark()
+		if f.random.Intn(3) == 0 {
+			f.settle()
+		}
 	}
 	for len(gone) > 0 {
 		f.add(gone[len(gone)-1])
@@ -296,7 +311,7 @@ func (h *hammer) client(ask func() (string, error), stop <-chan struct{}) {
 		select {
 		case <-stop:
 			return
-		default:
+		case <-time.After(20 * time.Millisecond): // the sink has to get on, too
 		}
 		head, err := ask()
 		switch {
