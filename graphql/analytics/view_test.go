@@ -286,6 +286,48 @@ func TestAsOfNested(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrittenIsSeen: also where only that changes, of a head that is as it was, or of a
+// ledger that was not there yet when its head was.
+func TestWhatIsWrittenIsSeen(t *testing.T) {
+	conn := newDatabase(t)
+	r := newReader(conn)
+	head := row{"chain": uint64(7), "head_number": uint64(1), "version": uint64(5), "written": uint64(4)}
+	insert(t, conn, "heads", head)
+	for _, step := range []struct {
+		table string
+		row   row
+		want  string
+	}{
+		{"heads", head, "4 []"},
+		{"heads", row{"chain": uint64(7), "head_number": uint64(1), "version": uint64(5), "written": uint64(5)}, "5 []"},
+		{"coverage", row{"chain": uint64(7), "from_number": []uint64{1}, "to_number": []uint64{9}, "verification": []string{"BLOOM"}, "failure": []string{""}, "version": uint64(5)}, "5 [9]"},
+	} {
+		insert(t, conn, step.table, step.row)
+		now, err := r.Now(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(now.Heads[0].Written, " ", now.Heads[0].To); got != step.want {
+			t.Errorf("read %s, want %s", got, step.want)
+		}
+	}
+}
+
+// TestThePastIsNotNow: what came after the newest block is not of the chain as of that block,
+// also where an answer tells of both.
+func TestThePastIsNotNow(t *testing.T) {
+	conn := newDatabase(t)
+	insert(t, conn, "heads", row{"chain": uint64(7), "head_number": uint64(1), "version": uint64(1)})
+	insert(t, conn, "blocks", row{"chain": uint64(7), "number": uint64(1), "time": clock(1), "version": uint64(1)})
+	insert(t, conn, "tasks", row{"chain": uint64(7), "id": hash(1), "block_number": uint64(1), "version": uint64(1)})
+	insert(t, conn, "verdicts", row{"chain": uint64(7), "id": hash(2), "task": hash(1), "time": clock(2), "version": uint64(1)})
+	type count struct{ Verdicts struct{ TotalCount int } }
+	got := get[struct{ Now, Then count }](t, newServer(t, conn), fmt.Sprintf(`{ now: task(id: %q) { verdicts { totalCount } } then: task(id: %q, asOf: {chain: 7, block: 1}) { verdicts { totalCount } } }`, hash(1), hash(1)), nil)
+	if got.Now.Verdicts.TotalCount != 1 || got.Then.Verdicts.TotalCount != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // moving is a database in which the chain is reorganized once a block was looked up by its hash.
 type moving struct {
 	database.Conn

@@ -26,6 +26,7 @@ type Head struct {
 	To           []uint64 `ch:"to_number"` // inclusive
 	Verification []string `ch:"verification"`
 	Failure      []string `ch:"failure"`
+	Covered      uint64   `ch:"covered"` // sequence of the record that set it
 }
 
 // Indexed is what was indexed at one moment.
@@ -59,7 +60,7 @@ func (r *Reader) readHeads(ctx context.Context, _ []struct{}) (map[struct{}]*Ind
 	began := time.Now()
 	var s Statement
 	s.Add("SELECT ", Selection[Head](),
-		" FROM (SELECT * FROM heads FINAL) AS h LEFT JOIN (SELECT chain, from_number, to_number, verification, failure FROM coverage FINAL) AS c USING chain ORDER BY chain")
+		" FROM (SELECT * FROM heads FINAL) AS h LEFT JOIN (SELECT chain, from_number, to_number, verification, failure, version AS covered FROM coverage FINAL) AS c USING chain ORDER BY chain")
 	rows, err := Rows[Head](ctx, r, &s)
 	if err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func (r *Reader) readHeads(ctx context.Context, _ []struct{}) (map[struct{}]*Ind
 func token(heads []*Head) string {
 	token := ""
 	for _, head := range heads {
-		token += fmt.Sprint(head.Chain, ":", head.Version, ":", head.Progress, " ")
+		token += fmt.Sprint(head.Chain, ":", head.Version, ":", head.Written, ":", head.Covered, ":", head.Progress, " ")
 	}
 	return token
 }

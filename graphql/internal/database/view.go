@@ -46,7 +46,7 @@ func (v View) Only(chains ...uint64) View {
 }
 
 // Name tells the view from others.
-func (v View) Name() string { return fmt.Sprint(v.chains, v.blocks) }
+func (v View) Name() string { return fmt.Sprint(v.chains, v.blocks, v.past) }
 
 // Table is a table and what becomes of its rows.
 type Table struct {
