@@ -24,7 +24,7 @@ import (
 // of which there are up to three, count against the cache.
 const (
 	cacheBytes    = 64 << 20
-	memTableBytes = 8 << 20
+	memTableBytes = 4 << 20
 	openFiles     = 1000
 )
 
