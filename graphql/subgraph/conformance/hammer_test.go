@@ -21,6 +21,7 @@ import (
 	"assay/graphql/analytics"
 	endpoint "assay/graphql/subgraph"
 	"assay/graphql/subgraph/referencetest"
+	"assay/indexer/sink"
 	"assay/indexer/source"
 	"assay/internal/kafka"
 	"assay/schema"
@@ -39,8 +40,8 @@ func TestAnswersAreOfTheHeadTheySay(t *testing.T) {
 	h.record()
 	h.serve(db)
 	h.listen()
-	sink := &steps{Conn: db, hammer: h, random: rand.New(rand.NewSource(5))}
-	feed := h.feed(sink)
+	steps := &steps{Conn: db, hammer: h, random: rand.New(rand.NewSource(5))}
+	feed := h.feed(steps)
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	for _, ask := range []func() (string, error){
@@ -55,7 +56,7 @@ func TestAnswersAreOfTheHeadTheySay(t *testing.T) {
 	clients.Wait()
 	heads := 0
 	h.seen.Range(func(any, any) bool { heads++; return true })
-	t.Logf("%d records, %d answers at %d heads, %d refused as the chain was reorganized, %d between steps", feed.written, h.answers.Load(), heads, h.overtaken.Load(), sink.asked.Load())
+	t.Logf("%d records, %d answers at %d heads, %d refused as the chain was reorganized, %d between steps of %d sinks", feed.written, h.answers.Load(), heads, h.overtaken.Load(), steps.asked.Load(), steps.sinks.Load())
 	if heads < 5 || h.overtaken.Load() > h.answers.Load() {
 		t.Error("too little was answered to tell")
 	}
@@ -191,12 +192,15 @@ type feed struct {
 	written uint64
 }
 
-func (h *hammer) feed(db driver.Conn) *feed {
-	f := &feed{hammer: h, kafka: broker(h.t), db: db, random: rand.New(rand.NewSource(3)), left: h.log}
-	if err := f.kafka.CreateTopic(h.t.Context(), schema.TopicsOf(h.preset.Name).Log, 1, schema.MaxRecordBytes); err != nil {
-		h.t.Fatal(err)
+func (h *hammer) feed(steps *steps) *feed {
+	f := &feed{hammer: h, kafka: broker(h.t), db: steps.Conn, random: rand.New(rand.NewSource(3)), left: h.log}
+	topics := schema.TopicsOf(h.preset.Name)
+	for topic, size := range map[string]int{topics.Log: schema.MaxRecordBytes, topics.Decisions: schema.MaxMessageBytes} {
+		if err := f.kafka.CreateTopic(h.t.Context(), topic, 1, size); err != nil {
+			h.t.Fatal(err)
+		}
 	}
-	write(h.t, f.kafka, h.preset, db)
+	run(h.t, steps.run(sink.Config{Preset: h.preset, Topics: topics, Kafka: f.kafka, State: h.t.TempDir(), Log: quiet}))
 	for len(f.chain) == 0 || f.head().Number < h.past {
 		f.next()
 	}

@@ -16,16 +16,41 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"assay/indexer/sink"
 )
 
 // steps is the database as the sink has it: between two tables of a batch the endpoints are
-// asked, which then has to be answered, and subscribers look for news.
+// asked, which then has to be answered, and subscribers look for news. Now and then the sink
+// ends there, and another one goes on.
 type steps struct {
 	driver.Conn
 	*hammer
 	mutex  sync.Mutex
 	random *rand.Rand
+	end    context.CancelFunc // the sink's
 	asked  atomic.Int64
+	sinks  atomic.Int64
+}
+
+// run runs one sink after the other.
+func (s *steps) run(config sink.Config) func(context.Context) error {
+	config.DB = s
+	return func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			running, end := context.WithCancel(ctx)
+			s.mutex.Lock()
+			s.end = end
+			s.sinks.Add(1)
+			s.mutex.Unlock()
+			err := sink.New(config).Run(running)
+			end()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 var inserted = regexp.MustCompile(`^INSERT INTO (\w+)`)
@@ -43,6 +68,9 @@ func (s *steps) InsertFormat(ctx context.Context, format, query string, data io.
 		fallthrough
 	case table == "blocks", s.random.Intn(8) == 0:
 		s.ask()
+	}
+	if s.serving.Load() && s.random.Intn(80) == 0 {
+		s.end()
 	}
 	return nil
 }
