@@ -154,7 +154,7 @@ func (p *play) perform(ctx context.Context, group *errgroup.Group, stop func()) 
 	api := client.New(url)
 	p.show.step("all roles run; GraphQL answers at %s", url)
 	started := time.Now()
-	story, err := newStory(p.world, p.market, seen, api, func() uint64 { return p.index.Source.Status().Events }, p.show)
+	story, err := newStory(p.world, p.market, seen, api, p.index.Source.Status, p.show)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"assay/contracts"
 	"assay/graphql/client"
+	"assay/indexer/source"
 	"assay/internal/kafka"
 	"assay/schema"
 	"assay/schema/assaypb"
@@ -26,16 +27,16 @@ type story struct {
 	api    *client.Client
 	topics schema.Topics
 	show   *show
-	events func() uint64 // that are in the chain log
-	tasks  uint64        // of all offers
+	source func() source.Status
+	tasks  uint64 // of all offers
 	first  []common.Hash
 }
 
 // patience is how long nothing may happen before the story goes on without it.
 const patience = 90 * time.Second
 
-func newStory(w *world, m *market, seen *watch, api *client.Client, events func() uint64, show *show) (*story, error) {
-	s := &story{world: w, market: m, watch: seen, api: api, events: events, topics: schema.TopicsOf(m.preset().Name), show: show}
+func newStory(w *world, m *market, seen *watch, api *client.Client, status func() source.Status, show *show) (*story, error) {
+	s := &story{world: w, market: m, watch: seen, api: api, source: status, topics: schema.TopicsOf(m.preset().Name), show: show}
 	for _, offer := range m.offers {
 		s.tasks += offer.tasks
 	}
@@ -177,24 +178,36 @@ func (s *story) forged(task common.Hash) ([]byte, error) {
 }
 
 // fork abandons the newest blocks in the middle of the work, when some of it has just come
-// into the log, so that it has to be taken back.
+// into the log, so that it has to be taken back. On a busy machine the log may be behind by
+// as much as was abandoned: then the chain forks again.
 func (s *story) fork(ctx context.Context) error {
-	done, err := s.count(ctx)
-	if err != nil {
-		return err
+	for tries := 0; tries < 5 && s.source().Retracted == 0; tries++ {
+		done, err := s.count(ctx)
+		if err != nil {
+			return err
+		}
+		events := s.source().Events
+		if err := s.within(ctx, 10*time.Second, func() bool { return s.source().Events > events || done >= s.tasks }); err != nil {
+			return err
+		}
+		if err := s.world.chain.Fork(confirmations); err != nil {
+			return fmt.Errorf("forking the chain: %w", err)
+		}
+		s.show.step("the chain forks: its last %d blocks are abandoned", confirmations)
+		if done >= s.tasks {
+			return nil // nobody works: there is nothing to be taken back
+		}
+		if err := s.within(ctx, 5*time.Second, func() bool { return s.source().Retracted > 0 }); err != nil {
+			return err
+		}
 	}
-	before, since := s.events(), time.Now()
-	err = s.poll(ctx, 10*time.Millisecond, func() (bool, error) {
-		return s.events() > before || done >= s.tasks || time.Since(since) > 10*time.Second, nil
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.world.chain.Fork(confirmations); err != nil {
-		return fmt.Errorf("forking the chain: %w", err)
-	}
-	s.show.step("the chain forks: its last %d blocks are abandoned", confirmations)
 	return nil
+}
+
+// within waits for something, but no longer than so.
+func (s *story) within(ctx context.Context, most time.Duration, happened func() bool) error {
+	since := time.Now()
+	return s.poll(ctx, 10*time.Millisecond, func() (bool, error) { return happened() || time.Since(since) > most, nil })
 }
 
 func (s *story) workDone(ctx context.Context) error {
