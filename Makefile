@@ -64,7 +64,7 @@ bench: deps ## run the benchmarks (options: BENCH=regexp)
 
 .PHONY: bench-index
 bench-index: deps ## measure an index from process start to balances over GraphQL (options: EVENTS=1000000 BLOCKS=50000 LIVE=60)
-	@ASSAY_BENCH_EVENTS=$(or $(EVENTS),100000) ASSAY_BENCH_BLOCKS=$(or $(BLOCKS),5000) ASSAY_BENCH_LIVE=$(or $(LIVE),30) \
+	@ASSAY_BENCH_EVENTS=$(or $(EVENTS),100000) ASSAY_BENCH_BLOCKS=$(or $(BLOCKS),$(shell expr $(or $(EVENTS),100000) / 20)) ASSAY_BENCH_LIVE=$(or $(LIVE),30) \
 		go test -count 1 -run 'TestBenchIndex|TestLive' -timeout 30m -v ./cmd/assay/cli | grep -v '^=== '
 
 # What the profile counts as signature arithmetic; the yardstick's own is left out.

@@ -78,14 +78,29 @@ func (s *Source) settle(ctx context.Context, base header, p *piece, final header
 	return s.write(ctx, base, p.blocks, []header{p.top.header}, final, p.level)
 }
 
-// provenStride is how many blocks are in a range of which every header is asked for.
+// provenStride is how many blocks are at most in a range of which every header is asked for.
 const provenStride = 4 * maxBatch
 
+// stride is how many blocks are in the next range.
 func (s *Source) stride() uint64 {
 	if s.verify.past() > assaypb.Verification_VERIFICATION_FETCHED {
-		return provenStride
+		return s.span.Load()
 	}
 	return s.nodes.span()
+}
+
+// served makes the next range of which every header is asked for larger or smaller.
+func (s *Source) served(held []content) {
+	logs := 0
+	for _, c := range held {
+		logs += c.read
+	}
+	for {
+		span := s.span.Load()
+		if s.span.CompareAndSwap(span, nextSpan(span, uint64(len(held)), logs, provenStride)) {
+			return
+		}
+	}
 }
 
 // fetch reads a range of final blocks.
@@ -128,6 +143,9 @@ func (s *Source) fetchProven(ctx context.Context, from, to uint64, level assaypb
 		}
 	}
 	held, err := s.proven(ctx, headers, level)
+	if err == nil {
+		s.served(held)
+	}
 	return headers, held, err
 }
 

@@ -141,7 +141,7 @@ func (n *node) batchSize() int {
 }
 
 const (
-	firstSpan = 100     // blocks in the first range of history: nobody knows yet how many logs they have
+	firstSpan = 25      // blocks in the first range of history: nobody knows yet how many logs they have
 	maxSpan   = 100_000 // blocks in a range at most
 	fullRange = 2_000   // logs in a range: with more it would only take memory
 	firmly    = 20      // ranges after which a larger one is tried again
@@ -153,16 +153,22 @@ func (h *health) served(blocks uint64, logs int) {
 	if h.good%firmly == 0 && h.ceiling > 0 {
 		h.ceiling *= 2
 	}
-	switch {
-	case logs > fullRange:
-		h.span = max(1, min(h.span, blocks)/2)
-	case logs < fullRange/2 && blocks >= h.span:
-		h.span = min(maxSpan, h.span*2)
-	}
+	h.span = nextSpan(h.span, blocks, logs, maxSpan)
 	if h.ceiling > 0 && h.span >= h.ceiling { // halfway to what was refused
 		h.span = max(1, (min(blocks, h.ceiling)+h.ceiling)/2)
 		h.span = min(h.span, h.ceiling-1)
 	}
+}
+
+// nextSpan is how many blocks to ask for at once, after some held so many logs.
+func nextSpan(span, blocks uint64, logs int, most uint64) uint64 {
+	switch {
+	case logs > fullRange:
+		return max(1, min(span, blocks)/2)
+	case logs < fullRange/2 && blocks >= span:
+		return min(most, span*2)
+	}
+	return span
 }
 
 // refused makes the next range smaller.

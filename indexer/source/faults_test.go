@@ -363,3 +363,22 @@ func TestTheMarketIsIndexed(t *testing.T) {
 		})
 	}
 }
+
+// TestRangesHoldFewLogs: the more logs are in a block, the fewer blocks are in a range, so that
+// what is held in memory does not depend on it.
+func TestRangesHoldFewLogs(t *testing.T) {
+	for _, verify := range []Verify{VerifyReceipts, VerifyBloom, VerifyOff} {
+		for perBlock, blocks := range map[int]int{700: 120, 1: 1_500} {
+			chain := rpctest.NewChain(preset.ChainID, rpctest.NewERC20(hub, 30, perBlock))
+			chain.Grow(blocks)
+			r := rigOf(t, chain, tokenPreset, verify, rpctest.Faults{})
+			if err := r.run(); err != nil {
+				t.Fatal(err)
+			}
+			span := r.source.Status().Span
+			if perBlock > 1 && span*uint64(perBlock) > fullRange || perBlock == 1 && span < provenStride {
+				t.Errorf("--verify %s, %d logs in a block: ranges of %d blocks", verify, perBlock, span)
+			}
+		}
+	}
+}

@@ -76,6 +76,7 @@ type Source struct {
 	poll    time.Duration
 	pause   func(failures int) time.Duration // before trying again
 
+	span       atomic.Uint64 // blocks in the next range of history of which every header is asked for
 	trail      trail
 	final      header // newest final block known
 	ledger     Ledger
@@ -115,6 +116,7 @@ func New(cfg Config) *Source {
 	if s.logger == nil {
 		s.logger = slog.Default()
 	}
+	s.span.Store(firstSpan)
 	s.status.Start = max(cfg.Preset.StartBlock, 1)
 	s.heads = &heads{rpc: pushing(cfg.Endpoints), logger: s.logger}
 	return s
@@ -148,7 +150,7 @@ func (s *Source) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	status := s.status
-	status.Span, status.Endpoints = s.nodes.span(), s.nodes.status()
+	status.Span, status.Endpoints = s.stride(), s.nodes.status()
 	return status
 }
 

@@ -125,12 +125,13 @@ func (s *Source) mayHold(h *sealed) bool {
 type content struct {
 	logs     []types.Log // those that may be ours
 	receipts receipts    // all of the block's, if they prove the logs and are wanted
+	read     int         // logs that were read for it, others' too
 }
 
 func contents(groups [][]types.Log) []content {
 	out := make([]content, len(groups))
 	for i, logs := range groups {
-		out[i].logs = logs
+		out[i].logs, out[i].read = logs, len(logs)
 	}
 	return out
 }
@@ -172,7 +173,8 @@ func (s *Source) byReceipts(ctx context.Context, headers []sealed) ([]content, e
 	lists, err := s.receipts(ctx, headers)
 	out := make([]content, len(lists))
 	for i, list := range lists {
-		out[i].logs = s.ours(list.logs(headers[i].header))
+		all := list.logs(headers[i].header)
+		out[i].logs, out[i].read = s.ours(all), len(all)
 		if s.preset.Registries() {
 			out[i].receipts = list
 		}
