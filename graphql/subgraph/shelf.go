@@ -12,9 +12,9 @@ import (
 	"assay/graphql/internal/database"
 )
 
-// shelf keeps entities and lists of a chain in memory, as they are after the records up to one. What
-// later ones change is looked up when they are written, and taken away; the rest stays. It also reads what it has
-// not got, for all responses at once.
+// shelf keeps entities and lists of a chain in memory, as they are after the records up to one.
+// What later ones change is looked up when they are written, and taken away; the rest stays. It
+// also reads what it has not got, for all responses at once.
 type shelf struct {
 	reader  *database.Reader
 	chain   uint64

@@ -226,17 +226,18 @@ func (r *Rows) stood(head Head) {
 // lower keeps the lowest of the lowered heads, with the version of the first: the head that
 // is written last has to be the newer row. When it is written, only what was there before is.
 func (r *Rows) lower(later []Head) {
-	switch {
-	case len(later) == 0 || later[0].HeadNumber >= r.Stood[0].HeadNumber:
-	case len(r.Lowered) == 0:
-		lowered := later[0]
-		lowered.Written = r.Stood[0].Written
-		r.Lowered = []Head{lowered}
-	case later[0].HeadNumber < r.Lowered[0].HeadNumber:
-		lowest := later[0]
-		lowest.Version, lowest.Written = r.Lowered[0].Version, r.Lowered[0].Written
-		r.Lowered = []Head{lowest}
+	if len(later) == 0 || later[0].HeadNumber >= r.Stood[0].HeadNumber {
+		return
 	}
+	lowest := later[0]
+	lowest.Written = r.Stood[0].Written
+	if len(r.Lowered) > 0 {
+		if lowest.HeadNumber >= r.Lowered[0].HeadNumber {
+			return
+		}
+		lowest.Version = r.Lowered[0].Version
+	}
+	r.Lowered = []Head{lowest}
 }
 
 func (h *History) add(later History) {

@@ -13,9 +13,9 @@ import (
 )
 
 // Rows are the rows of each table as readers see them (FINAL), in order, but for versions (they
-// are records' places in a log) and the tables that are left out. What only keeps rows for other tables, as a view does, has
-// none of its own; nor has what views make of other tables' rows for readers who compare them
-// (<prefix>_rows and <prefix>_links), which keeps what is gone.
+// are records' places in a log) and the tables that are left out. What only keeps rows for other
+// tables, as a view does, has none of its own; nor has what views make of other tables' rows for
+// readers who compare them (<prefix>_rows and <prefix>_links), which keeps what is gone.
 func Rows(ctx context.Context, db driver.Conn, tables ...string) (map[string][]string, error) {
 	names, err := texts(ctx, db, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine IN ('ReplacingMergeTree', 'SummingMergeTree') "+
 		"AND NOT match(name, '_(rows|links)$')")
