@@ -179,17 +179,18 @@ func (s *story) forged(task common.Hash) ([]byte, error) {
 
 // fork abandons the newest blocks in the middle of the work, when some of it has just come
 // into the log, so that it has to be taken back. On a busy machine the log may be behind by
-// as much as was abandoned: then the chain forks again.
+// as much as was abandoned: then the chain forks again, with what was to be taken back.
 func (s *story) fork(ctx context.Context) error {
-	for tries := 0; tries < 5 && s.source().Retracted == 0; tries++ {
+	events := s.source().Events
+	for tries := 0; tries < 10 && s.source().Retracted == 0; tries++ {
 		done, err := s.count(ctx)
 		if err != nil {
 			return err
 		}
-		events := s.source().Events
 		if err := s.within(ctx, 10*time.Second, func() bool { return s.source().Events > events || done >= s.tasks }); err != nil {
 			return err
 		}
+		events = s.source().Events
 		if err := s.world.chain.Fork(confirmations); err != nil {
 			return fmt.Errorf("forking the chain: %w", err)
 		}
@@ -197,7 +198,7 @@ func (s *story) fork(ctx context.Context) error {
 		if done >= s.tasks {
 			return nil // nobody works: there is nothing to be taken back
 		}
-		if err := s.within(ctx, 5*time.Second, func() bool { return s.source().Retracted > 0 }); err != nil {
+		if err := s.within(ctx, 5*time.Second, func() bool { return s.source().Retracted > 0 || s.source().Events > events }); err != nil {
 			return err
 		}
 	}
